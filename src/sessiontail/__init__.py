@@ -1,0 +1,138 @@
+"""Read what agents write, while they write it.
+
+    async for record in tail_session(session_id): ...
+
+``__all__`` stands in the order of the data's way: bytes -> lines -> records -> session -> store.
+"""
+
+from sessiontail.decoding import Batch, RecordDecoder
+from sessiontail.errors import (
+    CursorInvalid,
+    DamagedSession,
+    InvalidSessionId,
+    MissingExtra,
+    PersistenceError,
+    SessionBusy,
+    SessionEnded,
+    SessionNotFound,
+)
+from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
+from sessiontail.layout import (
+    SESSION_FILE_SUFFIX,
+    SESSION_PARTIAL_SUFFIX,
+    SESSIONS_DIR_NAME,
+    ensure_sessions_dir,
+    session_file,
+    session_partial_file,
+    sessions_dir,
+)
+from sessiontail.listing import Scan
+from sessiontail.migrations import (
+    CURRENT_SCHEMA_VERSION,
+    register_chunk_migration,
+    register_header_migration,
+)
+from sessiontail.pruning import Pruned, PrunePlan
+from sessiontail.reading import SessionReader
+from sessiontail.records import (
+    Chunk,
+    ChunkKind,
+    Damage,
+    DamageReason,
+    Header,
+    LineageKind,
+    Record,
+    SandboxSpec,
+    TokenUsage,
+    ToolCall,
+    Trailer,
+)
+from sessiontail.session import (
+    ChunkTable,
+    Outcome,
+    PersistedSession,
+    PersistedSessionHeader,
+    PersistedSessionMeta,
+    SessionState,
+)
+from sessiontail.stats import StoreStats
+from sessiontail.store import (
+    SessionStore,
+    delete_session,
+    list_persisted_sessions,
+    load_session,
+    prune_sessions,
+    read_session,
+    tail_session,
+)
+from sessiontail.tailing import SessionTail
+
+__all__ = [
+    # framing
+    "MAX_LINE_BYTES",
+    "Block",
+    "LineFramer",
+    "LongLine",
+    # decoding
+    "Batch",
+    "RecordDecoder",
+    # records
+    "Chunk",
+    "ChunkKind",
+    "Damage",
+    "DamageReason",
+    "Header",
+    "LineageKind",
+    "Record",
+    "SandboxSpec",
+    "TokenUsage",
+    "ToolCall",
+    "Trailer",
+    # migrations
+    "CURRENT_SCHEMA_VERSION",
+    "register_chunk_migration",
+    "register_header_migration",
+    # session
+    "ChunkTable",
+    "Outcome",
+    "PersistedSession",
+    "PersistedSessionHeader",
+    "PersistedSessionMeta",
+    "SessionState",
+    # errors
+    "CursorInvalid",
+    "DamagedSession",
+    "InvalidSessionId",
+    "MissingExtra",
+    "PersistenceError",
+    "SessionBusy",
+    "SessionEnded",
+    "SessionNotFound",
+    # layout
+    "SESSION_FILE_SUFFIX",
+    "SESSION_PARTIAL_SUFFIX",
+    "SESSIONS_DIR_NAME",
+    "ensure_sessions_dir",
+    "session_file",
+    "session_partial_file",
+    "sessions_dir",
+    # reading
+    "SessionReader",
+    # tailing
+    "SessionTail",
+    # listing
+    "Scan",
+    # pruning
+    "Pruned",
+    "PrunePlan",
+    # stats
+    "StoreStats",
+    # store
+    "SessionStore",
+    "delete_session",
+    "list_persisted_sessions",
+    "load_session",
+    "prune_sessions",
+    "read_session",
+    "tail_session",
+]

@@ -1,0 +1,126 @@
+"""Where a reader stands <-> a token that survives a restart and can be verified.
+
+A position is always just after a newline. It carries fingerprints of the file's head and of the
+bytes before it, so that a token is either exact for a file, wherever that lies, or refused.
+Nothing here opens or waits.
+"""
+
+from __future__ import annotations
+
+import zlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import blake2b
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from sessiontail.errors import CursorInvalid
+
+__all__ = ["DirectoryPosition", "Position"]
+
+# Bytes at the file's head and before the position that a fingerprint covers: the header's id and
+# creation time lie within the first 256, and so does the last line's individual part.
+WINDOW_BYTES = 256
+
+_PREFIX = "st1."
+_DIRECTORY_PREFIX = "st1d."
+
+_T = TypeVar("_T")
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """Where a reader of one session stands."""
+
+    #: Just after a newline; 0 before the first line.
+    offset: int
+    #: Lines before the offset.
+    lines: int
+    #: The schema version of the header on disk; None where no header was read so far.
+    header_version: int | None
+    #: Whether a trailer was read.
+    trailer_seen: bool
+    #: Fingerprint of the first bytes of the file, ``WINDOW_BYTES`` or up to the offset.
+    head: bytes
+    #: Fingerprint of the bytes before the offset, as many.
+    tail: bytes
+    #: The header's id; None where no header was read so far.
+    session_id: UUID | None = None
+
+    def encode(self) -> str:
+        """Return the position as opaque text: letters, digits, ``.``, ``-`` and ``_``."""
+        return _encode(_PREFIX, self)
+
+    @classmethod
+    def decode(cls, token: str) -> Position:
+        """Read a token.
+
+        Raises:
+            CursorInvalid: it is no token, is damaged, or is of another version.
+        """
+        return _decode(_PREFIX, token, cls)
+
+    def verify(self, head: bytes, tail: bytes) -> None:
+        """Check that the position fits a file.
+
+        Args:
+            head: the file's first ``min(WINDOW_BYTES, offset)`` bytes.
+            tail: as many bytes before ``offset``; fewer where the file is shorter.
+
+        Raises:
+            CursorInvalid: the file is another one, was rewritten, or is too short.
+        """
+        if fingerprint(head) != self.head or fingerprint(tail) != self.tail:
+            raise CursorInvalid(
+                f"the cursor does not fit: the file is another one than at byte {self.offset} "
+                "of the session that the cursor was taken from; start without it"
+            )
+        if tail and not tail.endswith(b"\n"):
+            raise CursorInvalid(f"the cursor stands in the middle of a line, at {self.offset}")
+
+
+class DirectoryPosition(msgspec.Struct, frozen=True, array_like=True):
+    """Where a reader of a whole directory stands."""
+
+    #: File stem to position, for sessions that have not ended.
+    open: dict[str, Position]
+    #: File stem to head fingerprint, for sessions that are done with.
+    ended: dict[str, bytes]
+
+    def encode(self) -> str:
+        """Return the position as opaque text; some 40 bytes a session."""
+        return _encode(_DIRECTORY_PREFIX, self)
+
+    @classmethod
+    def decode(cls, token: str) -> DirectoryPosition:
+        """Read a token.
+
+        Raises:
+            CursorInvalid: it is no token, is damaged, or is of another version.
+        """
+        return _decode(_DIRECTORY_PREFIX, token, cls)
+
+
+def fingerprint(data: bytes) -> bytes:
+    """Return 8 bytes that stand for ``data``."""
+    return blake2b(data, digest_size=8).digest()
+
+
+def _encode(prefix: str, value: Any) -> str:
+    packed = zlib.compress(msgspec.msgpack.encode(value), 1)
+    return prefix + urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def _decode(prefix: str, token: str, shape: type[_T]) -> _T:
+    token = token.strip()
+    if not token.startswith(prefix):
+        raise CursorInvalid(
+            f"no cursor of this kind and version: it must begin with {prefix!r}, not {token[:8]!r}"
+        )
+    body = token.removeprefix(prefix)
+    try:
+        # zlib's own checksum (Adler-32) finds what a cut or a mistyped letter does.
+        packed = zlib.decompress(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        return msgspec.msgpack.decode(packed, type=shape)
+    except (ValueError, zlib.error, msgspec.MsgspecError) as error:
+        raise CursorInvalid("the cursor is damaged: perhaps cut off when it was copied") from error

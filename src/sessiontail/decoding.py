@@ -1,0 +1,424 @@
+"""whole lines -> records.
+
+One fast path decodes a whole block in C, once the block is proven to hold one object a line; one
+exact path decides about the odd line, by the standard library's ``json``, whose word is the
+reference's. Both give the same records (tests/test_decoding.py compares them).
+Whatever the bytes, the outcome is a record or a ``Damage``; nothing is raised.
+Nothing here opens, waits or logs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from sessiontail.framing import Block, LongLine
+from sessiontail.migrations import (
+    CURRENT_SCHEMA_VERSION,
+    UnsupportedVersion,
+    upgrade_chunk,
+    upgrade_header,
+)
+from sessiontail.records import (
+    Chunk,
+    ChunkKind,
+    Damage,
+    DamageReason,
+    Header,
+    LineageKind,
+    Record,
+    SandboxSpec,
+    TokenUsage,
+    Trailer,
+    as_utc,
+)
+
+__all__ = ["Batch", "RecordDecoder"]
+
+_chunk_decoder = msgspec.json.Decoder(Chunk)
+
+# How the real writer begins these lines; whatever begins otherwise takes the exact path.
+CHUNK_START = b'{"record_type": "chunk"'
+TRAILER_START = b'{"record_type": "trailer"'
+_CHUNK_TO_CHUNK = b"}\n" + CHUNK_START
+
+# What taking a header's or trailer's values can raise: missing keys, wrong types, bad times and
+# ids, infinite numbers, and str() of something nested deeply.
+_UNTAKEABLE = (
+    AttributeError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
+class Batch:
+    """Records in file order, and where each of them ends."""
+
+    __slots__ = ("_block", "_ends", "_found", "_found_at", "records")
+
+    def __init__(
+        self,
+        block: Block | LongLine,
+        records: list[Record],
+        ends: list[tuple[int, int]] | None,
+    ) -> None:
+        self.records = records
+        self._block = block
+        # (offset, lines) after each record; None where every line is a record.
+        self._ends = ends
+        self._found = 0
+        self._found_at = 0
+
+    def position(self, count: int) -> tuple[int, int]:
+        """Return offset and number of lines in the file after the first ``count`` records.
+
+        The offset is always just after a newline. Blank lines belong to the record before them
+        only at the end of the batch. Asking in ascending order is linear.
+        """
+        block = self._block
+        if count == len(self.records):
+            if isinstance(block, LongLine):
+                return block.offset + block.length, block.line
+            return block.offset + len(block.data), block.line - 1 + block.lines
+        if count == 0:
+            return block.offset, block.line - 1
+        if self._ends is not None:
+            return self._ends[count - 1]
+        assert isinstance(block, Block)
+        if count < self._found:
+            self._found = self._found_at = 0
+        find, at = block.data.find, self._found_at
+        for _ in range(count - self._found):
+            at = find(b"\n", at) + 1
+        self._found, self._found_at = count, at
+        return block.offset + at, block.line - 1 + count
+
+    def bytes_before(self, offset: int, size: int, earlier: bytes) -> bytes:
+        """Return the ``size`` bytes of the file before ``offset``, fewer where it begins.
+
+        Args:
+            offset: one that ``position`` gave.
+            size: how many bytes are wanted.
+            earlier: the bytes before this batch, at least ``size`` where the file has them.
+        """
+        block = self._block
+        end = offset - block.offset
+        data = block.data if isinstance(block, Block) else b""
+        if end >= size:
+            return data[end - size : end]
+        return (earlier + data[:end])[-size:]
+
+
+class RecordDecoder:
+    """Decodes the blocks of one file, in order; knows whether the header was seen.
+
+    Args:
+        header_version: the schema version that the header had on disk, where one was seen
+            before (a reader that resumes); None at the begin of a file.
+    """
+
+    __slots__ = ("header_version",)
+
+    def __init__(self, *, header_version: int | None = None) -> None:
+        self.header_version = header_version
+
+    def decode(self, block: Block | LongLine) -> Batch:
+        """Return the block's records in order, damaged lines as ``Damage``, blank ones left out."""
+        if isinstance(block, LongLine):
+            return Batch(block, [_long_line_damage(block)], None)
+        if self.header_version is None:
+            return self._decode_lines(block)
+        records = self._decode_block(block)
+        return self._decode_lines(block) if records is None else Batch(block, records, None)
+
+    def decode_line(self, raw: bytes, *, line: int = 1, offset: int = 0) -> Record | None:
+        """Decide about one line by the exact path; None where it is blank.
+
+        Args:
+            raw: the line, with or without its newline.
+            line: its number, from 1.
+            offset: where it begins in the file.
+        """
+        try:
+            return self._record(raw)
+        except _Refused as refused:
+            return Damage(
+                line=line,
+                offset=offset,
+                length=len(raw),
+                reason=refused.reason,
+                message=refused.message,
+                raw=raw.removesuffix(b"\n"),
+            )
+
+    def _decode_block(self, block: Block) -> list[Record] | None:
+        r"""Decode chunks, perhaps with a trailer behind them; None where that is not proven.
+
+        ``decode_lines`` takes objects wherever they begin and end. n objects in n lines are one a
+        line when each of the n - 1 newlines between lines stands in ``}\n{``: a newline inside an
+        object has a comma, colon or bracket beside it, and inside a string there is none.
+        """
+        data, end, lines = block.data, len(block.data), block.lines
+        trailer: list[Record] = []
+        last = data.rfind(b"\n", 0, end - 1) + 1
+        if data.startswith(TRAILER_START, last):
+            record = self.decode_line(data[last:])
+            if not isinstance(record, Trailer):
+                return None
+            trailer.append(record)
+            end, lines = last, lines - 1
+        if not lines:
+            return trailer
+        if (
+            self.header_version != CURRENT_SCHEMA_VERSION
+            or data.count(_CHUNK_TO_CHUNK, 0, end) != lines - 1
+        ):
+            return None
+        whole = data if end == len(data) else memoryview(data)[:end]
+        try:
+            records: list[Record] = _chunk_decoder.decode_lines(whole)  # type: ignore[assignment]
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return None
+        return records + trailer if len(records) == lines else None
+
+    def _decode_lines(self, block: Block) -> Batch:
+        records: list[Record] = []
+        ends: list[tuple[int, int]] = []
+        for number, start, raw in _lines(block):
+            record: Record | None
+            try:
+                if self.header_version != CURRENT_SCHEMA_VERSION:
+                    record = self.decode_line(raw, line=number, offset=start)
+                else:
+                    record = _chunk_decoder.decode(raw)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                record = self.decode_line(raw, line=number, offset=start)
+            if record is not None:
+                records.append(record)
+                ends.append((start + len(raw), number))
+        return Batch(block, records, ends)
+
+    def _record(self, raw: bytes) -> Record | None:
+        record = _parse(raw)
+        if record is None:
+            return None
+        kind = record.get("record_type")
+        if kind == "header":
+            if self.header_version is not None:
+                raise _Refused(DamageReason.DUPLICATE_HEADER, "a second header")
+            header, self.header_version = _header(record)
+            return header
+        if kind in ("chunk", "trailer"):
+            if self.header_version is None:
+                raise _Refused(DamageReason.RECORD_BEFORE_HEADER, f"{kind} before the header")
+            return _chunk(record, self.header_version) if kind == "chunk" else _trailer(record)
+        raise _Refused(DamageReason.UNKNOWN_RECORD, f"unknown record_type={_short(kind)}")
+
+
+class _Refused(Exception):
+    """A line is no record; becomes a ``Damage`` where its place is known."""
+
+    def __init__(self, reason: DamageReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+def _lines(block: Block) -> Iterator[tuple[int, int, bytes]]:
+    """Yield number, offset and bytes (newline included) of each line."""
+    start = 0
+    for number in range(block.line, block.line + block.lines):
+        end = block.data.find(b"\n", start) + 1
+        yield number, block.offset + start, block.data[start:end]
+        start = end
+
+
+def _long_line_damage(long: LongLine) -> Damage:
+    return Damage(
+        line=long.line,
+        offset=long.offset,
+        length=long.length,
+        reason=DamageReason.LINE_TOO_LONG,
+        message=f"line of {long.length} bytes, longer than max_line_bytes",
+        raw=long.head,
+    )
+
+
+def _parse(raw: bytes) -> dict[str, Any] | None:
+    """Return the object on a line, None where it is blank."""
+    try:
+        # What msgspec takes, it takes as the standard library does; what it refuses is open.
+        value = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        value = _parse_exactly(raw)
+        if value is _BLANK:
+            return None
+    if not isinstance(value, dict):
+        name = type(value).__name__
+        raise _Refused(DamageReason.NOT_AN_OBJECT, f"a record is a JSON object, not {name}")
+    return value
+
+
+_BLANK = object()
+
+
+def _parse_exactly(raw: bytes) -> Any:
+    try:
+        text = raw.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        message = f"invalid UTF-8: {error.reason} at byte {error.start} of the line"
+        raise _Refused(DamageReason.INVALID_UTF8, message) from error
+    if not text:
+        return _BLANK
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        message = f"invalid JSON: {error.msg} (column {error.colno})"
+        raise _Refused(DamageReason.INVALID_JSON, message) from error
+    except RecursionError as error:
+        raise _Refused(DamageReason.INVALID_JSON, "invalid JSON: nested too deeply") from error
+    except ValueError as error:  # an integer above sys.get_int_max_str_digits()
+        raise _Refused(DamageReason.INVALID_JSON, f"invalid JSON: {error}") from error
+
+
+def _header(record: dict[str, Any]) -> tuple[Header, int]:
+    """Return the header and the version that it had on disk."""
+    try:
+        version = int(record.get("schema_version", 0))
+    except _UNTAKEABLE as error:
+        raise _malformed(DamageReason.MALFORMED_HEADER, "schema_version", error) from error
+    try:
+        record = upgrade_header(record, version)
+    except UnsupportedVersion as error:
+        raise _Refused(DamageReason.UNSUPPORTED_VERSION, str(error)) from error
+    except Exception as error:  # a registered migration is somebody's code
+        raise _malformed(DamageReason.MALFORMED_HEADER, "its migration", error) from error
+    try:
+        return (
+            Header(
+                schema_version=int(record.get("schema_version", 0)),
+                id=UUID(str(record["id"])),
+                created_at=as_utc(datetime.fromisoformat(str(record["created_at"]))),
+                parent_session_ids=_uuids(record.get("parent_session_ids")),
+                lineage_operator=str(record.get("lineage_operator", "implicit")),
+                lineage_kind=_lineage_kind(record.get("lineage_kind")),
+                lineage_extras=_pairs(record.get("lineage_extras")),
+                sandbox_backend=record.get("sandbox_backend"),
+                sandbox_spec=_sandbox_spec(record.get("sandbox_spec")),
+                sandbox_handle_id=record.get("sandbox_handle_id"),
+            ),
+            version,
+        )
+    except _UNTAKEABLE as error:
+        raise _malformed(DamageReason.MALFORMED_HEADER, "the header", error) from error
+
+
+def _chunk(record: dict[str, Any], header_version: int) -> Chunk:
+    if header_version != CURRENT_SCHEMA_VERSION:
+        try:
+            record = upgrade_chunk(record, header_version)
+        except Exception as error:  # a registered migration is somebody's code
+            raise _malformed(DamageReason.MALFORMED_CHUNK, "its migration", error) from error
+    try:
+        kind = ChunkKind(record["kind"])
+    except (KeyError, ValueError, TypeError) as error:
+        message = f"unknown chunk kind={_short(record.get('kind'))}"
+        raise _Refused(DamageReason.MALFORMED_CHUNK, message) from error
+    payload = record.get("payload")
+    if not isinstance(payload, dict):
+        message = f"a chunk's payload is a JSON object, not {type(payload).__name__}"
+        raise _Refused(DamageReason.MALFORMED_CHUNK, message)
+    return Chunk(kind=kind, payload=payload, index=_integer(record.get("index")))
+
+
+def _trailer(record: dict[str, Any]) -> Trailer:
+    try:
+        usage = _usage(record.get("cumulative_usage"))
+    except _UNTAKEABLE as error:
+        raise _malformed(DamageReason.MALFORMED_TRAILER, "cumulative_usage", error) from error
+    return Trailer(
+        closed_at=_time(record.get("closed_at")),
+        final_chunk_count=_integer(record.get("final_chunk_count")),
+        cumulative_usage=usage,
+        raw=record,
+    )
+
+
+def _malformed(reason: DamageReason, what: str, error: Exception) -> _Refused:
+    detail = f"no {error}" if isinstance(error, KeyError) else f"{error}"
+    return _Refused(reason, f"malformed {reason.value.split('-')[1]}: {what}: {detail}")
+
+
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = type(value).__name__
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _uuids(raw: Any) -> tuple[UUID, ...]:
+    found = []
+    for entry in raw or ():
+        try:
+            found.append(UUID(str(entry)))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def _pairs(raw: Any) -> tuple[tuple[str, Any], ...]:
+    return tuple(
+        (entry[0], entry[1])
+        for entry in raw or ()
+        if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)
+    )
+
+
+def _lineage_kind(raw: Any) -> LineageKind:
+    try:
+        return LineageKind(raw)
+    except ValueError:
+        return LineageKind.UNKNOWN
+
+
+def _sandbox_spec(raw: Any) -> SandboxSpec | None:
+    if raw is None:
+        return None
+    entrypoint, env, seconds = raw.get("entrypoint"), raw.get("env"), raw.get("timeout_seconds")
+    return SandboxSpec(
+        image=raw.get("image"),
+        entrypoint=None if entrypoint is None else tuple(entrypoint),
+        env=None if env is None else dict(env),
+        timeout=None if seconds is None else timedelta(seconds=float(seconds)),
+        working_dir=raw.get("working_dir"),
+    )
+
+
+def _usage(raw: Any) -> TokenUsage | None:
+    if raw is None:
+        return None
+    return TokenUsage(
+        prompt_tokens=int(raw.get("prompt_tokens", 0) or 0),
+        completion_tokens=int(raw.get("completion_tokens", 0) or 0),
+        total_tokens=int(raw.get("total_tokens", 0) or 0),
+    )
+
+
+def _integer(raw: Any) -> int | None:
+    return raw if isinstance(raw, int) and not isinstance(raw, bool) else None
+
+
+def _time(raw: Any) -> datetime | None:
+    try:
+        return as_utc(datetime.fromisoformat(raw))
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,159 @@
+r"""bytes -> whole lines, in blocks.
+
+A line ends at b"\n" and nowhere else: U+2028 is data. Feed any chunking, get the same lines.
+Lines come out as blocks of whole lines, because decoding a block is faster than decoding lines.
+What was scanned for a newline is not scanned again, so a slow drip stays linear. A line above
+``max_line_bytes`` is passed over with bounded memory and reported once it ends.
+Nothing here opens, waits or logs.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["MAX_LINE_BYTES", "Block", "LineFramer", "LongLine"]
+
+# 64 MiB: the largest tool result seen is below 20 MB; a line above this is a runaway writer.
+MAX_LINE_BYTES = 64 * 1024 * 1024
+
+# What is kept of a line that is too long: enough to see what it was.
+_LONG_LINE_HEAD_BYTES = 4096
+
+
+class Block(NamedTuple):
+    """One or more whole lines, as they lie in the file."""
+
+    #: The lines, each ended by its newline.
+    data: bytes
+    #: Where ``data`` begins in the file, bytes from 0.
+    offset: int
+    #: The number of its first line, from 1.
+    line: int
+    #: How many lines it holds.
+    lines: int
+
+
+class LongLine(NamedTuple):
+    """A line that exceeded ``max_line_bytes`` and was passed over."""
+
+    #: Its first bytes, 4 KiB at most.
+    head: bytes
+    offset: int
+    line: int
+    #: Bytes of the whole line, its newline included.
+    length: int
+
+
+class LineFramer:
+    """Collects bytes into whole lines; knows where the first unfinished line begins.
+
+    Args:
+        offset: where in the file the next byte comes from; the begin of a line.
+        line: the number of that line, from 1.
+        max_line_bytes: the longest line that is returned, its newline not counted.
+    """
+
+    __slots__ = ("_head", "_parts", "line", "max_line_bytes", "offset", "pending")
+
+    def __init__(
+        self, *, offset: int = 0, line: int = 1, max_line_bytes: int = MAX_LINE_BYTES
+    ) -> None:
+        if max_line_bytes < 1:
+            raise ValueError(f"max_line_bytes must be at least 1, not {max_line_bytes}")
+        #: Where the first line that was not returned begins.
+        self.offset = offset
+        #: The number of that line.
+        self.line = line
+        self.max_line_bytes = max_line_bytes
+        #: Bytes of that line so far.
+        self.pending = 0
+        self._parts: list[bytes] = []
+        # The first bytes of a line that is being passed over; None outside of one.
+        self._head: bytes | None = None
+
+    @property
+    def position(self) -> int:
+        """Where in the file the next byte to feed comes from."""
+        return self.offset + self.pending
+
+    @property
+    def skipping(self) -> bool:
+        """Whether the unfinished line is already too long and is being passed over."""
+        return self._head is not None
+
+    def feed(self, chunk: bytes) -> list[Block | LongLine]:
+        """Take the next bytes of the file and return the lines that they complete.
+
+        Args:
+            chunk: any number of bytes, cut anywhere, even inside a UTF-8 character.
+
+        Returns:
+            Whole lines in file order, usually as one block; often nothing.
+        """
+        found: list[Block | LongLine] = []
+        if self._head is not None:
+            end = chunk.find(b"\n") + 1
+            if not end:
+                self.pending += len(chunk)
+                return found
+            found.append(self._finish_long(end))
+            chunk = chunk[end:]
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            whole = chunk if end == len(chunk) else chunk[:end]
+            if self._parts:
+                self._parts.append(whole)
+                whole = b"".join(self._parts)
+                self._parts.clear()
+            self.pending = 0
+            found += self._cut(whole)
+        if end < len(chunk):
+            rest = chunk[end:] if end else chunk
+            self._parts.append(rest)
+            self.pending += len(rest)
+            if self.pending > self.max_line_bytes:
+                self._head = b"".join(self._parts)[:_LONG_LINE_HEAD_BYTES]
+                self._parts.clear()
+        return found
+
+    def rewind(self) -> None:
+        """Forget the unfinished line: the file must be read again from ``offset``.
+
+        An unterminated tail is no truth: a writer that resumes may cut it off.
+        """
+        self._parts.clear()
+        self._head = None
+        self.pending = 0
+
+    def _finish_long(self, end: int) -> LongLine:
+        length = self.pending + end
+        long = LongLine(self._head or b"", self.offset, self.line, length)
+        self.rewind()
+        self.offset += length
+        self.line += 1
+        return long
+
+    def _block(self, data: bytes) -> Block:
+        block = Block(data, self.offset, self.line, data.count(b"\n"))
+        self.offset += len(data)
+        self.line += block.lines
+        return block
+
+    def _cut(self, whole: bytes) -> list[Block | LongLine]:
+        # No line can be too long where all of them together are not.
+        if len(whole) <= self.max_line_bytes:
+            return [self._block(whole)]
+        found: list[Block | LongLine] = []
+        good = start = 0
+        while start < len(whole):
+            end = whole.find(b"\n", start) + 1
+            if end - start > self.max_line_bytes + 1:
+                if good < start:
+                    found.append(self._block(whole[good:start]))
+                self._head = whole[start : min(end, start + _LONG_LINE_HEAD_BYTES)].rstrip(b"\n")
+                found.append(self._finish_long(end - start))
+                good = end
+            start = end
+        if good < len(whole):
+            found.append(self._block(whole[good:]))
+        return found

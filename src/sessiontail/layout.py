@@ -1,0 +1,154 @@
+"""Session ids <-> paths: where sessions live and what their files are called.
+
+The sessions directory is ``sessions`` under the first of: ``$OPENRATH_HOME`` (tilde expanded) ·
+``./.openrath/`` if that is a directory · ``~/.openrath/``.
+Source: openrath 2.0.0, ``rath.config.paths`` and ``rath.session.persistence.paths``.
+"""
+
+from __future__ import annotations
+
+import os
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
+
+from sessiontail.errors import InvalidSessionId, PersistenceError
+
+__all__ = [
+    "SESSIONS_DIR_NAME",
+    "SESSION_FILE_SUFFIX",
+    "SESSION_PARTIAL_SUFFIX",
+    "ensure_sessions_dir",
+    "session_file",
+    "session_partial_file",
+    "sessions_dir",
+]
+
+SESSIONS_DIR_NAME = "sessions"
+SESSION_FILE_SUFFIX = ".jsonl"
+SESSION_PARTIAL_SUFFIX = ".jsonl.__partial__"
+WAL_ENDING = ".__partial__"
+
+
+class SessionPaths(NamedTuple):
+    """The two names that one session's file can have."""
+
+    #: ``<stem>.jsonl``: closed cleanly.
+    final: Path
+    #: ``<stem>.jsonl.__partial__``: running, or its writer died.
+    wal: Path
+
+    @property
+    def stem(self) -> str:
+        """The name without its ending: usually, not always, the session's id."""
+        return self.final.name.removesuffix(SESSION_FILE_SUFFIX)
+
+
+def sessions_dir(directory: str | PathLike[str] | None = None) -> Path:
+    """Return the sessions directory, without creating it.
+
+    Args:
+        directory: this one, instead of the one that openrath would use.
+
+    Raises:
+        PersistenceError: ``OPENRATH_HOME`` names something that is no directory.
+    """
+    if directory is not None:
+        return Path(directory).absolute()
+    configured = os.environ.get("OPENRATH_HOME", "").strip()
+    if configured:
+        root = Path(configured).expanduser().resolve()
+        if root.exists() and not root.is_dir():
+            raise PersistenceError(
+                f"OPENRATH_HOME={configured!r} is not a directory; set it to one, or unset it"
+            )
+    elif Path(".openrath").is_dir():
+        root = Path(".openrath").resolve()
+    else:
+        root = Path.home() / ".openrath"
+    return root / SESSIONS_DIR_NAME
+
+
+def ensure_sessions_dir(directory: str | PathLike[str] | None = None) -> Path:
+    """Create the sessions directory and its parents where they are missing; return it."""
+    target = sessions_dir(directory)
+    target.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def session_file(session_id: UUID | str, *, directory: str | PathLike[str] | None = None) -> Path:
+    """Return the path of a closed session's file, whether or not it exists.
+
+    Raises:
+        InvalidSessionId: ``session_id`` is no UUID, so it could lead outside the directory.
+    """
+    return session_paths(session_id, directory).final
+
+
+def session_partial_file(
+    session_id: UUID | str, *, directory: str | PathLike[str] | None = None
+) -> Path:
+    """Return the path of a running session's WAL, whether or not it exists.
+
+    Raises:
+        InvalidSessionId: ``session_id`` is no UUID, so it could lead outside the directory.
+    """
+    return session_paths(session_id, directory).wal
+
+
+def session_paths(
+    session_id: UUID | str, directory: str | PathLike[str] | None = None
+) -> SessionPaths:
+    """Return both names of a session's file.
+
+    Raises:
+        InvalidSessionId: ``session_id`` is no UUID.
+    """
+    return stem_paths(str(parse_session_id(session_id)), sessions_dir(directory))
+
+
+def stem_paths(stem: str, directory: Path) -> SessionPaths:
+    """Return both names for a stem that was found in ``directory``."""
+    return SessionPaths(
+        directory / (stem + SESSION_FILE_SUFFIX), directory / (stem + SESSION_PARTIAL_SUFFIX)
+    )
+
+
+def resolve_path(path: str | PathLike[str]) -> Path:
+    """Return the file that a user's path means: absolute, links followed."""
+    return Path(path).resolve()
+
+
+def path_paths(path: str | PathLike[str]) -> SessionPaths:
+    """Return both names for a file that is given by its path, whichever of the two it is."""
+    path = Path(path).absolute()
+    if path.name.endswith(WAL_ENDING):
+        return SessionPaths(path.with_name(path.name.removesuffix(WAL_ENDING)), path)
+    return SessionPaths(path, path.with_name(path.name + WAL_ENDING))
+
+
+def split_name(name: str) -> tuple[str, bool] | None:
+    """Return stem and whether it is a WAL; None where ``name`` is no session file's."""
+    if name.endswith(SESSION_FILE_SUFFIX):
+        return name.removesuffix(SESSION_FILE_SUFFIX), False
+    if name.endswith(SESSION_PARTIAL_SUFFIX):
+        return name.removesuffix(SESSION_PARTIAL_SUFFIX), True
+    return None
+
+
+def parse_session_id(session_id: UUID | str) -> UUID:
+    """Return the id as a UUID.
+
+    Raises:
+        InvalidSessionId: it is none.
+    """
+    if isinstance(session_id, UUID):
+        return session_id
+    try:
+        return UUID(str(session_id))
+    except ValueError as error:
+        raise InvalidSessionId(
+            f"not a session id: {str(session_id)[:80]!r}; an id is a UUID, "
+            "and a file with another name is given by path="
+        ) from error

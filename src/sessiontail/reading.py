@@ -1,0 +1,410 @@
+"""path -> records, up to the end of the file as it is now.
+
+``RecordFeed`` hands records out one by one and knows the cursor; ``SessionReader`` feeds it from a
+file that is read once; ``load_file`` folds a whole file. Growing files are ``tailing``'s.
+
+A position moves when a record is handed over. A step that is cancelled or fails moves nothing, so
+it can be tried again.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+from anyio import BusyResourceError
+from anyio.lowlevel import checkpoint
+
+from sessiontail.advancing import READ_BYTES, START, FileReader, FileReplaced
+from sessiontail.cursor import Position
+from sessiontail.decoding import Batch, RecordDecoder
+from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
+from sessiontail.files import SessionFile, explain, in_thread, open_file
+from sessiontail.framing import MAX_LINE_BYTES, LineFramer
+from sessiontail.layout import SessionPaths
+from sessiontail.records import Chunk, Header, Record, Trailer
+from sessiontail.session import PersistedSession, fold
+from sessiontail.stats import StoreStats
+
+__all__ = ["RecordFeed", "SessionReader", "load_file"]
+
+
+class RecordFeed(AsyncIterator[Record]):
+    """Hands records out one by one, or by the batch: the pull side of every reader.
+
+    An async iterator and an async context manager; leaving the context, exhausting the iterator
+    or dropping the object releases everything. One task at a time may pull.
+    """
+
+    def __init__(self) -> None:
+        self._batch: Batch | None = None
+        self._next = 0
+        self._reader: FileReader | None = None
+        self._before = b""
+        self._start = START
+        # Of what was handed over, not of what was read.
+        self._header: Header | None = None
+        self._header_version: int | None = None
+        self._trailer_seen = False
+        self._session_id: UUID | None = None
+        self._pulling = False
+        self._ended = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Record:
+        """Return the next record.
+
+        Raises:
+            StopAsyncIteration: there is none, and there will be none.
+            PersistenceError: the file is not there or cannot be read; trying again is allowed.
+        """
+        batch = self._batch
+        if batch is None or self._next == len(batch.records):
+            batch = await self._pull()
+        record = batch.records[self._next]
+        self._next += 1
+        if type(record) is not Chunk:
+            self._note(record)
+        return record
+
+    def batches(self) -> AsyncIterator[list[Record]]:
+        """Return an iterator over lists of records, each from at most 256 KiB of file.
+
+        It pulls from the same position as the object itself.
+        """
+        return _Batches(self)
+
+    async def aclose(self) -> None:
+        """Release everything; iterating ends."""
+        self.close()
+
+    def close(self) -> None:
+        """Release everything; iterating ends. The cursor stays."""
+        self._ended = True
+        self._release()
+
+    @property
+    def header(self) -> Header | None:
+        """The session's header, once it was handed over."""
+        return self._header
+
+    @property
+    def cursor(self) -> str:
+        """Where the next record begins, as text for ``after=``.
+
+        Taken after a record, it stands behind that record: store it when the record is dealt
+        with, and a reader that resumes gets the one after it.
+        """
+        return self.position.encode()
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the file before the next record."""
+        return self.position.offset
+
+    @property
+    def line(self) -> int:
+        """Lines of the file before the next record: the number of the last one handed over."""
+        return self.position.lines
+
+    @property
+    def torn_bytes(self) -> int:
+        """Bytes after the last newline, when the end of the file was last met."""
+        return self._reader.torn_bytes if self._reader else 0
+
+    @property
+    def position(self) -> Position:
+        """Where the next record begins."""
+        if self._reader is None:
+            return self._start
+        batch = self._batch
+        if batch is None or self._next == len(batch.records):
+            return self._reader.position(
+                trailer_seen=self._trailer_seen, session_id=self._session_id
+            )
+        return self._reader.position_in(
+            batch,
+            self._next,
+            self._before,
+            self._header_version,
+            trailer_seen=self._trailer_seen,
+            session_id=self._session_id,
+        )
+
+    @abstractmethod
+    async def _fill(self) -> None:
+        """Set the next batch through ``_take``, or raise StopAsyncIteration."""
+
+    def _release(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+    def _begin(self, reader: FileReader, start: Position) -> None:
+        self._reader = reader
+        self._start = start
+        self._header_version = start.header_version
+        self._trailer_seen = start.trailer_seen
+        self._session_id = start.session_id
+
+    async def _pull(self) -> Batch:
+        if self._pulling:
+            raise BusyResourceError("reading from")
+        if self._ended:
+            raise StopAsyncIteration
+        self._pulling = True
+        try:
+            await checkpoint()
+            await self._fill()
+        except StopAsyncIteration:
+            self.close()
+            raise
+        finally:
+            self._pulling = False
+        assert self._batch is not None
+        return self._batch
+
+    def _take(self, batch: Batch, before: bytes) -> None:
+        self._batch, self._next, self._before = batch, 0, before
+
+    def _note(self, record: Record) -> None:
+        if isinstance(record, Header):
+            self._header = record
+            self._session_id = record.id
+            self._header_version = self._reader.header_version if self._reader else None
+        elif isinstance(record, Trailer):
+            self._trailer_seen = True
+
+    def _take_rest(self) -> list[Record]:
+        assert self._batch is not None
+        records = self._batch.records[self._next :]
+        self._next = len(self._batch.records)
+        for record in records:
+            if type(record) is not Chunk:
+                self._note(record)
+        return records
+
+
+class _Batches(AsyncIterator[list[Record]]):
+    def __init__(self, feed: RecordFeed) -> None:
+        self._feed = feed
+
+    async def __anext__(self) -> list[Record]:
+        feed = self._feed
+        if feed._batch is None or feed._next == len(feed._batch.records):  # noqa: SLF001
+            await feed._pull()  # noqa: SLF001
+        return feed._take_rest()  # noqa: SLF001
+
+
+class SessionReader(RecordFeed):
+    """Reads one session file up to the end that it has when reading begins.
+
+    Made by ``read_session``.
+    """
+
+    def __init__(
+        self,
+        paths: SessionPaths,
+        *,
+        only: Path | None = None,
+        search: Callable[[], SessionPaths | None] | None = None,
+        after: str | None = None,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        stats: StoreStats | None = None,
+    ) -> None:
+        """Prepare; nothing is opened before the first record is asked for.
+
+        Args:
+            paths: both names of the file; the WAL is tried first.
+            only: this one is meant and no other.
+            search: finds the session under another name; may block.
+            after: a cursor to go on from.
+            max_line_bytes: a longer line is one ``Damage``.
+            stats: counts into these.
+
+        Raises:
+            CursorInvalid: ``after`` is no cursor.
+        """
+        super().__init__()
+        # The WAL again at the end: it is made anew when a closed session is reopened.
+        self._candidates: tuple[Path, ...] = (
+            (paths.wal, paths.final, paths.wal) if only is None else (only,)
+        )
+        self._search = search
+        self._after = Position.decode(after) if after is not None else START
+        self._start = self._after
+        self._max_line_bytes = max_line_bytes
+        self._stats = stats
+
+    @property
+    def path(self) -> Path:
+        """The file that is read, or would be."""
+        return self._reader.file.path if self._reader else self._candidates[0]
+
+    async def _fill(self) -> None:
+        if self._reader is None:
+            await self._open()
+        assert self._reader is not None
+        while True:
+            before = self._reader.guard
+            try:
+                batch = await self._reader.next_batch()
+            except FileReplaced:
+                raise PersistenceError(
+                    "rewritten while it was read; read it again", path=self.path
+                ) from None
+            except OSError as error:
+                raise explain(error, self.path) from error
+            if batch is None:
+                raise StopAsyncIteration
+            if batch.records:
+                self._take(batch, before)
+                return
+
+    async def _open(self) -> None:
+        file = await open_fitting(self._candidates, self._after)
+        if file is None and self._search is not None:
+            found = await in_thread(self._search)
+            if found is not None:
+                self._candidates = (found.wal, found.final)
+                file = await open_fitting(self._candidates, self._after)
+        if file is None:
+            raise not_found(self._candidates)
+        reader = FileReader(
+            file,
+            max_line_bytes=self._max_line_bytes,
+            limit=file.stat().st_size,
+            stats=self._stats,
+        )
+        await resume(reader, self._after)
+        self._begin(reader, self._after)
+
+
+async def open_fitting(candidates: tuple[Path, ...], after: Position) -> SessionFile | None:
+    """Open the first of these that exists and that the position fits; None where none exists.
+
+    Of two generations of a session, the one that the cursor was taken from is thereby found.
+
+    Raises:
+        CursorInvalid: the position fits none of them.
+        PersistenceError: one of them cannot be read.
+    """
+    misfit: CursorInvalid | None = None
+    for path in candidates:
+        try:
+            file = await open_file(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise explain(error, path) from error
+        try:
+            await resume(FileReader(file), after)
+        except CursorInvalid as error:
+            misfit = misfit or error
+            continue
+        return file
+    if misfit is not None:
+        raise misfit
+    return None
+
+
+def not_found(candidates: tuple[Path, ...]) -> SessionNotFound:
+    """Return the error for a session of which no file exists."""
+    names = " nor ".join(dict.fromkeys(path.name for path in candidates))
+    directory = candidates[0].parent
+    if not directory.is_dir():
+        return SessionNotFound("no such directory; give the one where sessions lie", path=directory)
+    if len(candidates) == 1:
+        return SessionNotFound("no such session file", path=candidates[0])
+    return SessionNotFound(f"no such session: neither {names}", path=directory)
+
+
+async def resume(reader: FileReader, position: Position) -> None:
+    """Take a reader to a position; the beginning needs no check.
+
+    Raises:
+        CursorInvalid: the position does not fit the file.
+        PersistenceError: the file cannot be read.
+    """
+    if position.offset:
+        try:
+            await reader.resume(position)
+        except OSError as error:
+            raise explain(error, reader.file.path) from error
+
+
+async def load_file(
+    candidates: tuple[Path, ...],
+    *,
+    salvage: bool = False,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    stats: StoreStats | None = None,
+) -> PersistedSession:
+    """Read one file whole and fold it.
+
+    Raises:
+        SessionNotFound: none of the candidates exists.
+        DamagedSession: a line is damaged (not with ``salvage``), or there is no header.
+        PersistenceError: the file cannot be read.
+    """
+    for path in candidates:
+        try:
+            file, data = await in_thread(_open_and_read, path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise explain(error, path) from error
+        return await _fold_file(file, data, salvage, max_line_bytes, stats or StoreStats())
+    raise not_found(candidates)
+
+
+def _open_and_read(path: Path) -> tuple[SessionFile, bytes]:
+    """Open and take the first bytes in one hop: a hop costs as much as decoding 100 KB."""
+    file = SessionFile(path)
+    return file, file.read_now(0, READ_BYTES)
+
+
+async def _fold_file(
+    file: SessionFile,
+    data: bytes,
+    salvage: bool,  # noqa: FBT001 - passed on
+    max_line_bytes: int,
+    stats: StoreStats,
+) -> PersistedSession:
+    framer = LineFramer(max_line_bytes=max_line_bytes)
+    decoder = RecordDecoder()
+    records: list[Record] = []
+    end = file.stat().st_size
+    try:
+        while data:
+            stats.reads += 1
+            stats.bytes += len(data)
+            for item in framer.feed(data):
+                records += decoder.decode(item).records
+            left = end - framer.position
+            if left <= 0:
+                break
+            await checkpoint()
+            data = await file.read(framer.position, min(left, READ_BYTES))
+    except OSError as error:
+        raise explain(error, file.path) from error
+    finally:
+        file.close()
+    stats.records += len(records)
+    return fold(records, path=file.path, torn_bytes=framer.pending, salvage=salvage)

@@ -1,0 +1,444 @@
+"""One directory of sessions: scan, list, load, read, tail, delete, prune.
+
+A store holds nothing until it is asked. Inside ``async with`` it owns one watcher and one task
+that all of its tails share; outside, each tail has its own. The functions at the end are the
+loader's own names, on a store of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+from uuid import UUID
+
+import anyio
+from anyio.abc import TaskGroup
+
+from sessiontail import pruning
+from sessiontail.errors import PersistenceError
+from sessiontail.files import change, in_thread
+from sessiontail.framing import MAX_LINE_BYTES
+from sessiontail.holders import LockTable
+from sessiontail.layout import (
+    SessionPaths,
+    parse_session_id,
+    path_paths,
+    resolve_path,
+    session_paths,
+    sessions_dir,
+    split_name,
+    stem_paths,
+)
+from sessiontail.listing import Scan, read_meta, session_names
+from sessiontail.pruning import Pruned, PrunePlan, delete_file
+from sessiontail.reading import SessionReader, load_file
+from sessiontail.session import PersistedSession, PersistedSessionMeta, SessionState
+from sessiontail.stats import StoreStats
+from sessiontail.tailing import SessionTail
+from sessiontail.watching import POLL_INTERVAL_S, SWEEP_INTERVAL_S, Watcher
+
+__all__ = [
+    "SessionStore",
+    "delete_session",
+    "list_persisted_sessions",
+    "load_session",
+    "prune_sessions",
+    "read_session",
+    "tail_session",
+]
+
+OnAbandoned = Literal["stop", "wait"]
+
+
+class SessionStore:
+    """The sessions of one directory.
+
+    ``async with SessionStore() as store`` opens one watcher for everything in it; a store that is
+    not entered serves as well, and its tails watch for themselves.
+
+    Args:
+        directory: where the session files lie; by default where openrath puts them.
+        max_line_bytes: a longer line is one ``Damage`` and is never held in memory.
+        sweep_interval_s: how often a look is taken that no event asked for.
+        poll_interval_s: the same where events cannot be had or trusted.
+        events: False does without the kernel's events.
+
+    Raises:
+        PersistenceError: ``OPENRATH_HOME`` names something that is no directory.
+    """
+
+    def __init__(
+        self,
+        directory: str | PathLike[str] | None = None,
+        *,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        sweep_interval_s: float = SWEEP_INTERVAL_S,
+        poll_interval_s: float = POLL_INTERVAL_S,
+        events: bool = True,
+    ) -> None:
+        self.directory = sessions_dir(directory)
+        #: What this store has done so far.
+        self.stats = StoreStats()
+        self._max_line_bytes = max_line_bytes
+        self._sweep_interval_s = sweep_interval_s
+        self._poll_interval_s = poll_interval_s
+        self._events = events
+        self._watcher: Watcher | None = None
+        self._tasks: TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._watcher = self._make_watcher()
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._watcher.pumped = True
+        self._tasks.start_soon(self._watcher.pump)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> bool | None:
+        tasks, self._tasks = self._tasks, None
+        watcher, self._watcher = self._watcher, None
+        assert tasks is not None
+        assert watcher is not None
+        tasks.cancel_scope.cancel()
+        try:
+            return await tasks.__aexit__(exc_type, exc, tb)
+        finally:
+            watcher.close()
+
+    @property
+    def polled_because(self) -> str | None:
+        """Why the directory is polled; None where events are trusted, or before entering."""
+        return self._watcher.polled_because if self._watcher else None
+
+    def scan(self, *, verify: bool = False) -> Scan:
+        """Return an iterator over the sessions' metas, in no order, as they are found.
+
+        Args:
+            verify: decode every line: counts damaged lines, and chunks exactly.
+        """
+        return Scan(self.directory, verify=verify)
+
+    async def list(self, *, verify: bool = False) -> list[PersistedSessionMeta]:
+        """Return the metas of all sessions, oldest ``created_at`` first.
+
+        Files that do not start with a header are skipped, each with a logged warning.
+
+        Raises:
+            PersistenceError: the directory cannot be read; one that is absent is empty.
+        """
+        metas = [meta async for meta in self.scan(verify=verify)]
+        return sorted(metas, key=lambda meta: (meta.created_at, meta.path.name))
+
+    async def load(
+        self,
+        session_id: UUID | str | None = None,
+        *,
+        path: str | PathLike[str] | None = None,
+        salvage: bool = False,
+    ) -> PersistedSession:
+        """Read one session whole: the closed file, else the WAL.
+
+        Args:
+            session_id: which one.
+            path: this file instead, under any name.
+            salvage: keep what is whole, and list ``damage`` and ``torn_bytes``.
+
+        Raises:
+            InvalidSessionId: the id is no UUID.
+            SessionNotFound: there is no such file.
+            DamagedSession: a line is damaged (not with ``salvage``), or there is no header.
+            PersistenceError: the file cannot be read.
+        """
+        if path is not None:
+            candidates: tuple[Path, ...] = (resolve_path(path),)
+        else:
+            paths = await self._locate(session_id)
+            # The final name again: the WAL may be renamed in between.
+            candidates = (paths.final, paths.wal, paths.final)
+        return await load_file(
+            candidates, salvage=salvage, max_line_bytes=self._max_line_bytes, stats=self.stats
+        )
+
+    def read(
+        self,
+        session_id: UUID | str | None = None,
+        *,
+        path: str | PathLike[str] | None = None,
+        after: str | None = None,
+    ) -> SessionReader:
+        """Return the records of one session up to the end as it is when reading begins.
+
+        Args:
+            session_id: which one; its WAL, else the closed file.
+            path: this file instead, under any name.
+            after: a cursor to go on from.
+
+        Returns:
+            An async iterator and context manager over records; see ``RecordFeed``.
+
+        Raises:
+            InvalidSessionId: the id is no UUID.
+            CursorInvalid: ``after`` is no cursor.
+        """
+        paths = path_paths(resolve_path(path)) if path is not None else self._paths(session_id)
+        return SessionReader(
+            paths,
+            only=None if path is None else resolve_path(path),
+            search=None if path is not None else lambda: self._search(session_id),
+            after=after,
+            max_line_bytes=self._max_line_bytes,
+            stats=self.stats,
+        )
+
+    def tail(
+        self,
+        session_id: UUID | str | None = None,
+        *,
+        path: str | PathLike[str] | None = None,
+        after: str | None = None,
+        wait: bool | float = False,
+        on_abandoned: OnAbandoned = "stop",
+    ) -> SessionTail:
+        """Return the records of one session from the start until it ends.
+
+        Args:
+            session_id: which one; its WAL, else the closed file.
+            path: this file instead, under either of its names.
+            after: a cursor to go on from.
+            wait: wait for a session that does not exist yet: for ever, or so many seconds.
+            on_abandoned: "stop" ends when the writer is gone; "wait" waits for one to come back.
+
+        Returns:
+            An async iterator and context manager over records, with ``cursor`` and ``outcome``.
+
+        Raises:
+            InvalidSessionId: the id is no UUID.
+            CursorInvalid: ``after`` is no cursor.
+        """
+        paths = path_paths(resolve_path(path)) if path is not None else self._paths(session_id)
+        shared = self._watcher if paths.final.parent == self.directory else None
+        return SessionTail(
+            paths,
+            watcher=shared or (lambda: self._make_watcher(paths.final.parent)),
+            search=None if path is not None else lambda: self._search(session_id),
+            after=after,
+            wait=wait,
+            on_abandoned=on_abandoned,
+            max_line_bytes=self._max_line_bytes,
+            stats=self.stats,
+        )
+
+    async def delete(
+        self, session_id: UUID | str | None = None, *, path: str | PathLike[str] | None = None
+    ) -> bool:
+        """Delete one session's files; return whether there was one.
+
+        Args:
+            session_id: which one: its closed file and its WAL.
+            path: this file instead.
+
+        Raises:
+            InvalidSessionId: the id is no UUID.
+            SessionBusy: a writer holds the session; nothing was deleted.
+            PersistenceError: it cannot be deleted.
+        """
+        if path is not None:
+            return await change(delete_file, resolve_path(path))
+        paths = await self._locate(session_id)
+        # The WAL first: if it is held, the closed file beside it stays too.
+        gone = await change(delete_file, paths.wal)
+        return await change(delete_file, paths.final) or gone
+
+    async def plan_prune(
+        self,
+        *,
+        older_than: timedelta | None = None,
+        keep_last: int | None = None,
+        max_total_bytes: int | None = None,
+        states: Collection[SessionState | str] | None = None,
+    ) -> PrunePlan:
+        """Plan a prune: name what goes and what stays, and why; delete nothing.
+
+        What is live stays, so do the ``keep_last`` newest, and what is not in ``states``. Of the
+        rest goes what was created longer than ``older_than`` ago, and then, oldest first, what
+        exceeds ``max_total_bytes``; where neither of these two is given, all of it.
+
+        Raises:
+            ValueError: no rule is given, or a number is negative.
+            PersistenceError: the directory cannot be read.
+        """
+        now = datetime.now(UTC)
+        return pruning.plan(
+            await self.list(),
+            now=now,
+            older_than=older_than,
+            keep_last=keep_last,
+            max_total_bytes=max_total_bytes,
+            states=states,
+        )
+
+    async def prune(self, plan: PrunePlan) -> Pruned:
+        """Apply a plan: look at each file again, delete under the writer's lock, oldest first.
+
+        Cancelled, it stops between two files. A file that changed or is held stays and is
+        reported.
+        """
+        removed: list[PersistedSessionMeta] = []
+        kept: list[pruning.Verdict] = []
+        for start in range(0, len(plan.remove), 64):
+            part = await change(pruning.apply, plan.remove[start : start + 64])
+            removed += part.removed
+            kept += part.kept
+        return Pruned(tuple(removed), tuple(kept))
+
+    async def meta(
+        self,
+        session_id: UUID | str | None = None,
+        *,
+        path: str | PathLike[str] | None = None,
+        verify: bool = False,
+    ) -> PersistedSessionMeta:
+        """Return one session's meta: the WAL's, else the closed file's.
+
+        Raises:
+            InvalidSessionId: the id is no UUID.
+            DamagedSession: the file does not start with a header.
+            SessionNotFound: there is no such file.
+            PersistenceError: the file cannot be read.
+        """
+        if path is not None:
+            candidates: tuple[Path, ...] = (resolve_path(path),)
+        else:
+            paths = await self._locate(session_id)
+            candidates = (paths.wal, paths.final)
+        return await in_thread(_first_meta, candidates, verify)
+
+    def _make_watcher(self, directory: Path | None = None) -> Watcher:
+        return Watcher(
+            directory or self.directory,
+            stats=self.stats,
+            sweep_interval_s=self._sweep_interval_s,
+            poll_interval_s=self._poll_interval_s,
+            events=self._events,
+        )
+
+    def _paths(self, session_id: UUID | str | None) -> SessionPaths:
+        if session_id is None:
+            raise TypeError("give a session_id or path=")
+        return session_paths(session_id, self.directory)
+
+    async def _locate(self, session_id: UUID | str | None) -> SessionPaths:
+        paths = self._paths(session_id)
+
+        def locate() -> SessionPaths:
+            if paths.final.exists() or paths.wal.exists():
+                return paths
+            return self._search(session_id) or paths
+
+        return await in_thread(locate)
+
+    def _search(self, session_id: UUID | str | None) -> SessionPaths | None:
+        """Find a session whose file has another name: the id that counts is the header's."""
+        assert session_id is not None
+        wanted = parse_session_id(session_id)
+        locks = LockTable(None, complete=False)
+        for name in session_names(self.directory):
+            split = split_name(name)
+            assert split is not None
+            if _is_uuid(split[0]):
+                continue
+            try:
+                meta, _ = read_meta(self.directory / name, locks)
+            except PersistenceError:
+                continue
+            if meta.id == wanted:
+                return stem_paths(split[0], self.directory)
+        return None
+
+
+def _is_uuid(stem: str) -> bool:
+    try:
+        return str(UUID(stem)) == stem
+    except ValueError:
+        return False
+
+
+def _first_meta(candidates: tuple[Path, ...], verify: bool) -> PersistedSessionMeta:  # noqa: FBT001 - passed through a thread
+    for path in candidates[:-1]:
+        if path.exists():
+            return read_meta(path, LockTable.read(), verify=verify)[0]
+    return read_meta(candidates[-1], LockTable.read(), verify=verify)[0]
+
+
+async def load_session(
+    session_id: UUID | str | None = None,
+    *,
+    path: str | PathLike[str] | None = None,
+    directory: str | PathLike[str] | None = None,
+    salvage: bool = False,
+) -> PersistedSession:
+    """Read one session whole; see ``SessionStore.load``."""
+    return await SessionStore(directory).load(session_id, path=path, salvage=salvage)
+
+
+def read_session(
+    session_id: UUID | str | None = None,
+    *,
+    path: str | PathLike[str] | None = None,
+    directory: str | PathLike[str] | None = None,
+    after: str | None = None,
+) -> SessionReader:
+    """Read one session's records up to the end as it is now; see ``SessionStore.read``."""
+    return SessionStore(directory).read(session_id, path=path, after=after)
+
+
+def tail_session(
+    session_id: UUID | str | None = None,
+    *,
+    path: str | PathLike[str] | None = None,
+    directory: str | PathLike[str] | None = None,
+    after: str | None = None,
+    wait: bool | float = False,
+    on_abandoned: OnAbandoned = "stop",
+) -> SessionTail:
+    """Read one session's records until the session ends; see ``SessionStore.tail``."""
+    return SessionStore(directory).tail(
+        session_id, path=path, after=after, wait=wait, on_abandoned=on_abandoned
+    )
+
+
+async def list_persisted_sessions(
+    *, directory: str | PathLike[str] | None = None, verify: bool = False
+) -> list[PersistedSessionMeta]:
+    """Return the metas of all sessions, oldest first; see ``SessionStore.list``."""
+    return await SessionStore(directory).list(verify=verify)
+
+
+async def delete_session(
+    session_id: UUID | str | None = None,
+    *,
+    path: str | PathLike[str] | None = None,
+    directory: str | PathLike[str] | None = None,
+) -> bool:
+    """Delete one session's files; return whether there was one; see ``SessionStore.delete``."""
+    return await SessionStore(directory).delete(session_id, path=path)
+
+
+async def prune_sessions(
+    *, older_than: timedelta, directory: str | PathLike[str] | None = None
+) -> list[UUID]:
+    """Delete the sessions that were created longer ago; return their ids in deletion order.
+
+    What is live, damaged at its header, or changes meanwhile, stays.
+    """
+    store = SessionStore(directory)
+    return (await store.prune(await store.plan_prune(older_than=older_than))).removed_ids
