@@ -16,6 +16,7 @@ from sessiontail.errors import (
     SessionEnded,
     SessionNotFound,
 )
+from sessiontail.following import DirectoryTail
 from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
 from sessiontail.layout import (
     SESSION_FILE_SUFFIX,
@@ -32,6 +33,7 @@ from sessiontail.migrations import (
     register_chunk_migration,
     register_header_migration,
 )
+from sessiontail.observing import EventKind, SessionEvent, SessionWatch
 from sessiontail.pruning import Pruned, PrunePlan
 from sessiontail.reading import SessionReader
 from sessiontail.records import (
@@ -125,6 +127,12 @@ __all__ = [
     # pruning
     "Pruned",
     "PrunePlan",
+    # following
+    "DirectoryTail",
+    # observing
+    "EventKind",
+    "SessionEvent",
+    "SessionWatch",
     # stats
     "StoreStats",
     # store

@@ -68,6 +68,10 @@ class LockTable:
                 return pid
         return holders[0][1] if holders else None
 
+    def holds(self, key: tuple[int, int]) -> bool:
+        """Say whether a file, given as (st_dev, st_ino), is held."""
+        return key[1] in self._pids
+
     def proves_absence(self, status: os.stat_result, *, quiet_s: float, seen: bool) -> bool:
         """Say whether a file that has no holder here has none at all.
 

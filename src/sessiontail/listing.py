@@ -22,6 +22,8 @@ from typing import NamedTuple, Self
 
 import anyio
 
+from sessiontail.advancing import START
+from sessiontail.cursor import WINDOW_BYTES, Position, fingerprint
 from sessiontail.decoding import CHUNK_START, RecordDecoder
 from sessiontail.errors import DamagedSession, PersistenceError, SessionNotFound
 from sessiontail.files import MAX_THREADS, SessionFile, explain, in_thread
@@ -32,7 +34,7 @@ from sessiontail.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.records import Chunk, Damage, Header, Record, Trailer
 from sessiontail.session import PersistedSessionMeta, damaged
 
-__all__ = ["Scan", "read_meta", "session_names"]
+__all__ = ["Scan", "position_before_end", "read_meta", "session_names"]
 
 logger = logging.getLogger("sessiontail")
 
@@ -40,6 +42,7 @@ logger = logging.getLogger("sessiontail")
 _END_BYTES = 4096
 # 1 MiB: 0.5 ms of counting, after which another thread may have the interpreter.
 _COUNT_BYTES = 1024 * 1024
+_LINES_BACK_BYTES = 64 * 1024
 # Files a hop: 1 ms of work for 0.1 ms of hopping.
 _FILES_PER_HOP = 64
 
@@ -337,3 +340,51 @@ def _blocks(file: SessionFile, start: int, size: int, brief: _Brief) -> Iterable
             else:
                 brief.damaged += 1
     brief.torn_bytes = framer.pending
+
+
+def position_before_end(file: SessionFile, last: int) -> Position:
+    """Return the position ``last`` lines before the end, blocking; the start if there are fewer.
+
+    A file that does not start with a header has no other position than its start.
+    """
+    size = file.stat().st_size
+    decoder = RecordDecoder()
+    try:
+        header, _ = _header(file, decoder, file.read_now(0, _END_BYTES))
+    except DamagedSession:
+        return START
+    offset = _lines_back(file, size, last)
+    if not offset:
+        return START
+    lines = sum(
+        file.read_now(at, min(_COUNT_BYTES, offset - at)).count(b"\n")
+        for at in range(0, offset, _COUNT_BYTES)
+    )
+    brief = _Brief()
+    _take_trailer(file.read_now(max(0, offset - _END_BYTES), min(offset, _END_BYTES)), brief)
+    window = min(offset, WINDOW_BYTES)
+    return Position(
+        offset,
+        lines,
+        decoder.header_version,
+        brief.trailer is not None,
+        fingerprint(file.read_now(0, window)),
+        fingerprint(file.read_now(offset - window, window)),
+        header.id,
+    )
+
+
+def _lines_back(file: SessionFile, size: int, last: int) -> int:
+    """Return the offset ``last`` lines before the last newline, 0 if there are fewer lines."""
+    newlines = 0
+    end = size
+    while end > 0:
+        start = max(0, end - _LINES_BACK_BYTES)
+        data = file.read_now(start, end - start)
+        at = len(data)
+        while (at := data.rfind(b"\n", 0, at)) >= 0:
+            newlines += 1
+            if newlines > last:
+                return start + at + 1
+        end = start
+    return 0

@@ -14,26 +14,26 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from uuid import UUID
 
 from anyio import BusyResourceError
 from anyio.lowlevel import checkpoint
 
 from sessiontail.advancing import READ_BYTES, START, FileReader, FileReplaced
 from sessiontail.cursor import Position
-from sessiontail.decoding import Batch, RecordDecoder
+from sessiontail.decoding import RecordDecoder
+from sessiontail.delivery import Delivery
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
 from sessiontail.files import SessionFile, explain, in_thread, open_file
 from sessiontail.framing import MAX_LINE_BYTES, LineFramer
 from sessiontail.layout import SessionPaths
-from sessiontail.records import Chunk, Header, Record, Trailer
+from sessiontail.records import Record
 from sessiontail.session import PersistedSession, fold
 from sessiontail.stats import StoreStats
 
 __all__ = ["RecordFeed", "SessionReader", "load_file"]
 
 
-class RecordFeed(AsyncIterator[Record]):
+class RecordFeed(Delivery, AsyncIterator[Record]):
     """Hands records out one by one, or by the batch: the pull side of every reader.
 
     An async iterator and an async context manager; leaving the context, exhausting the iterator
@@ -41,16 +41,7 @@ class RecordFeed(AsyncIterator[Record]):
     """
 
     def __init__(self) -> None:
-        self._batch: Batch | None = None
-        self._next = 0
-        self._reader: FileReader | None = None
-        self._before = b""
-        self._start = START
-        # Of what was handed over, not of what was read.
-        self._header: Header | None = None
-        self._header_version: int | None = None
-        self._trailer_seen = False
-        self._session_id: UUID | None = None
+        super().__init__()
         self._pulling = False
         self._ended = False
 
@@ -75,14 +66,9 @@ class RecordFeed(AsyncIterator[Record]):
             StopAsyncIteration: there is none, and there will be none.
             PersistenceError: the file is not there or cannot be read; trying again is allowed.
         """
-        batch = self._batch
-        if batch is None or self._next == len(batch.records):
-            batch = await self._pull()
-        record = batch.records[self._next]
-        self._next += 1
-        if type(record) is not Chunk:
-            self._note(record)
-        return record
+        if not self._waiting:
+            await self._pull()
+        return self._take_one()
 
     def batches(self) -> AsyncIterator[list[Record]]:
         """Return an iterator over lists of records, each from at most 256 KiB of file.
@@ -100,54 +86,6 @@ class RecordFeed(AsyncIterator[Record]):
         self._ended = True
         self._release()
 
-    @property
-    def header(self) -> Header | None:
-        """The session's header, once it was handed over."""
-        return self._header
-
-    @property
-    def cursor(self) -> str:
-        """Where the next record begins, as text for ``after=``.
-
-        Taken after a record, it stands behind that record: store it when the record is dealt
-        with, and a reader that resumes gets the one after it.
-        """
-        return self.position.encode()
-
-    @property
-    def offset(self) -> int:
-        """Bytes of the file before the next record."""
-        return self.position.offset
-
-    @property
-    def line(self) -> int:
-        """Lines of the file before the next record: the number of the last one handed over."""
-        return self.position.lines
-
-    @property
-    def torn_bytes(self) -> int:
-        """Bytes after the last newline, when the end of the file was last met."""
-        return self._reader.torn_bytes if self._reader else 0
-
-    @property
-    def position(self) -> Position:
-        """Where the next record begins."""
-        if self._reader is None:
-            return self._start
-        batch = self._batch
-        if batch is None or self._next == len(batch.records):
-            return self._reader.position(
-                trailer_seen=self._trailer_seen, session_id=self._session_id
-            )
-        return self._reader.position_in(
-            batch,
-            self._next,
-            self._before,
-            self._header_version,
-            trailer_seen=self._trailer_seen,
-            session_id=self._session_id,
-        )
-
     @abstractmethod
     async def _fill(self) -> None:
         """Set the next batch through ``_take``, or raise StopAsyncIteration."""
@@ -156,14 +94,7 @@ class RecordFeed(AsyncIterator[Record]):
         if self._reader is not None:
             self._reader.close()
 
-    def _begin(self, reader: FileReader, start: Position) -> None:
-        self._reader = reader
-        self._start = start
-        self._header_version = start.header_version
-        self._trailer_seen = start.trailer_seen
-        self._session_id = start.session_id
-
-    async def _pull(self) -> Batch:
+    async def _pull(self) -> None:
         if self._pulling:
             raise BusyResourceError("reading from")
         if self._ended:
@@ -177,28 +108,6 @@ class RecordFeed(AsyncIterator[Record]):
             raise
         finally:
             self._pulling = False
-        assert self._batch is not None
-        return self._batch
-
-    def _take(self, batch: Batch, before: bytes) -> None:
-        self._batch, self._next, self._before = batch, 0, before
-
-    def _note(self, record: Record) -> None:
-        if isinstance(record, Header):
-            self._header = record
-            self._session_id = record.id
-            self._header_version = self._reader.header_version if self._reader else None
-        elif isinstance(record, Trailer):
-            self._trailer_seen = True
-
-    def _take_rest(self) -> list[Record]:
-        assert self._batch is not None
-        records = self._batch.records[self._next :]
-        self._next = len(self._batch.records)
-        for record in records:
-            if type(record) is not Chunk:
-                self._note(record)
-        return records
 
 
 class _Batches(AsyncIterator[list[Record]]):
@@ -207,7 +116,7 @@ class _Batches(AsyncIterator[list[Record]]):
 
     async def __anext__(self) -> list[Record]:
         feed = self._feed
-        if feed._batch is None or feed._next == len(feed._batch.records):  # noqa: SLF001
+        if not feed._waiting:  # noqa: SLF001 - the other half of one object
             await feed._pull()  # noqa: SLF001
         return feed._take_rest()  # noqa: SLF001
 
@@ -274,7 +183,7 @@ class SessionReader(RecordFeed):
             if batch is None:
                 raise StopAsyncIteration
             if batch.records:
-                self._take(batch, before)
+                self._put(batch, before)
                 return
 
     async def _open(self) -> None:

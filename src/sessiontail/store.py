@@ -7,7 +7,7 @@ loader's own names, on a store of their own.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from os import PathLike
 from pathlib import Path
@@ -19,8 +19,9 @@ import anyio
 from anyio.abc import TaskGroup
 
 from sessiontail import pruning
-from sessiontail.errors import PersistenceError
+from sessiontail.errors import PersistenceError, SessionEnded
 from sessiontail.files import change, in_thread
+from sessiontail.following import DirectoryTail
 from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.holders import LockTable
 from sessiontail.layout import (
@@ -34,8 +35,10 @@ from sessiontail.layout import (
     stem_paths,
 )
 from sessiontail.listing import Scan, read_meta, session_names
+from sessiontail.observing import SessionWatch
 from sessiontail.pruning import Pruned, PrunePlan, delete_file
 from sessiontail.reading import SessionReader, load_file
+from sessiontail.records import ChunkKind, Record
 from sessiontail.session import PersistedSession, PersistedSessionMeta, SessionState
 from sessiontail.stats import StoreStats
 from sessiontail.tailing import SessionTail
@@ -235,6 +238,94 @@ class SessionStore:
             on_abandoned=on_abandoned,
             max_line_bytes=self._max_line_bytes,
             stats=self.stats,
+        )
+
+    def tail_all(
+        self,
+        *,
+        after: str | None = None,
+        kinds: Collection[ChunkKind | str] | None = None,
+        include_closed: bool = False,
+        last: int | None = None,
+        on_missing: Literal["wait", "error"] = "wait",
+        max_open: int | None = None,
+    ) -> DirectoryTail:
+        """Return one stream of ``(session_id, record)`` over all sessions; it never ends.
+
+        Each session's records come once and in order; sessions take turns, and those that appear
+        later join. A session that was closed is done with; one that was abandoned goes on when a
+        writer comes back; one that was replaced begins anew with its header.
+
+        Args:
+            after: a directory cursor (``DirectoryTail.cursor``) to go on from.
+            kinds: only chunks of these kinds, and damage; by default every record.
+            include_closed: also sessions that were closed before.
+            last: of sessions that exist already, only so many of the last records.
+            on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
+            max_open: descriptors at most; by default the soft limit less a reserve.
+
+        Raises:
+            CursorInvalid: ``after`` is no directory cursor.
+            ValueError: ``kinds`` names no kind.
+        """
+        return DirectoryTail(
+            self.directory,
+            watcher=self._watcher or self._make_watcher,
+            after=after,
+            kinds=kinds,
+            include_closed=include_closed,
+            last=last,
+            on_missing=on_missing,
+            max_line_bytes=self._max_line_bytes,
+            max_open=max_open,
+            stats=self.stats,
+        )
+
+    def watch(self, *, include_existing: bool = False) -> SessionWatch:
+        """Return a stream of what happens to sessions, each with its meta; it never ends.
+
+        Args:
+            include_existing: begin with a "started" for every session that is there.
+        """
+        return SessionWatch(
+            self.directory,
+            watcher=self._watcher or self._make_watcher,
+            include_existing=include_existing,
+            max_line_bytes=self._max_line_bytes,
+            stats=self.stats,
+        )
+
+    async def wait_for(
+        self,
+        session_id: UUID | str,
+        predicate: Callable[[Record], bool],
+        *,
+        timeout: float | None = None,
+        after: str | None = None,
+    ) -> Record:
+        """Return the first record of a session that the predicate takes, without polling.
+
+        A session that does not exist yet is waited for.
+
+        Args:
+            session_id: whose record.
+            predicate: is asked for every record in order, damage included.
+            timeout: seconds at most; by default no limit.
+            after: a cursor: only records behind it count.
+
+        Raises:
+            TimeoutError: no such record within ``timeout``.
+            SessionEnded: the session ended without it; the message says how.
+            InvalidSessionId: the id is no UUID.
+            CursorInvalid: ``after`` does not fit.
+        """
+        with anyio.fail_after(timeout):
+            async with self.tail(session_id, after=after, wait=True) as tail:
+                async for record in tail:
+                    if predicate(record):
+                        return record
+        raise SessionEnded(
+            f"the session ended ({tail.outcome}) without that record", path=tail.path
         )
 
     async def delete(

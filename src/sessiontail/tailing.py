@@ -305,7 +305,7 @@ class SessionTail(RecordFeed):
                 raise explain(error, self.path) from error
             if isinstance(found, Batch):
                 if found.records:
-                    self._take(found, before)
+                    self._put(found, before)
                     return
                 continue
             if found is Outcome.ABANDONED and self._patient:

@@ -1,0 +1,157 @@
+"""arguments -> a command run, and what went wrong as one line and an exit code.
+
+Each command's module is imported when it is called: ``--help`` reads no session, so it does not
+wait for what does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from sessiontail.cli.options import directory_option
+from sessiontail.cli.printing import note
+
+__all__ = ["application", "run"]
+
+COMMANDS = {
+    "ls": "List sessions: state, age, chunks, size, tokens, lineage.",
+    "cat": "Print one session: roles, text, tool calls, results, damage.",
+    "tail": "Print the last records, and with -f what follows.",
+    "rm": "Delete sessions that nobody writes.",
+    "prune": "Delete old sessions by rule; shows the plan first.",
+    "demo": "Watch agents at work, here and now; needs no sessions.",
+}
+
+_EPILOG = """\
+\b
+Examples:
+  sessiontail demo                      see it at work, in ten seconds
+  sessiontail ls --since 2d             sessions of the last two days
+  sessiontail cat 4f2c                  one session; any unique prefix of its id
+  sessiontail tail -f                   every running session, live
+  sessiontail tail -f 4f2c -o jsonl     one session until it ends, for a program
+  sessiontail prune --older-than 30d    the plan first; then asks
+
+\b
+Sessions lie in $OPENRATH_HOME/sessions, ./.openrath/sessions or ~/.openrath/sessions,
+or where --dir says.
+
+\b
+Exit codes: 0 fine, 1 nothing found or findings, 2 usage, 3 damaged input with --strict,
+130 interrupted. NO_COLOR switches colours off.
+
+\b
+Completion of commands, options and ids; for bash, in ~/.bashrc (zsh, fish likewise):
+  eval "$(_SESSIONTAIL_COMPLETE=bash_source sessiontail)"
+"""
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Return a command, None where there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"sessiontail.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=_EPILOG,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@directory_option
+@click.version_option(package_name="sessiontail", message="%(prog)s %(version)s")
+@click.pass_context
+def application(ctx: click.Context, directory: str | None) -> int:  # noqa: ARG001 - read by commands
+    """Read what agents write, while they write it: session files, live and at rest."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        return 2
+    return 0
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command; return its exit code, and print what went wrong as one line."""
+    try:
+        result = application.main(arguments, prog_name="sessiontail", standalone_mode=False)
+        sys.stdout.flush()
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "sessiontail"
+        note(f"{_sentence(error.format_message())}; see '{path} --help'")
+        return 2
+    except click.ClickException as error:
+        note(error.format_message())
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BaseException as error:
+        return _explain(error)
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: BaseException) -> int:
+    """Return the exit code for an error and print its line; raise what nobody foresaw."""
+    # A task group wraps what its tasks raise; the first one is what happened.
+    cause = error
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    if isinstance(cause, KeyboardInterrupt):
+        return 130
+    if isinstance(cause, BrokenPipeError):
+        _drop_stdout()
+        return 0
+    if isinstance(cause, OSError):
+        _drop_stdout()
+        note(f"cannot write: {cause.strerror or cause}")
+        return 1
+    code = _code(cause)
+    if code is None:
+        raise error
+    note(str(cause))
+    return code
+
+
+def _code(error: BaseException) -> int | None:
+    from sessiontail.errors import (  # noqa: PLC0415 - --help does without
+        CursorInvalid,
+        DamagedSession,
+        InvalidSessionId,
+        MissingExtra,
+        PersistenceError,
+    )
+
+    if isinstance(error, (CursorInvalid, InvalidSessionId, MissingExtra)):
+        return 2
+    if isinstance(error, DamagedSession):
+        return 3
+    return 1 if isinstance(error, PersistenceError) else None
+
+
+def _drop_stdout() -> None:
+    """Lead stdout nowhere: the interpreter flushes it once more at its end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+def _sentence(message: str) -> str:
+    return " ".join(message.split()).rstrip(".")
+
+

@@ -1,0 +1,188 @@
+"""words on the command line -> values: spans, moments, sizes, windows.
+
+Nothing of the reader is imported here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+__all__ = [
+    "KINDS",
+    "STATES",
+    "Moment",
+    "Size",
+    "Span",
+    "Window",
+    "directory_option",
+    "id_argument",
+    "kinds_option",
+    "window_option",
+]
+
+STATES = ("closed", "live", "abandoned", "unknown")
+KINDS = ("system", "user", "assistant", "tool_result", "header", "trailer", "damage")
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Window(NamedTuple):
+    """Which of a session's records are meant."""
+
+    #: So many at the end; None: all of them.
+    last: int | None = None
+    #: From this one on, counted from 1.
+    first: int = 1
+
+
+class Span(click.ParamType[timedelta]):
+    """A length of time: 90s, 15m, 2h, 3d, 1w."""
+
+    name = "span"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Return the span."""
+        if isinstance(value, timedelta):
+            return value
+        span = _span(str(value))
+        if span is None:
+            self.fail(f"{value!r} is no span of time; write 90s, 15m, 2h, 3d or 1w", param, ctx)
+        return span
+
+
+class Moment(click.ParamType[datetime]):
+    """A time: so long ago (2h, 3d), or an ISO date; without an offset it is local time."""
+
+    name = "when"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Return the moment, aware."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            span = _span(str(value))
+            if span is not None:
+                return datetime.now(UTC) - span
+            return datetime.fromisoformat(str(value)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no time; write 2h, 3d, 2026-01-31 or 2026-01-31T08:00", param, ctx)
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes: 4096, 500K, 200M, 10G; K is 1024."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number of bytes."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", str(value).strip(), re.IGNORECASE)
+        if match is None:
+            self.fail(f"{value!r} is no size; write 4096, 500K, 200M or 10G", param, ctx)
+        return int(float(match[1]) * 1024 ** _POWERS[match[2].upper()])
+
+
+class WindowType(click.ParamType[Window]):
+    """N, +N or all."""
+
+    name = "N|+N|all"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Window:
+        """Return the window."""
+        if isinstance(value, Window):
+            return value
+        text = str(value)
+        if text == "all":
+            return Window()
+        # 18 digits: more do not fit what counts them.
+        if re.fullmatch(r"\+?\d{1,18}", text, re.ASCII) is None:
+            self.fail(f"{text!r}: write 10 (the last ten), +10 (from the tenth on) or all", param, ctx)
+        if text.startswith("+"):
+            return Window(first=max(1, int(text)))
+        return Window(last=int(text))
+
+
+def _span(text: str) -> timedelta | None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
+    if match is None:
+        return None
+    try:
+        return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+    except OverflowError:
+        return None
+
+
+def _directory(ctx: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    """Return the command's own --dir, else the one before the command."""
+    found: str | None = value or ctx.find_root().params.get("directory")
+    return found
+
+
+def directory_option(function: _F) -> _F:
+    """Add ``--dir``."""
+    return click.option(
+        "--dir",
+        "directory",
+        metavar="DIR",
+        type=click.Path(),
+        callback=_directory,
+        help="Where the session files lie.",
+    )(function)
+
+
+def kinds_option(function: _F) -> _F:
+    """Add ``-k``."""
+    return click.option(
+        "-k",
+        "--kind",
+        "kinds",
+        type=click.Choice(KINDS),
+        multiple=True,
+        metavar="KIND",
+        help=f"Only records of this kind; may be repeated. One of {', '.join(KINDS)}.",
+    )(function)
+
+
+def window_option(text: str) -> Callable[[_F], _F]:
+    """Add ``-n``."""
+    return click.option("-n", "--lines", "window", type=WindowType(), metavar="N|+N|all", help=text)
+
+
+def id_argument(*, many: bool, required: bool) -> Callable[[_F], _F]:
+    """Add the argument ID, or IDs."""
+    return click.argument(
+        "ids" if many else "session_id",
+        metavar="ID..." if many else "ID",
+        nargs=-1 if many else 1,
+        required=required,
+        shell_complete=complete_ids,
+    )
+
+
+def complete_ids(
+    ctx: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the ids that begin so, from the names in the directory alone."""
+    from sessiontail.layout import sessions_dir, split_name  # noqa: PLC0415 - --help does without
+
+    try:
+        names = os.listdir(sessions_dir(ctx.params.get("directory")))  # noqa: PTH208 - names, not paths
+    except (OSError, RuntimeError):
+        return []
+    stems = {split[0] for split in map(split_name, names) if split}
+    return [CompletionItem(stem) for stem in sorted(stems) if stem.startswith(incomplete)]

@@ -1,0 +1,775 @@
+"""directory of growing files -> one stream of (session id, record).
+
+Every session has a lane: its follower, and what of it was handed over. Lanes that may have news
+stand in a queue and take turns of at most one batch, so that a busy session does not starve a
+quiet one. Only one batch is held at a time: backpressure is not pulling. Idle lanes hold no
+descriptor beyond a limit; they are opened again by name and verified.
+
+Verdicts are formed in rounds: one look at the lock table serves all lanes that met their end.
+That is sound because a lane's writer held its lock before the first byte that the lane has read:
+a table read later that does not show it proves that all it wrote was there to be read.
+"""
+
+from __future__ import annotations
+
+import errno
+import heapq
+import logging
+import os
+import stat
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Collection
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, NamedTuple, Self, TypeAlias
+from uuid import UUID
+
+from anyio import BusyResourceError
+from anyio.lowlevel import checkpoint
+
+from sessiontail.advancing import START, FileReader
+from sessiontail.cursor import DirectoryPosition, Position, fingerprint
+from sessiontail.decoding import Batch
+from sessiontail.delivery import Delivery
+from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
+from sessiontail.files import SessionFile, explain, in_thread
+from sessiontail.framing import MAX_LINE_BYTES
+from sessiontail.holders import LockTable
+from sessiontail.layout import split_name, stem_paths
+from sessiontail.listing import position_before_end
+from sessiontail.records import Chunk, ChunkKind, Damage, Record
+from sessiontail.session import Outcome
+from sessiontail.stats import StoreStats
+from sessiontail.tailing import Follower
+from sessiontail.watching import Subscription, Watcher
+
+__all__ = ["DirectoryTail", "descriptor_limit"]
+
+logger = logging.getLogger("sessiontail")
+
+# Descriptors that are left to the rest of the program.
+RESERVE_DESCRIPTORS = 32
+# How often the lock table is compared where events do not tell that a writer is gone.
+_LOCKS_INTERVAL_S = 1.0
+# Work without a pause: a turn is at most 256 KiB, about 0.3 ms.
+_TURNS_BETWEEN_CHECKPOINTS = 8
+
+_UNKNOWN = LockTable(None, complete=False)
+
+# Turns after which the clock is asked whether a sweep is due although there is always news.
+_TURNS_BETWEEN_SWEEP_CHECKS = 64
+# A sweep takes at most this part of the time, however many sessions there are.
+_SWEEP_SHARE = 0.05
+
+SessionRecord: TypeAlias = tuple[UUID, Record]
+
+
+class Seen(NamedTuple):
+    """What one sweep saw under a stem."""
+
+    #: (st_dev, st_ino), st_size and st_mtime_ns of the WAL; of the final name where there is none.
+    key: tuple[int, int]
+    size: int
+    mtime_ns: int
+    is_wal: bool
+
+
+class Lane(Delivery):
+    """One session of a directory: where it stands, and what it waits for."""
+
+    __slots__ = (
+        "abandoned",
+        "after",
+        "dirty",
+        "failed",
+        "follower",
+        "is_new",
+        "judge",
+        "last",
+        "mtime_ns",
+        "queued",
+        "stem",
+    )
+
+    def __init__(self, stem: str, after: Position) -> None:
+        super().__init__()
+        self.stem = stem
+        #: Where it is to begin.
+        self.after = after
+        #: Begin with so many records before the end, instead.
+        self.last: int | None = None
+        self.follower: Follower | None = None
+        #: Whether it stands in the queue.
+        self.queued = False
+        #: Whether something was told since its last look.
+        self.dirty = False
+        #: Whether a verdict is due when it meets its end.
+        self.judge = True
+        #: Whether its writer was found gone; it may come back.
+        self.abandoned = False
+        #: Whether its first record is the session's first sign of life.
+        self.is_new = True
+        #: Looks in a row that failed.
+        self.failed = 0
+        #: Of the file, when a sweep last saw it.
+        self.mtime_ns = 0
+
+    @property
+    def session_id(self) -> UUID | None:
+        """The header's id, else the one that the file is named after."""
+        return self._session_id or _uuid(self.stem)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds a descriptor."""
+        return self.follower is not None and self.follower.reader.file.fd >= 0
+
+    def begin(self, follower: Follower, position: Position) -> None:
+        """Follow an open file from a position."""
+        self.follower = follower
+        self._begin(follower.reader, position)
+
+    def put(self, batch: Batch, before: bytes) -> None:
+        """Take a batch to hand over."""
+        self._put(batch, before)
+
+    def take_one(self) -> Record:
+        """Hand one record over."""
+        record = self._take_one()
+        if not self._waiting:
+            self._batch = None  # an idle lane holds no records
+        return record
+
+    def take_rest(self) -> None:
+        """Hand over all that wait."""
+        self._take_rest()
+        self._batch = None
+
+    @property
+    def waiting(self) -> int:
+        """Records that wait to be handed over."""
+        return self._waiting
+
+    @property
+    def at(self) -> Position:
+        """Where the next record begins."""
+        return self.position if self.follower is not None else self.after
+
+
+class DirectoryTail(AsyncIterator[SessionRecord]):
+    """One stream of the records of all sessions in a directory; it never ends by itself.
+
+    Made by ``SessionStore.tail_all``. An async iterator and an async context manager; a step that
+    is cancelled can be retried, and nothing is lost. One task at a time may pull.
+    """
+
+    # Called with the name of each moment that a race could hit; tests act there.
+    _gate: Callable[[str], None] = staticmethod(lambda _: None)
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        watcher: Watcher | Callable[[], Watcher],
+        after: str | None = None,
+        kinds: Collection[ChunkKind | str] | None = None,
+        include_closed: bool = False,
+        last: int | None = None,
+        on_missing: Literal["wait", "error"] = "wait",
+        max_line_bytes: int = MAX_LINE_BYTES,
+        max_open: int | None = None,
+        stats: StoreStats | None = None,
+    ) -> None:
+        """Prepare; nothing is opened before the first record is asked for.
+
+        Args:
+            directory: whose sessions are followed.
+            watcher: a store's, or what makes one for this stream alone.
+            after: a directory cursor to go on from.
+            kinds: only chunks of these kinds, and damage; by default every record.
+            include_closed: also sessions that are closed before this begins.
+            last: of sessions that exist already, only so many of the last records.
+            on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
+            max_line_bytes: a longer line is one ``Damage``.
+            max_open: descriptors at most; by default the soft limit less a reserve.
+            stats: counts into these.
+
+        Raises:
+            CursorInvalid: ``after`` is no directory cursor.
+            ValueError: ``kinds`` names no kind.
+        """
+        self.directory = directory
+        #: What happened to sessions, for who asks for it (``observing``); else None.
+        self.news: deque[tuple[str, Outcome | Literal["started", "resumed"]]] | None = None
+        #: Sessions that could not be read at the last try, with the error; they are tried again.
+        self.errors: dict[str, PersistenceError] = {}
+        self._kinds = None if kinds is None else frozenset(ChunkKind(kind) for kind in kinds)
+        self._include_closed = include_closed
+        self._last = last
+        self._on_missing = on_missing
+        self._max_line_bytes = max_line_bytes
+        self._max_open = max_open
+        self._stats = stats or StoreStats()
+        self._make_watcher = watcher
+        self._watcher: Watcher | None = None
+        self._subscription: Subscription | None = None
+        self._resumed = None if after is None else DirectoryPosition.decode(after)
+        self._begun = False
+        self._closed = False
+        self._pulling = False
+        self._lanes: dict[str, Lane] = {}
+        # Ended stems -> a fingerprint of their file's size and time.
+        self._ended: dict[str, bytes] = {}
+        # May have news; met their end and want a verdict; want one by this round's table.
+        self._ready: deque[Lane] = deque()
+        self._judging: deque[Lane] = deque()
+        self._round: deque[Lane] = deque()
+        self._locks = LockTable(None, complete=False)
+        self._locks_at_s = 0.0
+        self._rechecks: list[tuple[float, str]] = []
+        # Lanes with a descriptor, the longest idle first.
+        self._open: OrderedDict[str, Lane] = OrderedDict()
+        self._current: Lane | None = None
+        self._swept_at_s = 0.0
+        self._sweep_took_s = 0.0
+        self._noticed_s = 0.0
+        self._turns = 0
+        if self._resumed is not None:
+            self._ended.update(self._resumed.ended)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionRecord:
+        """Return the next record and whose it is; sessions take turns.
+
+        Raises:
+            StopAsyncIteration: this was closed.
+            SessionNotFound: the directory is absent, with ``on_missing="error"``.
+            PersistenceError: the directory cannot be read.
+        """
+        while True:
+            lane = self._current
+            if lane is None:
+                lane = await self._pull()
+                if lane is None:
+                    continue
+            record = lane.take_one()
+            if not lane.waiting:
+                self._current = None
+            if (
+                self._kinds is None
+                or isinstance(record, Damage)
+                or (type(record) is Chunk and record.kind in self._kinds)
+            ):
+                session_id = lane.session_id
+                assert session_id is not None
+                return session_id, record
+
+    @property
+    def cursor(self) -> str:
+        """Where every session stands, as text for ``after=``; costs some 10 us a session.
+
+        Taken after a record, it stands behind that record.
+        """
+        open_lanes = {stem: lane.at for stem, lane in self._lanes.items() if lane.at.offset}
+        if self._resumed is not None and not self._begun:
+            open_lanes.update(self._resumed.open)
+        return DirectoryPosition(open_lanes, self._ended).encode()
+
+    @property
+    def session_ids(self) -> list[UUID]:
+        """Ids of the sessions that are followed now."""
+        return [found for lane in self._lanes.values() if (found := lane.session_id)]
+
+    @property
+    def open_files(self) -> int:
+        """Descriptors held for session files."""
+        return len(self._open)
+
+    async def skip(self) -> None:
+        """Take records that come next and drop them; return after a batch, or for ``news``."""
+        lane = await self._pull()
+        if lane is not None:
+            lane.take_rest()
+        self._current = None
+
+    async def aclose(self) -> None:
+        """Release everything; iterating ends."""
+        self.close()
+
+    def close(self) -> None:
+        """Release everything; iterating ends. The cursor stays."""
+        self._closed = True
+        for lane in list(self._open.values()):
+            self._park(lane)
+        if self._subscription is not None:
+            self._subscription.close()
+        if self._watcher is not None and not isinstance(self._make_watcher, Watcher):
+            self._watcher.close()
+
+    async def _pull(self) -> Lane | None:
+        if self._pulling:
+            raise BusyResourceError("reading from")
+        if self._closed:
+            raise StopAsyncIteration
+        self._pulling = True
+        try:
+            await checkpoint()
+            return await self._next_lane()
+        finally:
+            self._pulling = False
+
+    async def _next_lane(self) -> Lane | None:
+        """Give turns until a lane has records, or None: there is news of another sort."""
+        await self.begin()
+        while not self.news:
+            self._take_marks()
+            if self._turns % _TURNS_BETWEEN_SWEEP_CHECKS == 0 and self._sweep_due_s() <= 0:
+                await self._sweep()
+            lane = self._next_in_line()
+            if lane is None:
+                if self._judging:
+                    await self._start_round()
+                else:
+                    await self._wait()
+                continue
+            self._turns += 1
+            if self._turns % _TURNS_BETWEEN_CHECKPOINTS == 0:
+                await checkpoint()
+            if await self._turn(lane):
+                self._current = lane
+                if self._noticed_s:
+                    self._stats.lag_s = time.monotonic() - self._noticed_s
+                    self._noticed_s = 0.0
+                return lane
+        return None
+
+    async def begin(self) -> None:
+        """Watch and take stock, unless that was done: what happens from now on is told.
+
+        Raises:
+            SessionNotFound: the directory is absent, with ``on_missing="error"``.
+            PersistenceError: the directory cannot be read.
+        """
+        if self._begun:
+            return
+        if self._watcher is None:
+            made = self._make_watcher
+            self._watcher = made if isinstance(made, Watcher) else made()
+        if self._subscription is None:
+            self._subscription = self._watcher.subscribe()
+        self._gate("before scan")
+        seen = await in_thread(look_around, self.directory)
+        self._gate("after scan")
+        if seen is None and self._on_missing == "error":
+            raise SessionNotFound("no such directory", path=self.directory)
+        resumed = self._resumed
+        for stem, found in (seen or {}).items():
+            if resumed is not None and stem in resumed.open:
+                self._add(stem, resumed.open[stem])
+            elif self._ended.get(stem) == ended_key(found.size, found.mtime_ns):
+                continue
+            elif not found.is_wal and resumed is None and not self._include_closed:
+                self._ended[stem] = ended_key(found.size, found.mtime_ns)
+            else:
+                lane = self._add(stem, START)
+                lane.last = self._last if resumed is None else None
+        self._ended = {stem: key for stem, key in self._ended.items() if stem in (seen or {})}
+        self._swept_at_s = time.monotonic()
+        self._begun = True
+
+    def _add(self, stem: str, after: Position) -> Lane:
+        lane = self._lanes[stem] = Lane(stem, after)
+        self._enqueue(lane)
+        return lane
+
+    def _enqueue(self, lane: Lane) -> None:
+        lane.dirty = True
+        if not lane.queued:
+            lane.queued = True
+            self._ready.append(lane)
+
+    def _next_in_line(self) -> Lane | None:
+        while self._rechecks and self._rechecks[0][0] <= time.monotonic():
+            lane = self._lanes.get(heapq.heappop(self._rechecks)[1])
+            if lane is not None:
+                lane.judge = True
+                self._enqueue(lane)
+        if self._ready:
+            return self._ready[0]
+        return self._round[0] if self._round else None
+
+    def _take_marks(self) -> None:
+        assert self._subscription is not None
+        if not (self._subscription.marked or self._subscription.everything):
+            return
+        marked, everything = self._subscription.take()
+        self._noticed_s = self._noticed_s or time.monotonic()
+        for stem, decisive in marked.items():
+            lane = self._lanes.get(stem)
+            if lane is None:
+                lane = self._add(stem, START)
+            elif decisive:
+                lane.judge = True
+                if lane.follower is not None:
+                    lane.follower.expect_end()
+            self._enqueue(lane)
+        if everything:
+            self._swept_at_s = self._sweep_took_s = 0.0  # hints were lost: look at once
+
+    async def _turn(self, lane: Lane) -> bool:
+        """Let the first in line look once; return whether it has records.
+
+        The lane leaves the queue only when the look is done: a cancelled one is taken again.
+        """
+        judged = not self._ready
+        line = self._round if judged else self._ready
+        lane.dirty = False
+        try:
+            if not lane.is_open and not await self._open_lane(lane):
+                self._leave(lane, line)
+                return False
+            follower = lane.follower
+            assert follower is not None
+            before = follower.reader.guard
+            locks = self._locks if judged else _UNKNOWN
+            found = await follower.step(judge=judged, locks=lambda: locks)
+        except OSError as error:
+            self._fail(lane, line, error)
+            return False
+        lane.failed = 0
+        if self.errors:
+            self.errors.pop(lane.stem, None)
+        self._leave(lane, line)
+        if isinstance(found, Batch):
+            if lane.abandoned:
+                lane.abandoned = False
+                self._tell(lane.stem, "resumed")
+            elif lane.is_new and not before and found.records:
+                self._tell(lane.stem, "resumed" if lane.stem in self._ended else "started")
+            if found.records and not self._is_foreign(lane, found):
+                lane.put(found, before)
+            # More to read, or a verdict due: back to the end of the line.
+            if lane.dirty or lane.judge or not follower.reader.at_end or follower.trailer_seen:
+                self._enqueue(lane)
+            return bool(lane.waiting)
+        if found is not None:
+            self._end(lane, found)
+        elif not judged and (lane.judge or follower.trailer_seen):
+            lane.queued = True
+            self._judging.append(lane)
+        else:
+            if judged:
+                lane.judge = False
+                self._plan_recheck(lane, follower)
+            if lane.dirty:
+                self._enqueue(lane)
+        return False
+
+    def _leave(self, lane: Lane, line: deque[Lane]) -> None:
+        line.popleft()
+        lane.queued = False
+        if lane.is_open:
+            self._open.move_to_end(lane.stem)
+
+    def _is_foreign(self, lane: Lane, batch: Batch) -> bool:
+        """Skip a file that has neither a header nor an id for a name: it is no session."""
+        if lane.header is None and lane.session_id is None:
+            first = batch.records[0]
+            if isinstance(first, Damage):
+                logger.warning("skipped %s: it does not start with a header", lane.stem)
+                self._forget(lane)
+                return True
+            assert lane.follower is not None
+            lane._note(first)  # noqa: SLF001 - its id is needed for the first record
+        return False
+
+    def _plan_recheck(self, lane: Lane, follower: Follower) -> None:
+        if follower.recheck_s is not None:
+            heapq.heappush(self._rechecks, (time.monotonic() + follower.recheck_s, lane.stem))
+
+    def _fail(self, lane: Lane, line: deque[Lane], error: OSError) -> None:
+        """Put a session that cannot be read now aside; the sweep brings it back."""
+        self._leave(lane, line)
+        if error.errno in (errno.EMFILE, errno.ENFILE) and self._open:
+            # Somebody else took the descriptors that were left: do with half of ours.
+            self._max_open = max(1, len(self._open) // 2)
+            self._make_room(self._max_open)
+            self._enqueue(lane)
+            return
+        if not lane.failed:
+            path = stem_paths(lane.stem, self.directory).wal
+            self.errors[lane.stem] = explain(error, path)
+            logger.warning("cannot read %s, will try again: %s", lane.stem, error)
+        lane.failed += 1
+        self._park(lane)
+
+    def _end(self, lane: Lane, outcome: Outcome) -> None:
+        follower = lane.follower
+        if outcome is Outcome.ABANDONED:
+            # Its writer may come back: the position stays, the descriptor goes.
+            assert follower is not None
+            follower.reconsider()
+            if not lane.abandoned:
+                self._tell(lane.stem, outcome)
+            lane.abandoned, lane.judge = True, False
+            self._park(lane)
+            return
+        if outcome is Outcome.CLOSED:
+            assert follower is not None
+            status = follower.reader.file.stat()
+            self._ended[lane.stem] = ended_key(status.st_size, status.st_mtime_ns)
+        elif outcome is Outcome.DELETED:
+            self._ended.pop(lane.stem, None)
+        self._forget(lane)
+        self._tell(lane.stem, outcome)
+        if outcome is Outcome.REPLACED:
+            self._add(lane.stem, START).is_new = False
+
+    def _tell(self, stem: str, news: Outcome | Literal["started", "resumed"]) -> None:
+        if self.news is not None:
+            self.news.append((stem, news))
+
+    def _forget(self, lane: Lane) -> None:
+        self._park(lane)
+        self._lanes.pop(lane.stem, None)
+
+    def _park(self, lane: Lane) -> None:
+        """Give the descriptor back; the position stays."""
+        if self._open.pop(lane.stem, None) is not None and lane.follower is not None:
+            lane.follower.reader.close()
+            self._stats.open_files -= 1
+
+    def _make_room(self, limit: int) -> None:
+        while len(self._open) >= max(1, limit):
+            self._park(next(iter(self._open.values())))
+
+    async def _open_lane(self, lane: Lane) -> bool:
+        """Open or reopen a lane's file; return whether it is to be read."""
+        if self._max_open is None:
+            self._max_open = descriptor_limit()
+        self._make_room(self._max_open)
+        self._gate("before open")
+        paths = stem_paths(lane.stem, self.directory)
+        known = lane.follower.file_key if lane.follower is not None else None
+        file, others = await in_thread(open_generation, paths.wal, paths.final, known)
+        if file is None:
+            # Gone, or (if it was known) exchanged for another: what was read of it was all.
+            self._end(lane, Outcome.REPLACED if others else Outcome.DELETED)
+            return False
+        if lane.follower is not None:
+            lane.follower.reader.file = file
+            try:
+                changed = await lane.follower.reader.changed_in_place()
+            except BaseException:
+                file.close()  # not verified: to be opened again
+                raise
+            if changed:
+                file.close()
+                self._end(lane, Outcome.REPLACED)
+                return False
+        else:
+            status = file.stat()
+            ended = self._ended.get(lane.stem)
+            if ended == ended_key(status.st_size, status.st_mtime_ns):
+                file.close()
+                self._forget(lane)
+                return False
+            reader = FileReader(file, max_line_bytes=self._max_line_bytes, stats=self._stats)
+            position = lane.after
+            if lane.last is not None:
+                position = await in_thread(position_before_end, file, lane.last)
+            if position.offset:
+                try:
+                    await reader.resume(position)
+                except CursorInvalid:
+                    logger.warning("%s is another file than before: read anew", lane.stem)
+                    position = START
+            assert self._watcher is not None
+            blocking = self._watcher.remote
+            follower = Follower(paths, reader, position, blocking=blocking)
+            follower.gate = self._gate
+            lane.begin(follower, position)
+        self._open[lane.stem] = lane
+        self._stats.open_files += 1
+        return True
+
+    async def _start_round(self) -> None:
+        """Read the lock table once for all that wait for a verdict."""
+        self._locks = await in_thread(LockTable.read)
+        self._locks_at_s = time.monotonic()
+        self._round.extend(self._judging)
+        self._judging.clear()
+
+    async def _wait(self) -> None:
+        assert self._watcher is not None
+        assert self._subscription is not None
+        due_s = self._sweep_due_s()
+        if due_s <= 0:
+            await self._sweep()
+            return
+        if self._rechecks:
+            due_s = min(due_s, self._rechecks[0][0] - time.monotonic())
+        self._gate("before waiting")
+        await self._subscription.wait(max(0.0, due_s))
+
+    def _sweep_due_s(self) -> float:
+        assert self._watcher is not None
+        interval_s = max(self._watcher.interval_s, self._sweep_took_s / _SWEEP_SHARE)
+        return self._swept_at_s + interval_s - time.monotonic()
+
+    async def _sweep(self) -> None:
+        """Look at the whole directory: what no event told is found here."""
+        watcher, subscription = self._watcher, self._subscription
+        assert watcher is not None
+        assert subscription is not None
+        self._stats.sweeps += 1
+        began_s = time.monotonic()
+        there = watcher.check_directory()
+        seen = await in_thread(look_around, self.directory)
+        if seen is None and self._on_missing == "error":
+            raise SessionNotFound("the directory is gone", path=self.directory)
+        untold = 0
+        for stem, found in (seen or {}).items():
+            lane = self._lanes.get(stem)
+            if lane is None:
+                if self._ended.get(stem) != ended_key(found.size, found.mtime_ns):
+                    untold += stem not in subscription.marked
+                    self._add(stem, START)
+                continue
+            follower = lane.follower
+            if follower is None:
+                self._enqueue(lane)
+            elif follower.file_key != found.key:
+                lane.judge = True
+                self._enqueue(lane)
+            elif found.size != follower.reader.known_end or lane.failed:
+                untold += stem not in subscription.marked and not lane.queued and not lane.failed
+                self._enqueue(lane)
+            elif found.mtime_ns != lane.mtime_ns:
+                lane.judge = True  # as long as before: perhaps rewritten in place
+                self._enqueue(lane)
+            lane.mtime_ns = found.mtime_ns
+        for stem, lane in self._lanes.items():
+            if stem not in (seen or {}) and lane.follower is not None:
+                lane.judge = True
+                self._enqueue(lane)
+        self._ended = {stem: key for stem, key in self._ended.items() if stem in (seen or {})}
+        await self._look_at_locks(seen or {})
+        self._swept_at_s = time.monotonic()
+        self._sweep_took_s = self._swept_at_s - began_s
+        if untold and there:
+            await watcher.was_missed(subscription)
+
+    async def _look_at_locks(self, seen: dict[str, Seen]) -> None:
+        """Ask for a verdict on every WAL whose writer is gone, though no event told."""
+        if time.monotonic() - self._locks_at_s < _LOCKS_INTERVAL_S:
+            return
+        self._locks = await in_thread(LockTable.read)
+        self._locks_at_s = time.monotonic()
+        for stem, found in seen.items():
+            lane = self._lanes.get(stem)
+            if lane is None or not found.is_wal:
+                continue
+            if not (lane.abandoned or self._locks.holds(found.key)):
+                lane.judge = True
+                self._enqueue(lane)
+
+
+def descriptor_limit() -> int:
+    """Return how many session files may be open: the soft limit less what others need."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        used = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    except (ImportError, OSError):
+        return 200
+    if soft == resource.RLIM_INFINITY:
+        soft = 65536
+    return max(4, soft - used - RESERVE_DESCRIPTORS)
+
+
+def look_around(directory: Path) -> dict[str, Seen] | None:
+    """Return what lies in a directory by stem, blocking; None where it is absent.
+
+    Raises:
+        PersistenceError: it cannot be read.
+    """
+    seen: dict[str, Seen] = {}
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                split = split_name(entry.name)
+                if split is None:
+                    continue
+                stem, is_wal = split
+                if not is_wal and stem in seen:
+                    continue
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue  # renamed or gone since
+                if stat.S_ISREG(status.st_mode):
+                    key = (status.st_dev, status.st_ino)
+                    seen[stem] = Seen(key, status.st_size, status.st_mtime_ns, is_wal)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise explain(error, directory) from error
+    return seen
+
+
+def open_generation(
+    wal: Path, final: Path, known: tuple[int, int] | None
+) -> tuple[SessionFile | None, bool]:
+    """Open the WAL, else the final name, blocking; of a known file only that one.
+
+    Returns:
+        The file, if it is there; and whether another one is.
+
+    Raises:
+        OSError: a file is there and cannot be opened.
+    """
+    others = False
+    # The WAL again at the end: it is made anew when a closed session is reopened.
+    for path in (wal, final, wal):
+        try:
+            file = SessionFile(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.ELOOP, errno.ENXIO):
+                continue  # no regular file: not a session
+            raise
+        status = file.stat()
+        if known is None or known == (status.st_dev, status.st_ino):
+            return file, True
+        others = True
+        file.close()
+    return None, others
+
+
+def ended_key(size: int, mtime_ns: int) -> bytes:
+    """Return 8 bytes that stand for a finished file, as long as nobody changes it."""
+    return fingerprint(b"%d %d" % (size, mtime_ns))
+
+
+def _uuid(stem: str) -> UUID | None:
+    try:
+        return UUID(stem)
+    except ValueError:
+        return None

@@ -1,0 +1,144 @@
+"""directory -> what happens to its sessions: started, closed, abandoned, resumed, deleted, replaced.
+
+The verdicts are those of ``following``: this reads along and keeps only the news.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sessiontail.errors import PersistenceError
+from sessiontail.files import in_thread
+from sessiontail.following import DirectoryTail
+from sessiontail.framing import MAX_LINE_BYTES
+from sessiontail.holders import LockTable
+from sessiontail.layout import split_name, stem_paths
+from sessiontail.listing import Scan, read_meta
+from sessiontail.session import PersistedSessionMeta
+from sessiontail.stats import StoreStats
+from sessiontail.watching import Watcher
+
+__all__ = ["EventKind", "SessionEvent", "SessionWatch"]
+
+
+class EventKind(StrEnum):
+    """What happened to a session. Equal to its text."""
+
+    #: Its first record was written.
+    STARTED = "started"
+    #: Its trailer was written, and it got its final name.
+    CLOSED = "closed"
+    #: Its writer is gone, and it was not closed.
+    ABANDONED = "abandoned"
+    #: A writer came back and wrote on.
+    RESUMED = "resumed"
+    #: Its file is gone.
+    DELETED = "deleted"
+    #: Its file was truncated, rewritten or exchanged.
+    REPLACED = "replaced"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """One thing that happened to one session."""
+
+    kind: EventKind
+    #: As it is after the event; of a deleted session, as it was last known.
+    meta: PersistedSessionMeta
+
+
+class SessionWatch(AsyncIterator[SessionEvent]):
+    """What happens to the sessions of a directory, in order; it never ends by itself.
+
+    Made by ``SessionStore.watch``. An async iterator and an async context manager; a step that is
+    cancelled can be retried, and nothing is lost.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        watcher: Watcher | Callable[[], Watcher],
+        include_existing: bool = False,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        stats: StoreStats | None = None,
+    ) -> None:
+        """Prepare; nothing is opened before the first event is asked for."""
+        self._directory = directory
+        self._tail = DirectoryTail(
+            directory, watcher=watcher, last=0, max_line_bytes=max_line_bytes, stats=stats
+        )
+        self._news = self._tail.news = deque()
+        self._include_existing = include_existing
+        self._existing: deque[PersistedSessionMeta] | None = None
+        self._metas: dict[str, PersistedSessionMeta] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._tail.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionEvent:
+        """Return the next event.
+
+        Raises:
+            StopAsyncIteration: this was closed.
+            PersistenceError: the directory cannot be read.
+        """
+        while True:
+            if self._existing is None:
+                await self._begin()
+            assert self._existing is not None
+            if self._existing:
+                return SessionEvent(EventKind.STARTED, self._existing.popleft())
+            while self._news:
+                stem, news = self._news[0]
+                meta = await in_thread(self._meta, stem)
+                self._news.popleft()
+                kind = EventKind(news)
+                if kind is EventKind.DELETED:
+                    meta = self._metas.pop(stem, None)
+                elif meta is not None:
+                    self._metas[stem] = meta
+                if meta is not None:
+                    return SessionEvent(kind, meta)
+            await self._tail.skip()
+
+    async def aclose(self) -> None:
+        """Release everything; iterating ends."""
+        self._tail.close()
+
+    async def _begin(self) -> None:
+        # Watch first, then list: a session between the two is then told twice, not never.
+        await self._tail.begin()
+        metas: dict[str, PersistedSessionMeta] = {}
+        async for meta in Scan(self._directory):
+            split = split_name(meta.path.name)
+            assert split is not None
+            if split[1] or split[0] not in metas:
+                metas[split[0]] = meta
+        self._metas = metas
+        self._existing = deque(metas.values() if self._include_existing else ())
+
+    def _meta(self, stem: str) -> PersistedSessionMeta | None:
+        for path in stem_paths(stem, self._directory)[::-1]:
+            try:
+                return read_meta(path, LockTable.read())[0]
+            except PersistenceError:
+                continue
+        return None
