@@ -2,12 +2,12 @@
 
 One look at a time: ``next_batch`` reads on, at most ``READ_BYTES`` between two checkpoints, and
 says None where no whole line follows. It keeps nothing of an unterminated tail: a writer that
-resumes may cut it off. A step that is cancelled or fails moves nothing, so it can be tried again.
+resumes may cut it off, also between two reads of one line. A step that is cancelled or fails moves
+nothing, so it can be tried again.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from uuid import UUID
 
 from anyio.lowlevel import checkpoint
@@ -54,7 +54,9 @@ class FileReader:
         "_items",
         "_limit",
         "_rescan_at",
+        "_scan_key",
         "_scanned",
+        "_tail",
         "_want",
         "at_end",
         "file",
@@ -82,14 +84,17 @@ class FileReader:
         self._framer = LineFramer(max_line_bytes=max_line_bytes)
         self._decoder = RecordDecoder()
         # Read, not yet decoded; and offset and lines behind what was decoded.
-        self._items: deque[Block | LongLine] = deque()
+        self._items: list[Block | LongLine] = []
         self._done = (0, 0)
         # The bytes before the framer's offset, WINDOW_BYTES at most.
         self._guard = b""
         self._limit = limit
         self._want = READ_BYTES
-        # How far a big torn tail was searched for its newline, and when to read it all again.
+        # How far a big torn tail was searched for its newline (0: there is none), its last bytes
+        # there, the file's size and time then, and the size at which to read it all again.
         self._scanned = 0
+        self._tail = b""
+        self._scan_key = (0, 0)
         self._rescan_at = 0
 
     @property
@@ -100,7 +105,7 @@ class FileReader:
     @property
     def known_end(self) -> int:
         """Up to where the file is known: the offset and the torn tail behind it."""
-        return max(self._framer.offset + self.torn_bytes, self._framer.position)
+        return self.offset + self.torn_bytes
 
     def position(self, *, trailer_seen: bool, session_id: UUID | None) -> Position:
         """Return the position behind everything that was returned."""
@@ -186,32 +191,26 @@ class FileReader:
             FileReplaced: what was read before has changed.
             OSError: the file cannot be read.
         """
-        if self._items:
-            return await self._decode_next()
-        framer = self._framer
-        if not framer.skipping:
-            framer.rewind()  # of a step that was cancelled
-        self.at_end = False
-        if self._scanned > framer.offset and not thorough and not await self._tail_is_worth_it():
+        if not self._items and not await self._read_lines(thorough=thorough):
             return None
-        while True:
-            size = self._want
-            if self._limit is not None:
-                size = min(size, self._limit - framer.position)
-            data = await self._read_on(size) if size > 0 else b""
-            found = framer.feed(data)
-            if found:
-                self._scanned = 0
-                self.torn_bytes = framer.pending
-                if not framer.skipping:
-                    framer.rewind()
-                self._items.extend(found)
-                return await self._decode_next()
-            if not data:
-                self._meet_end()
-                return None
-            self._want = READ_BYTES
-            await checkpoint()
+        # The item leaves the queue only when it is decoded: a step may be cancelled until then.
+        item = self._items[0]
+        if isinstance(item, LongLine):
+            guard = await self._end_of(item)
+            self._done = (item.offset + item.length, item.line)
+        else:
+            data = item.data
+            if len(self.head) < WINDOW_BYTES and len(self.head) == item.offset:
+                self.head = (self.head + data[:WINDOW_BYTES])[:WINDOW_BYTES]
+            guard = data[-WINDOW_BYTES:]
+            if len(guard) < WINDOW_BYTES:
+                guard = (self._guard + guard)[-WINDOW_BYTES:]
+            self._done = (item.offset + len(data), item.line - 1 + item.lines)
+        self._guard = guard
+        batch = self._decoder.decode(item)
+        del self._items[0]
+        self.stats.records += len(batch.records)
+        return batch
 
     async def changed_in_place(self) -> bool:
         """Say whether head or guard differ from what was read: for a file that did not grow."""
@@ -223,68 +222,124 @@ class FileReader:
         """Close the file; the position stays."""
         self.file.close()
 
+    async def _read_lines(self, *, thorough: bool) -> bool:
+        """Read until whole lines are there; return False at the end of the file."""
+        framer = self._framer
+        self._go_back()  # behind a step that was cancelled
+        self.at_end = False
+        if self._scanned and not await self._tail_is_worth_it(thorough=thorough):
+            return False
+        while True:
+            start, size = framer.position, self._want
+            if self._limit is not None:
+                size = min(size, self._limit - start)
+            data = await self._read_on(size) if size > 0 else b""
+            found = framer.feed(data)
+            if found:
+                if found[0].offset < start and not await self._still_there(found[0], start):
+                    self._go_back()
+                    continue
+                self._scanned = 0
+                self.torn_bytes = framer.pending
+                if framer.pending:
+                    framer.rewind()
+                self._items.extend(found)
+                return True
+            if not data:
+                if framer.pending and self.file.stat().st_size < start:
+                    self._go_back()  # cut off while it was read
+                    continue
+                self._meet_end()
+                return False
+            self._tail = (self._tail + data[-WINDOW_BYTES:])[-WINDOW_BYTES:]
+            self._want = READ_BYTES
+            await checkpoint()
+
     async def _read_on(self, size: int) -> bytes:
         """Read behind what the framer has; at a line's begin, compare the bytes before it."""
-        framer, guard = self._framer, b"" if self._framer.pending else self._guard
+        framer, file = self._framer, self.file
+        guard = b"" if framer.pending else self._guard
         start = framer.position - len(guard)
-        data = await self.file.read(start, len(guard) + size)
+        data = file.read_cached(start, len(guard) + size)
+        got = -1 if data is None else len(data) - len(guard)
         # A short read can be the end of the page cache only; the size tells.
-        if len(data) <= len(guard) and self.file.stat().st_size > start + len(data):
-            data = await in_thread(self.file.read_now, start, len(guard) + size)
+        if data is None or (got <= 0 and file.stat().st_size > start + len(data)):
+            data = await in_thread(file.read_now, start, len(guard) + size)
+            got = len(data) - len(guard)
         if not data.startswith(guard):
             raise FileReplaced
-        got = len(data) - len(guard)
         self.stats.reads += 1
         self.stats.bytes += got
         if got < size:
-            self.at_end = self.file.stat().st_size <= framer.position + got
+            # What a live writer has just added is in the page cache, whole.
+            live = self._want == _LIVE_READ_BYTES
+            self.at_end = live or file.stat().st_size <= framer.position + got
         self._want = _LIVE_READ_BYTES if got < _LIVE_READ_BYTES else READ_BYTES
-        if len(self.head) < WINDOW_BYTES and start == 0:
-            self.head = data[:WINDOW_BYTES]
         return data[len(guard) :] if guard else data
+
+    def _go_back(self) -> None:
+        """Forget what was read behind the last whole line that was taken."""
+        framer = self._framer
+        if framer.pending or framer.offset != self._done[0]:
+            framer.rewind()
+            framer.offset, framer.line = self._done[0], self._done[1] + 1
 
     def _meet_end(self) -> None:
         framer = self._framer
         self.at_end = True
         self.torn_bytes = framer.pending
-        if framer.pending >= _BIG_TAIL_BYTES and not framer.skipping:
+        self._scanned = 0
+        if framer.pending >= _BIG_TAIL_BYTES:
             self._scanned = framer.position
             self._rescan_at = framer.offset + 2 * framer.pending
-        if not framer.skipping:
-            framer.rewind()
+            self._scan_key = self._key()
+        framer.rewind()
 
-    async def _tail_is_worth_it(self) -> bool:
+    def _key(self) -> tuple[int, int]:
+        status = self.file.stat()
+        return status.st_size, status.st_mtime_ns
+
+    async def _still_there(self, item: Block | LongLine, end: int) -> bool:
+        """Say whether the file still has what earlier reads of one line found, up to ``end``."""
+        at = item.offset
+        while at < end:
+            data = await self.file.read(at, min(READ_BYTES, end - at))
+            if isinstance(item, Block):
+                same = item.data.startswith(data, at - item.offset)
+            else:
+                same = b"\n" not in data and (at > item.offset or data.startswith(item.head[:end]))
+            if not (data and same):
+                return False
+            at += len(data)
+            await checkpoint()
+        return True
+
+    async def _tail_is_worth_it(self, *, thorough: bool) -> bool:
         """Search only what was added to a big torn tail; say whether to read it all again."""
+        if thorough and self._key() != self._scan_key:
+            return True
         while True:
-            added = await self.file.read(self._scanned, READ_BYTES)
-            if b"\n" in added or self._scanned + len(added) >= self._rescan_at:
+            tail = self._tail
+            data = await self.file.read(self._scanned - len(tail), len(tail) + READ_BYTES)
+            end = self._scanned - len(tail) + len(data)
+            # Cut and begun anew, ended, or grown so far that it is due.
+            if not data.startswith(tail) or b"\n" in data or end >= self._rescan_at:
                 return True
-            self._scanned += len(added)
-            self.torn_bytes = self._scanned - self._framer.offset
-            if not added:
+            self.torn_bytes = end - self.offset
+            if end == self._scanned:
                 self.at_end = True
-                # Cut and begun anew: what was searched is no longer there.
-                return self.file.stat().st_size < self._scanned
+                return False
+            self._scanned, self._tail = end, data[-WINDOW_BYTES:]
             await checkpoint()
 
-    async def _decode_next(self) -> Batch:
-        """Decode the first item that was read; a step that is cancelled leaves it there."""
-        item, guard = self._items[0], self._guard
-        if isinstance(item, LongLine):
-            end = item.offset + item.length
-            start = max(0, end - WINDOW_BYTES)
-            guard = await self.file.read(start, end - start)
-            if not self.head:
-                self.head = await self.file.read(0, min(end, WINDOW_BYTES))
-            self._done = (end, item.line)
-        else:
-            guard = (guard + item.data[-WINDOW_BYTES:])[-WINDOW_BYTES:]
-            self._done = (item.offset + len(item.data), item.line - 1 + item.lines)
-        self._guard = guard
-        batch = self._decoder.decode(item)
-        self._items.popleft()
-        self.stats.records += len(batch.records)
-        return batch
+    async def _end_of(self, long: LongLine) -> bytes:
+        """Return the last bytes of a line that was not kept; keep the file's head if it is that."""
+        end = long.offset + long.length
+        start = max(0, end - WINDOW_BYTES)
+        guard = await self.file.read(start, end - start)
+        if len(self.head) == long.offset < WINDOW_BYTES:
+            self.head = await self.file.read(0, min(end, WINDOW_BYTES))
+        return guard
 
     def _position(
         self,

@@ -329,7 +329,7 @@ def _chunk(record: dict[str, Any], header_version: int) -> Chunk:
             raise _malformed(DamageReason.MALFORMED_CHUNK, "its migration", error) from error
     try:
         kind = ChunkKind(record["kind"])
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
         message = f"unknown chunk kind={_short(record.get('kind'))}"
         raise _Refused(DamageReason.MALFORMED_CHUNK, message) from error
     payload = record.get("payload")
@@ -386,7 +386,7 @@ def _pairs(raw: Any) -> tuple[tuple[str, Any], ...]:
 def _lineage_kind(raw: Any) -> LineageKind:
     try:
         return LineageKind(raw)
-    except ValueError:
+    except (RecursionError, ValueError):  # the enum shows the value in its error
         return LineageKind.UNKNOWN
 
 

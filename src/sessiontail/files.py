@@ -52,12 +52,12 @@ class SessionFile:
         OSError: it cannot be opened, or is no regular file (``EINVAL``).
     """
 
-    __slots__ = ("_nowait", "fd", "path")
+    __slots__ = ("_name", "_nowait", "fd")
 
     def __init__(self, path: Path) -> None:
         self.fd = -1
         self.fd = os.open(path, _OPEN_FLAGS)
-        self.path = path
+        self._name = str(path)
         self._nowait = _NOWAIT is not None
         if not stat.S_ISREG(os.fstat(self.fd).st_mode):
             self.close()
@@ -72,18 +72,26 @@ class SessionFile:
         if fd >= 0:
             os.close(fd)
 
+    @property
+    def path(self) -> Path:
+        """The name that it was opened by."""
+        return Path(self._name)
+
     def stat(self) -> os.stat_result:
         """Return the open file's status: where it is linked does not matter."""
         return os.fstat(self.fd)
 
     async def read(self, offset: int, size: int) -> bytes:
-        """Return up to ``size`` bytes at ``offset``; b"" only at the end of the file.
+        """Return ``size`` bytes at ``offset``, fewer only at the end of the file.
 
         Raises:
             OSError: the device failed, or the file is closed.
         """
         data = self.read_cached(offset, size)
-        return await in_thread(os.pread, self.fd, size, offset) if data is None else data
+        # A short read can be the end of the page cache only; the size tells.
+        if data is None or (len(data) < size and offset + len(data) < self.stat().st_size):
+            return await in_thread(self.read_now, offset, size)
+        return data
 
     def read_cached(self, offset: int, size: int) -> bytes | None:
         """Return what the page cache has of these bytes; None where a read would block."""

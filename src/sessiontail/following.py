@@ -28,7 +28,7 @@ from uuid import UUID
 from anyio import BusyResourceError
 from anyio.lowlevel import checkpoint
 
-from sessiontail.advancing import START, FileReader
+from sessiontail.advancing import READ_BYTES, START, FileReader
 from sessiontail.cursor import DirectoryPosition, Position, fingerprint
 from sessiontail.decoding import Batch
 from sessiontail.delivery import Delivery
@@ -52,8 +52,10 @@ logger = logging.getLogger("sessiontail")
 RESERVE_DESCRIPTORS = 32
 # How often the lock table is compared where events do not tell that a writer is gone.
 _LOCKS_INTERVAL_S = 1.0
-# Work without a pause: a turn is at most 256 KiB, about 0.3 ms.
-_TURNS_BETWEEN_CHECKPOINTS = 8
+# The same where they do.
+_TRUSTED_LOCKS_INTERVAL_S = 30.0
+# Turns without a pause, each some 50 us; or as many as read READ_BYTES together.
+_TURNS_BETWEEN_CHECKPOINTS = 32
 
 _UNKNOWN = LockTable(None, complete=False)
 
@@ -61,6 +63,8 @@ _UNKNOWN = LockTable(None, complete=False)
 _TURNS_BETWEEN_SWEEP_CHECKS = 64
 # A sweep takes at most this part of the time, however many sessions there are.
 _SWEEP_SHARE = 0.05
+# The same where events are trusted.
+_TRUSTED_SWEEP_SHARE = 0.005
 
 SessionRecord: TypeAlias = tuple[UUID, Record]
 
@@ -82,7 +86,6 @@ class Lane(Delivery):
         "abandoned",
         "after",
         "dirty",
-        "failed",
         "follower",
         "is_new",
         "judge",
@@ -110,8 +113,6 @@ class Lane(Delivery):
         self.abandoned = False
         #: Whether its first record is the session's first sign of life.
         self.is_new = True
-        #: Looks in a row that failed.
-        self.failed = 0
         #: Of the file, when a sweep last saw it.
         self.mtime_ns = 0
 
@@ -139,12 +140,13 @@ class Lane(Delivery):
         record = self._take_one()
         if not self._waiting:
             self._batch = None  # an idle lane holds no records
+            self._header = None
         return record
 
     def take_rest(self) -> None:
         """Hand over all that wait."""
         self._take_rest()
-        self._batch = None
+        self._batch = self._header = None
 
     @property
     def waiting(self) -> int:
@@ -231,10 +233,16 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         # Lanes with a descriptor, the longest idle first.
         self._open: OrderedDict[str, Lane] = OrderedDict()
         self._current: Lane | None = None
+        # Stem to a hash of what the last sweep saw of it.
+        self._surveyed: dict[str, int] = {}
+        self._failed: set[str] = set()
         self._swept_at_s = 0.0
         self._sweep_took_s = 0.0
         self._noticed_s = 0.0
         self._turns = 0
+        # Turns and bytes since the loop last had its turn.
+        self._unpaused_turns = 0
+        self._unpaused_bytes = 0
         if self._resumed is not None:
             self._ended.update(self._resumed.ended)
 
@@ -327,7 +335,6 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             raise StopAsyncIteration
         self._pulling = True
         try:
-            await checkpoint()
             return await self._next_lane()
         finally:
             self._pulling = False
@@ -347,7 +354,12 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                     await self._wait()
                 continue
             self._turns += 1
-            if self._turns % _TURNS_BETWEEN_CHECKPOINTS == 0:
+            self._unpaused_turns += 1
+            if (
+                self._unpaused_turns >= _TURNS_BETWEEN_CHECKPOINTS
+                or self._stats.bytes - self._unpaused_bytes >= READ_BYTES
+            ):
+                self._unpaused_turns, self._unpaused_bytes = 0, self._stats.bytes
                 await checkpoint()
             if await self._turn(lane):
                 self._current = lane
@@ -450,8 +462,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         except OSError as error:
             self._fail(lane, line, error)
             return False
-        lane.failed = 0
-        if self.errors:
+        if lane.stem in self._failed:
+            self._failed.discard(lane.stem)
             self.errors.pop(lane.stem, None)
         self._leave(lane, line)
         if isinstance(found, Batch):
@@ -487,7 +499,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
 
     def _is_foreign(self, lane: Lane, batch: Batch) -> bool:
         """Skip a file that has neither a header nor an id for a name: it is no session."""
-        if lane.header is None and lane.session_id is None:
+        if lane.session_id is None:
             first = batch.records[0]
             if isinstance(first, Damage):
                 logger.warning("skipped %s: it does not start with a header", lane.stem)
@@ -510,11 +522,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             self._make_room(self._max_open)
             self._enqueue(lane)
             return
-        if not lane.failed:
+        if lane.stem not in self._failed:
             path = stem_paths(lane.stem, self.directory).wal
             self.errors[lane.stem] = explain(error, path)
             logger.warning("cannot read %s, will try again: %s", lane.stem, error)
-        lane.failed += 1
+        self._failed.add(lane.stem)
         self._park(lane)
 
     def _end(self, lane: Lane, outcome: Outcome) -> None:
@@ -628,7 +640,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
 
     def _sweep_due_s(self) -> float:
         assert self._watcher is not None
-        interval_s = max(self._watcher.interval_s, self._sweep_took_s / _SWEEP_SHARE)
+        share = _SWEEP_SHARE if self._watcher.polled_because else _TRUSTED_SWEEP_SHARE
+        interval_s = max(self._watcher.interval_s, self._sweep_took_s / share)
         return self._swept_at_s + interval_s - time.monotonic()
 
     async def _sweep(self) -> None:
@@ -639,54 +652,60 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._stats.sweeps += 1
         began_s = time.monotonic()
         there = watcher.check_directory()
-        seen = await in_thread(look_around, self.directory)
-        if seen is None and self._on_missing == "error":
+        locks_due = began_s - self._locks_at_s >= (
+            _LOCKS_INTERVAL_S if watcher.polled_because else _TRUSTED_LOCKS_INTERVAL_S
+        )
+        found = await in_thread(survey, self.directory, self._surveyed, locks_due)
+        if found is None and self._on_missing == "error":
             raise SessionNotFound("the directory is gone", path=self.directory)
-        untold = 0
-        for stem, found in (seen or {}).items():
-            lane = self._lanes.get(stem)
-            if lane is None:
-                if self._ended.get(stem) != ended_key(found.size, found.mtime_ns):
-                    untold += stem not in subscription.marked
-                    self._add(stem, START)
-                continue
-            follower = lane.follower
-            if follower is None:
-                self._enqueue(lane)
-            elif follower.file_key != found.key:
-                lane.judge = True
-                self._enqueue(lane)
-            elif found.size != follower.reader.known_end or lane.failed:
-                untold += stem not in subscription.marked and not lane.queued and not lane.failed
-                self._enqueue(lane)
-            elif found.mtime_ns != lane.mtime_ns:
-                lane.judge = True  # as long as before: perhaps rewritten in place
-                self._enqueue(lane)
-            lane.mtime_ns = found.mtime_ns
-        for stem, lane in self._lanes.items():
-            if stem not in (seen or {}) and lane.follower is not None:
-                lane.judge = True
-                self._enqueue(lane)
-        self._ended = {stem: key for stem, key in self._ended.items() if stem in (seen or {})}
-        await self._look_at_locks(seen or {})
+        found = found or Survey({}, {}, [], None)
+        untold = sum(
+            self._look_into(stem, seen, subscription) for stem, seen in found.changed.items()
+        )
+        for stem in self._lanes.keys() - found.marks.keys():
+            # Renamed while the directory was read, or gone: the open file will tell.
+            self._lanes[stem].judge = True
+            self._enqueue(self._lanes[stem])
+        for stem in self._failed:
+            if stem in self._lanes:
+                self._enqueue(self._lanes[stem])
+        for stem in self._ended.keys() - found.marks.keys():
+            if not stem_paths(stem, self.directory).final.exists():
+                del self._ended[stem]
+        if found.locks is not None:
+            self._locks, self._locks_at_s = found.locks, time.monotonic()
+            for stem in found.unheld:
+                lane = self._lanes.get(stem)
+                if lane is not None and not lane.abandoned:
+                    lane.judge = True
+                    self._enqueue(lane)
+        self._surveyed = found.marks
         self._swept_at_s = time.monotonic()
         self._sweep_took_s = self._swept_at_s - began_s
         if untold and there:
             await watcher.was_missed(subscription)
 
-    async def _look_at_locks(self, seen: dict[str, Seen]) -> None:
-        """Ask for a verdict on every WAL whose writer is gone, though no event told."""
-        if time.monotonic() - self._locks_at_s < _LOCKS_INTERVAL_S:
-            return
-        self._locks = await in_thread(LockTable.read)
-        self._locks_at_s = time.monotonic()
-        for stem, found in seen.items():
-            lane = self._lanes.get(stem)
-            if lane is None or not found.is_wal:
-                continue
-            if not (lane.abandoned or self._locks.holds(found.key)):
-                lane.judge = True
-                self._enqueue(lane)
+    def _look_into(self, stem: str, seen: Seen, subscription: Subscription) -> bool:
+        """Enqueue what has changed since the last sweep; return whether no event told."""
+        lane = self._lanes.get(stem)
+        if lane is None:
+            if self._ended.get(stem) == ended_key(seen.size, seen.mtime_ns):
+                return False
+            self._add(stem, START)
+            return stem not in subscription.marked
+        was_queued = lane.queued
+        follower = lane.follower
+        if follower is None or follower.file_key != seen.key:
+            lane.judge = True
+            self._enqueue(lane)
+        elif seen.size != follower.reader.known_end:
+            self._enqueue(lane)
+            return not was_queued and stem not in subscription.marked
+        elif seen.mtime_ns != lane.mtime_ns:
+            lane.judge = True  # as long as before: perhaps rewritten in place
+            self._enqueue(lane)
+        lane.mtime_ns = seen.mtime_ns
+        return False
 
 
 def descriptor_limit() -> int:
@@ -731,6 +750,38 @@ def look_around(directory: Path) -> dict[str, Seen] | None:
     except OSError as error:
         raise explain(error, directory) from error
     return seen
+
+
+class Survey(NamedTuple):
+    """What a sweep found."""
+
+    #: Stem to a hash of all that was seen of it.
+    marks: dict[str, int]
+    #: What differs from the sweep before.
+    changed: dict[str, Seen]
+    #: Stems of WALs that nobody holds, where ``locks`` were looked at.
+    unheld: list[str]
+    locks: LockTable | None
+
+
+def survey(directory: Path, before: dict[str, int], locks_due: bool) -> Survey | None:  # noqa: FBT001 - passed through a thread
+    """Look at a directory and compare with the sweep before, blocking; None where it is absent.
+
+    It works in a thread, so that thousands of quiet sessions cost the event loop nothing.
+
+    Raises:
+        PersistenceError: it cannot be read.
+    """
+    seen = look_around(directory)
+    if seen is None:
+        return None
+    marks = {stem: hash(found) for stem, found in seen.items()}
+    changed = {stem: seen[stem] for stem, mark in marks.items() if before.get(stem) != mark}
+    if not locks_due:
+        return Survey(marks, changed, [], None)
+    locks = LockTable.read()
+    unheld = [stem for stem, found in seen.items() if found.is_wal and not locks.holds(found.key)]
+    return Survey(marks, changed, unheld, locks)
 
 
 def open_generation(

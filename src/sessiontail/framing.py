@@ -36,7 +36,7 @@ class Block(NamedTuple):
 class LongLine(NamedTuple):
     """A line that exceeded ``max_line_bytes`` and was passed over."""
 
-    #: Its first bytes, 4 KiB at most.
+    #: Its first bytes: ``max_line_bytes`` of them, 4 KiB at most.
     head: bytes
     offset: int
     line: int
@@ -81,6 +81,11 @@ class LineFramer:
         """Whether the unfinished line is already too long and is being passed over."""
         return self._head is not None
 
+    @property
+    def _head_bytes(self) -> int:
+        # No more than is there when a line turns out too long, so that any chunking keeps the same.
+        return min(_LONG_LINE_HEAD_BYTES, self.max_line_bytes)
+
     def feed(self, chunk: bytes) -> list[Block | LongLine]:
         """Take the next bytes of the file and return the lines that they complete.
 
@@ -112,7 +117,7 @@ class LineFramer:
             self._parts.append(rest)
             self.pending += len(rest)
             if self.pending > self.max_line_bytes:
-                self._head = b"".join(self._parts)[:_LONG_LINE_HEAD_BYTES]
+                self._head = b"".join(self._parts)[: self._head_bytes]
                 self._parts.clear()
         return found
 
@@ -150,7 +155,7 @@ class LineFramer:
             if end - start > self.max_line_bytes + 1:
                 if good < start:
                     found.append(self._block(whole[good:start]))
-                self._head = whole[start : min(end, start + _LONG_LINE_HEAD_BYTES)].rstrip(b"\n")
+                self._head = whole[start : start + self._head_bytes]
                 found.append(self._finish_long(end - start))
                 good = end
             start = end

@@ -24,6 +24,12 @@ _FIRST_PID_NAMESPACE = 0xEFFFFFFC
 # A WAL that changed within this time is not called abandoned on the word of /proc/locks alone.
 QUIET_S = 60.0
 
+# 4 KiB is what the kernel gives at most; the others have no small multiple in common with it.
+# 400 locks that go and come 5,000 times a second hide one in every fourth single reading.
+_PAGES_BYTES = (4096, 2531, 3389)
+# A page less than a line: the kernel gives whole lines.
+_ONE_PAGE_BYTES = 4096 - 128
+
 _LOCK = re.compile(rb"FLOCK +ADVISORY +WRITE +(\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) ")
 
 
@@ -49,9 +55,21 @@ class LockTable:
 
     @classmethod
     def read(cls) -> LockTable:
-        """Read the table as it is now: some 30 us, and 1 us a lock."""
+        """Read the table as it is now: some 30 us, and 1 us a lock.
+
+        The kernel finds the next page by counting, so that a lock that goes while we read hides
+        another. More than a page is read three times, unless twice gives the same, with page
+        ends in other places; what any reading shows counts.
+        """
         try:
-            text = Path("/proc/locks").read_bytes()
+            text = last = _read(_PAGES_BYTES[0])
+            for page_bytes in _PAGES_BYTES[1:]:
+                if len(last) <= _ONE_PAGE_BYTES:
+                    break
+                before, last = last, _read(page_bytes)
+                if last == before:
+                    break
+                text += last
         except OSError:
             return cls(None, complete=False)
         return cls(text, complete=_sees_every_process())
@@ -107,6 +125,11 @@ def state_of(
     if locks.known and now_s - status.st_mtime >= QUIET_S:
         return SessionState.ABANDONED, None
     return SessionState.UNKNOWN, None
+
+
+def _read(page_bytes: int) -> bytes:
+    with Path("/proc/locks").open("rb", buffering=0) as file:
+        return b"".join(iter(lambda: file.read(page_bytes), b""))
 
 
 @cache

@@ -34,15 +34,24 @@ WAL_ENDING = ".__partial__"
 class SessionPaths(NamedTuple):
     """The two names that one session's file can have."""
 
-    #: ``<stem>.jsonl``: closed cleanly.
-    final: Path
-    #: ``<stem>.jsonl.__partial__``: running, or its writer died.
-    wal: Path
+    directory: Path
+    #: The final name.
+    name: str
+
+    @property
+    def final(self) -> Path:
+        """``<stem>.jsonl``: closed cleanly."""
+        return self.directory / self.name
+
+    @property
+    def wal(self) -> Path:
+        """``<stem>.jsonl.__partial__``: running, or its writer died."""
+        return self.directory / (self.name + WAL_ENDING)
 
     @property
     def stem(self) -> str:
         """The name without its ending: usually, not always, the session's id."""
-        return self.final.name.removesuffix(SESSION_FILE_SUFFIX)
+        return self.name.removesuffix(SESSION_FILE_SUFFIX)
 
 
 def sessions_dir(directory: str | PathLike[str] | None = None) -> Path:
@@ -110,9 +119,7 @@ def session_paths(
 
 def stem_paths(stem: str, directory: Path) -> SessionPaths:
     """Return both names for a stem that was found in ``directory``."""
-    return SessionPaths(
-        directory / (stem + SESSION_FILE_SUFFIX), directory / (stem + SESSION_PARTIAL_SUFFIX)
-    )
+    return SessionPaths(directory, stem + SESSION_FILE_SUFFIX)
 
 
 def resolve_path(path: str | PathLike[str]) -> Path:
@@ -123,9 +130,7 @@ def resolve_path(path: str | PathLike[str]) -> Path:
 def path_paths(path: str | PathLike[str]) -> SessionPaths:
     """Return both names for a file that is given by its path, whichever of the two it is."""
     path = Path(path).absolute()
-    if path.name.endswith(WAL_ENDING):
-        return SessionPaths(path.with_name(path.name.removesuffix(WAL_ENDING)), path)
-    return SessionPaths(path, path.with_name(path.name + WAL_ENDING))
+    return SessionPaths(path.parent, path.name.removesuffix(WAL_ENDING))
 
 
 def split_name(name: str) -> tuple[str, bool] | None:

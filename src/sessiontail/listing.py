@@ -43,6 +43,8 @@ _END_BYTES = 4096
 # 1 MiB: 0.5 ms of counting, after which another thread may have the interpreter.
 _COUNT_BYTES = 1024 * 1024
 _LINES_BACK_BYTES = 64 * 1024
+# The years 1 and 9999: tmpfs keeps times that no datetime can hold.
+_FIRST_S, _LAST_S = -62135596800, 253402300799
 # Files a hop: 1 ms of work for 0.1 ms of hopping.
 _FILES_PER_HOP = 64
 
@@ -98,11 +100,11 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
 
     async def _begin(self) -> None:
         names = await in_thread(session_names, self.directory)
+        self._locks = await in_thread(LockTable.read)
         self.total = len(names)
         self._names.extend(
             names[i : i + _FILES_PER_HOP] for i in range(0, len(names), _FILES_PER_HOP)
         )
-        self._locks = await in_thread(LockTable.read)
 
     async def _read_some(self) -> None:
         parts = [self._names[i] for i in range(min(self._threads, len(self._names)))]
@@ -200,14 +202,15 @@ def _read_metas(directory: Path, names: Iterable[str], locks: LockTable, verify:
 def _meta(
     file: SessionFile, locks: LockTable, *, verify: bool
 ) -> tuple[PersistedSessionMeta, bool]:
-    status = file.stat()
-    size = status.st_size
     decoder = RecordDecoder()
     head = file.read_cached(0, _END_BYTES)
     cached = head is not None
     if head is None:
         head = file.read_now(0, _END_BYTES)
     header, body = _header(file, decoder, head)
+    # Behind the header: a file that is being created is then not shorter than it.
+    status = file.stat()
+    size = max(status.st_size, body)
     brief = _Brief()
     if verify:
         _decode_all(file, size, brief)
@@ -241,7 +244,7 @@ def _meta(
         cumulative_usage=trailer.cumulative_usage if trailer else None,
         closed_at=trailer.closed_at if trailer else None,
         size_bytes=size,
-        modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
+        modified_at=datetime.fromtimestamp(min(max(status.st_mtime, _FIRST_S), _LAST_S), UTC),
         writer_pid=pid,
         damaged_lines=brief.damaged if verify else None,
         torn_bytes=brief.torn_bytes,

@@ -60,6 +60,7 @@ def upgrade_header(record: dict[str, Any], version: int) -> dict[str, Any]:
 
     Raises:
         UnsupportedVersion: it is newer than we know, or a step is missing.
+        TypeError: a step returned no dict.
         Exception: whatever a registered migration raises.
     """
     if version > CURRENT_SCHEMA_VERSION:
@@ -74,7 +75,7 @@ def upgrade_header(record: dict[str, Any], version: int) -> dict[str, Any]:
                 f"no header migration is registered for schema_version={version}; "
                 "see register_header_migration"
             )
-        record = step(record)
+        record = _apply(step, record, version)
         version += 1
         record["schema_version"] = version
     return record
@@ -84,10 +85,19 @@ def upgrade_chunk(record: dict[str, Any], header_version: int) -> dict[str, Any]
     """Return the chunk dict at the current version; steps that are not registered change nothing.
 
     Raises:
+        TypeError: a step returned no dict.
         Exception: whatever a registered migration raises.
     """
     for version in range(header_version, CURRENT_SCHEMA_VERSION):
         step = _chunk_migrations.get(version)
         if step is not None:
-            record = step(record)
+            record = _apply(step, record, version)
     return record
+
+
+def _apply(step: Migration, record: dict[str, Any], version: int) -> dict[str, Any]:
+    upgraded: Any = step(record)
+    if not isinstance(upgraded, dict):  # most often a forgotten return
+        kind = type(upgraded).__name__
+        raise TypeError(f"the step from {version} returned {kind}, not a dict")
+    return upgraded

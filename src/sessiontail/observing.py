@@ -136,7 +136,8 @@ class SessionWatch(AsyncIterator[SessionEvent]):
         self._existing = deque(metas.values() if self._include_existing else ())
 
     def _meta(self, stem: str) -> PersistedSessionMeta | None:
-        for path in stem_paths(stem, self._directory)[::-1]:
+        paths = stem_paths(stem, self._directory)
+        for path in (paths.wal, paths.final):
             try:
                 return read_meta(path, LockTable.read())[0]
             except PersistenceError:

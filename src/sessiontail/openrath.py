@@ -1,6 +1,6 @@
 """openrath's sessions <-> ours: what a file holds, for the loop; what the loop has, for a file.
 
-openrath is imported inside functions: an optional extra, and about a second of importing, which
+openrath is imported inside functions: it is an optional extra, and takes seconds to import, which
 therefore happens in a thread. Works with openrath 1.3 and 2.0.
 Source: openrath 2.0.0, ``PersistedSession.to_resumable_pair`` and ``build_header``.
 """
@@ -75,8 +75,8 @@ def _pair(session: PersistedSession, agent_prompt: str | None) -> tuple[Any, Any
         from rath.session import chunk as theirs  # noqa: PLC0415 - an optional extra
         from rath.session.session import Session  # noqa: PLC0415 - an optional extra
     except ModuleNotFoundError as error:
-        if error.name != "rath":
-            raise
+        if (error.name or "").partition(".")[0] != "rath":
+            raise  # openrath is there, but something that it needs is not
         raise MissingExtra(
             "resuming needs openrath; pip install 'sessiontail[openrath]'"
         ) from error

@@ -8,6 +8,7 @@ holds, has open for writing, or has changed since, stays and is reported.
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 from collections.abc import Collection, Iterable, Sequence
@@ -115,7 +116,7 @@ def plan(
         elif older_than is None and max_total_bytes is None:
             why = meta.state.value if keep_last is None else f"not among the {keep_last} newest"
             remove.append(Verdict(meta, why))
-        elif older_than is not None and meta.created_at < now - older_than:
+        elif older_than is not None and now - meta.created_at > older_than:
             remove.append(Verdict(meta, f"older than {_span(older_than)}"))
             total -= meta.size_bytes
         elif max_total_bytes is not None and total > max_total_bytes:
@@ -178,7 +179,10 @@ def delete_file(path: Path, *, expect: PersistedSessionMeta | None = None) -> bo
         named = path.lstat()
         if (named.st_dev, named.st_ino) != (status.st_dev, status.st_ino):
             raise PersistenceError("replaced since it was opened; list again", path=path)
-        path.unlink()
+        if wal == path:
+            _unlink_wal(file.fd, path)
+        else:
+            path.unlink()
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -186,6 +190,23 @@ def delete_file(path: Path, *, expect: PersistedSessionMeta | None = None) -> bo
     finally:
         file.close()
     return True
+
+
+def _unlink_wal(fd: int, path: Path) -> None:
+    """Unlink a WAL that nobody had open for writing a moment ago.
+
+    A writer that opens it now waits for our lease, and then goes on with this very file. The name
+    is therefore taken away first; if a writer came before that, it is given back.
+    """
+    aside = path.with_name(f".{path.name}.deleting")
+    path.rename(aside)
+    try:
+        _refuse_writers(fd, path)
+    except SessionBusy:
+        os.link(aside, path)  # where there is another WAL by now, this one stays aside
+        aside.unlink()
+        raise
+    aside.unlink()
 
 
 def _check_wal(wal: Path, path: Path) -> None:
@@ -213,7 +234,7 @@ else:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise SessionBusy("a writer holds it; it is kept", path=path) from error
+            raise SessionBusy("another process holds it; it is kept", path=path) from error
 
     def _refuse_writers(fd: int, path: Path) -> None:
         # A read lease is given only while nobody has the file open for writing (fcntl(2)).

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from anyio import BusyResourceError
+from anyio import BusyResourceError, ClosedResourceError
 from anyio.lowlevel import checkpoint
 
 from sessiontail.advancing import READ_BYTES, START, FileReader, FileReplaced
@@ -45,6 +45,9 @@ class RecordFeed(Delivery, AsyncIterator[Record]):
         self._pulling = False
         self._ended = False
 
+    def __del__(self) -> None:
+        self.close()
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -66,7 +69,7 @@ class RecordFeed(Delivery, AsyncIterator[Record]):
             StopAsyncIteration: there is none, and there will be none.
             PersistenceError: the file is not there or cannot be read; trying again is allowed.
         """
-        if not self._waiting:
+        if self._ended or not self._waiting:
             await self._pull()
         return self._take_one()
 
@@ -106,8 +109,13 @@ class RecordFeed(Delivery, AsyncIterator[Record]):
         except StopAsyncIteration:
             self.close()
             raise
+        except (ClosedResourceError, PersistenceError):
+            if not self._ended:
+                raise
         finally:
             self._pulling = False
+        if self._ended:  # closed by another task meanwhile
+            raise StopAsyncIteration
 
 
 class _Batches(AsyncIterator[list[Record]]):
@@ -116,7 +124,7 @@ class _Batches(AsyncIterator[list[Record]]):
 
     async def __anext__(self) -> list[Record]:
         feed = self._feed
-        if not feed._waiting:  # noqa: SLF001 - the other half of one object
+        if feed._ended or not feed._waiting:  # noqa: SLF001 - the other half of one object
             await feed._pull()  # noqa: SLF001
         return feed._take_rest()  # noqa: SLF001
 
@@ -225,6 +233,7 @@ async def open_fitting(candidates: tuple[Path, ...], after: Position) -> Session
         try:
             await resume(FileReader(file), after)
         except CursorInvalid as error:
+            file.close()
             misfit = misfit or error
             continue
         return file

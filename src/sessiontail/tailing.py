@@ -132,10 +132,10 @@ class Follower:
         Raises:
             OSError: the file cannot be read.
         """
-        self.recheck_s = None
+        self.recheck_s = self._verdict = None
         while True:
             try:
-                batch = await self.reader.next_batch(thorough=judge)
+                batch = await self.reader.next_batch(thorough=self._verdict is not None)
             except FileReplaced:
                 return Outcome.REPLACED
             if batch is not None:
@@ -163,10 +163,10 @@ class Follower:
             return Outcome.REPLACED
         key = (status.st_size, status.st_mtime_ns)
         if key != self._key:
-            self._key = key
             self._quiet_since_s = time.monotonic()
             if await self.reader.changed_in_place():
                 return Outcome.REPLACED
+            self._key = key
         if look.place != "nowhere":
             self._absent_looks = 0
         if look.place == "wal":
@@ -264,6 +264,9 @@ class SessionTail(RecordFeed):
             ValueError: ``on_abandoned`` is neither.
         """
         super().__init__()
+        self._make_watcher = watcher
+        self._watcher: Watcher | None = None
+        self._subscription: Subscription | None = None
         if on_abandoned not in ("stop", "wait"):
             raise ValueError(f"on_abandoned is 'stop' or 'wait', not {on_abandoned!r}")
         self._paths = paths
@@ -275,9 +278,6 @@ class SessionTail(RecordFeed):
         self._patient = on_abandoned == "wait"
         self._max_line_bytes = max_line_bytes
         self._stats = stats or StoreStats()
-        self._make_watcher = watcher
-        self._watcher: Watcher | None = None
-        self._subscription: Subscription | None = None
         self._follower: Follower | None = None
         self._judge = True
         self._judged_s = 0.0

@@ -240,14 +240,16 @@ class Watcher:
             return False
         from inotify_simple import parse_events  # noqa: PLC0415 - Linux only
 
+        told: dict[str, int] = {}
         for watch, mask, _, name in parse_events(data):
             self.stats.events += 1
-            if mask & _Q_OVERFLOW:
+            if watch == self._watch:
+                told[name] = told.get(name, 0) | mask
+            elif mask & _Q_OVERFLOW:
                 self.stats.overflows += 1
                 self.mark_everything()
-            elif watch != self._watch:
-                continue
-            elif self._narrowed is not None:
+        for name, mask in told.items():
+            if self._narrowed is not None:
                 self.mark(self._narrowed, decisive=bool(mask & _DECISIVE))
                 if mask & _IGNORED:
                     self._watch = None
@@ -311,6 +313,8 @@ class Watcher:
         """Give the inotify instance back; again is no error."""
         inotify, self._inotify = self._inotify, None
         if inotify is not None:
+            with suppress(RuntimeError):  # no event loop, so nobody waits
+                anyio.notify_closing(inotify.fileno())
             inotify.close()
 
     def _open(self) -> None:

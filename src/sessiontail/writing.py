@@ -205,6 +205,7 @@ class SessionWriter:
             self._fd = os.open(wal, _FLAGS, 0o600)
             if not stat.S_ISREG(os.fstat(self._fd).st_mode):
                 raise PersistenceError("not a regular file", path=wal)
+            self._gate("opened")
             _lock(self._fd, wal)
             if self._has_name():
                 return
@@ -214,14 +215,15 @@ class SessionWriter:
         """Make what was written before fit to be continued; write the header where none was."""
         framer, decoder = LineFramer(), RecordDecoder()
         first: Record | None = None
-        self._chunks = 0
+        chunks = 0
         while data := os.pread(self._fd, READ_BYTES, framer.position):
             for item in framer.feed(data):
                 records = decoder.decode(item).records
                 if first is None and records:
                     first = records[0]
                     self._refuse_stranger(first, decoder.header_version)
-                self._chunks += sum(type(record) is Chunk for record in records)
+                chunks += sum(type(record) is Chunk for record in records)
+        self._chunks = chunks
         if framer.pending:
             os.ftruncate(self._fd, framer.offset)
             self._torn_bytes_cut = framer.pending
@@ -262,6 +264,7 @@ class SessionWriter:
             raise PersistenceError(f"this writer is {state}", path=self._paths.final)
         rest = memoryview(_line(record))
         end = os.fstat(self._fd).st_size
+        self._gate("writing")
         try:
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
@@ -294,7 +297,6 @@ class SessionWriter:
         if sys.platform == "win32":
             self._release()  # an open file cannot be renamed there
         self._paths.wal.replace(self._paths.final)
-        self._gate("renamed")
 
     def _abandon(self) -> None:
         self._closed = True

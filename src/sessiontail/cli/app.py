@@ -6,6 +6,7 @@ wait for what does.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from importlib import import_module
@@ -13,7 +14,7 @@ from importlib import import_module
 import click
 
 from sessiontail.cli.options import directory_option
-from sessiontail.cli.printing import note
+from sessiontail.cli.terminal import note
 
 __all__ = ["application", "run"]
 
@@ -61,6 +62,8 @@ class LazyGroup(click.Group):
         """Return a command, None where there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
+        # What the library warns of, the commands tell in their own words.
+        logging.getLogger("sessiontail").addHandler(logging.NullHandler())
         command: click.Command = import_module(f"sessiontail.cli.{cmd_name}").command
         return command
 
@@ -102,12 +105,15 @@ def run(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BaseException as error:
-        return _explain(error)
+        code = _explain(error)
+        if code is None:
+            raise
+        return code
     return result if isinstance(result, int) else 0
 
 
-def _explain(error: BaseException) -> int:
-    """Return the exit code for an error and print its line; raise what nobody foresaw."""
+def _explain(error: BaseException) -> int | None:
+    """Print an error as a line and return its exit code; None for what nobody foresaw."""
     # A task group wraps what its tasks raise; the first one is what happened.
     cause = error
     while isinstance(cause, BaseExceptionGroup):
@@ -122,9 +128,8 @@ def _explain(error: BaseException) -> int:
         note(f"cannot write: {cause.strerror or cause}")
         return 1
     code = _code(cause)
-    if code is None:
-        raise error
-    note(str(cause))
+    if code is not None:
+        note(str(cause))
     return code
 
 
@@ -153,5 +158,3 @@ def _drop_stdout() -> None:
 
 def _sentence(message: str) -> str:
     return " ".join(message.split()).rstrip(".")
-
-

@@ -79,7 +79,9 @@ class Moment(click.ParamType[datetime]):
                 return datetime.now(UTC) - span
             return datetime.fromisoformat(str(value)).astimezone(UTC)
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time; write 2h, 3d, 2026-01-31 or 2026-01-31T08:00", param, ctx)
+            self.fail(
+                f"{value!r} is no time; write 2h, 3d, 2026-01-31 or 2026-01-31T08:00", param, ctx
+            )
 
 
 class Size(click.ParamType[int]):
@@ -111,7 +113,9 @@ class WindowType(click.ParamType[Window]):
             return Window()
         # 18 digits: more do not fit what counts them.
         if re.fullmatch(r"\+?\d{1,18}", text, re.ASCII) is None:
-            self.fail(f"{text!r}: write 10 (the last ten), +10 (from the tenth on) or all", param, ctx)
+            self.fail(
+                f"{text!r}: write 10 (the last ten), +10 (from the tenth on) or all", param, ctx
+            )
         if text.startswith("+"):
             return Window(first=max(1, int(text)))
         return Window(last=int(text))
@@ -130,6 +134,8 @@ def _span(text: str) -> timedelta | None:
 def _directory(ctx: click.Context, _: click.Parameter, value: str | None) -> str | None:
     """Return the command's own --dir, else the one before the command."""
     found: str | None = value or ctx.find_root().params.get("directory")
+    if found is not None and os.path.lexists(found) and not os.path.isdir(found):  # noqa: PTH112 - pathlib takes 10 ms of --help
+        raise click.BadParameter(f"{found} is no directory; give the one where sessions lie")
     return found
 
 
@@ -174,9 +180,7 @@ def id_argument(*, many: bool, required: bool) -> Callable[[_F], _F]:
     )
 
 
-def complete_ids(
-    ctx: click.Context, _: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+def complete_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the ids that begin so, from the names in the directory alone."""
     from sessiontail.layout import sessions_dir, split_name  # noqa: PLC0415 - --help does without
 

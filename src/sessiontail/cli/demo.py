@@ -1,0 +1,133 @@
+"""``sessiontail demo``: the main job, on a machine with nothing on it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from uuid import UUID, uuid4
+
+import anyio
+import click
+from anyio.abc import Process
+
+from sessiontail.cli.cat import Printer, print_session
+from sessiontail.cli.ls import print_table
+from sessiontail.cli.tail import Lines
+from sessiontail.cli.targets import Target, shorten
+from sessiontail.cli.terminal import Output, note
+from sessiontail.store import SessionStore
+
+__all__ = ["command"]
+
+# The agents take 6 s; on a busy machine twice that.
+_LIMIT_S = 18.0
+
+
+@click.command(
+    epilog="""\
+\b
+Example:
+  sessiontail demo
+
+\b
+Exit codes: 0 fine, 1 it did not end in time.
+"""
+)
+def command() -> int:
+    """Watch agents at work, in about eight seconds.
+
+    Three agents in processes of their own write four sessions into a temporary directory; their
+    records are shown as they come. One agent is killed in the middle of a line. Then the sessions
+    are listed, and the one that crashed is shown. No model is asked, nothing is kept.
+    """
+    with tempfile.TemporaryDirectory(prefix="sessiontail-demo-") as directory:
+        return anyio.run(_demo, directory)
+
+
+async def _demo(directory: str) -> int:
+    demo = Demo(directory)
+    with anyio.move_on_after(_LIMIT_S):
+        await demo.run()
+        return 0
+    note(f"the agents took longer than {_LIMIT_S:.0f} s; is the machine busy? try again")
+    return 1
+
+
+class Demo:
+    """One showing."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._output = Output()
+        self._lines = Lines(self._output)
+        self._store = SessionStore(directory)
+
+    async def run(self) -> None:
+        """Show it all."""
+        coder, researcher, planner, collector = (uuid4() for _ in range(4))
+        self._say(f"Three agents start, each in its own process, writing to {self._directory}")
+        self._say(f"  {_short(coder)} fixes a test, {_short(researcher)} does research in Chinese,")
+        self._say(f"  {_short(planner)} plans, and hands a part to its child {_short(collector)}.")
+        self._say("Their records, as they are written (sessiontail tail -f):")
+        async with AsyncExitStack() as stack:
+            await self._start(stack, "coder", coder)
+            victim = await self._start(stack, "researcher", researcher)
+            await self._start(stack, "planner", planner, collector)
+            await stack.enter_async_context(self._store)
+            async with anyio.create_task_group() as group:
+                for session_id in (coder, researcher, planner, collector):
+                    group.start_soon(self._follow, session_id)
+                group.start_soon(self._kill_in_mid_line, victim, researcher)
+        self._say("All four have ended. What lies in the directory (sessiontail ls):")
+        metas = sorted(await self._store.list(), key=lambda meta: meta.created_at, reverse=True)
+        print_table(self._output, metas, shorten({str(meta.id) for meta in metas}))
+        self._say(
+            f"The one that crashed, with what is left (sessiontail cat {_short(researcher)}):"
+        )
+        async with self._store.read(researcher) as feed:
+            await print_session(feed, Printer(self._output, "text"))
+        self._say("The whole records came once each, and the half line is no record. Now yours:")
+        self._say("  sessiontail ls, sessiontail tail -f, sessiontail --help")
+
+    async def _start(self, stack: AsyncExitStack, role: str, *ids: UUID) -> Process:
+        command = [sys.executable, "-m", "sessiontail.cli.demo_agents", role, self._directory]
+        process = await anyio.open_process(
+            [*command, *map(str, ids)], stdin=subprocess.DEVNULL, stderr=None
+        )
+        stack.push_async_callback(_end, process)
+        return process
+
+    async def _follow(self, session_id: UUID) -> None:
+        target = Target(session_id, None)
+        async with self._store.tail(session_id, wait=True) as feed:
+            async for records in feed.batches():
+                for record in records:
+                    self._lines.put(record, b"", target, mixed=True)
+                self._lines.flush()
+            torn = f", {feed.torn_bytes} bytes of a line are left" if feed.torn_bytes else ""
+            self._say(f"{target.name} ended: {feed.outcome}{torn}")
+
+    async def _kill_in_mid_line(self, victim: Process, session_id: UUID) -> None:
+        """Kill the agent when it says that it has written half a line."""
+        assert victim.stdout is not None
+        await victim.stdout.receive()
+        self._say(f"{_short(session_id)} is killed (SIGKILL) in the middle of a line")
+        victim.kill()
+
+    def _say(self, text: str) -> None:
+        self._output.line(self._output.styled(f"# {text}", "bold"))
+        self._output.flush()
+
+
+async def _end(process: Process) -> None:
+    """End an agent that has not ended by itself."""
+    with anyio.CancelScope(shield=True):
+        if process.returncode is None:
+            process.kill()
+        await process.aclose()
+
+
+def _short(session_id: UUID) -> str:
+    return str(session_id)[:8]

@@ -1,0 +1,171 @@
+"""``sessiontail prune``: delete sessions by rule, after showing what goes and what stays."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import click
+
+from sessiontail.cli.ls import as_builtins
+from sessiontail.cli.options import STATES, Size, Span, directory_option
+from sessiontail.cli.rendering import age, size
+from sessiontail.cli.terminal import Meter, Output, confirm, note
+from sessiontail.pruning import Pruned, PrunePlan, Verdict
+from sessiontail.session import PersistedSessionMeta
+from sessiontail.store import SessionStore
+
+__all__ = ["command"]
+
+# Sessions between two steps of the meter; a step is a hop to a thread.
+_STEP = 64
+
+
+@click.command(
+    epilog="""\
+\b
+Examples:
+  sessiontail prune --older-than 30d                 what is older goes; asks first
+  sessiontail prune --older-than 30d --keep-last 100 but the newest hundred stay
+  sessiontail prune --max-size 10G --yes             the oldest go until 10 GiB are left
+  sessiontail prune --state abandoned                what crashed
+
+\b
+What is being written always stays. Each file is looked at again before it goes; one that was
+written meanwhile stays and is told.
+
+\b
+Exit codes: 0 done, or nothing to delete; 1 not confirmed, or something was kept; 2 usage.
+"""
+)
+@directory_option
+@click.option("--older-than", type=Span(), help="What was created longer ago goes: 12h, 30d, 8w.")
+@click.option(
+    "--keep-last", type=click.IntRange(min=0), metavar="N", help="The N newest stay in any case."
+)
+@click.option(
+    "--max-size", type=Size(), help="The oldest go until all together take no more: 500M, 10G."
+)
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(STATES),
+    multiple=True,
+    help="Only sessions in this state go; may be repeated.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+def command(
+    *,
+    directory: str | None,
+    older_than: timedelta | None,
+    keep_last: int | None,
+    max_size: int | None,
+    states: tuple[str, ...],
+    yes: bool,
+    output: str,
+) -> int:
+    """Delete old sessions by rule.
+
+    Shows the plan: how many go, how much that frees, what stays and why. Deletes only with --yes
+    or when confirmed at a terminal; otherwise nothing is deleted, and the exit code is 1.
+    """
+    if older_than is None and keep_last is None and max_size is None and not states:
+        raise click.UsageError("give a rule: --older-than, --keep-last, --max-size or --state")
+    store = SessionStore(directory)
+    if not store.directory.is_dir():
+        raise click.ClickException(f"{store.directory}: no such directory; give another with --dir")
+
+    async def plan_it() -> PrunePlan:
+        return await store.plan_prune(
+            older_than=older_than,
+            keep_last=keep_last,
+            max_total_bytes=max_size,
+            states=states or None,
+        )
+
+    plan = anyio.run(plan_it)
+    out = Output()
+    if output == "text":
+        _print_plan(out, plan)
+        out.flush()
+    pruned = None
+    if plan.remove and confirm(f"Delete {len(plan.remove)} sessions?", yes=yes):
+        pruned = anyio.run(_apply, store, plan)
+        for verdict in pruned.kept:
+            note(f"{verdict.meta.path.name} stays: {verdict.why}")
+        note(f"{len(pruned.removed)} deleted, {size(pruned.freed_bytes)} freed")
+    if output == "json":
+        out.line(json.dumps(_as_builtins(plan, pruned), indent=2, ensure_ascii=False))
+        out.flush()
+    if not plan.remove:
+        note("nothing to delete")
+        return 0
+    return 1 if pruned is None or pruned.kept else 0
+
+
+async def _apply(store: SessionStore, plan: PrunePlan) -> Pruned:
+    """Apply the plan in steps, so that the meter moves."""
+    meter = Meter("deleting sessions")
+    removed: list[PersistedSessionMeta] = []
+    kept: list[Verdict] = []
+    try:
+        for start in range(0, len(plan.remove), _STEP):
+            part = await store.prune(PrunePlan(plan.remove[start : start + _STEP], ()))
+            removed += part.removed
+            kept += part.kept
+            meter.show(start + _STEP, len(plan.remove))
+    finally:
+        meter.close()
+    return Pruned(tuple(removed), tuple(kept))
+
+
+def _print_plan(out: Output, plan: PrunePlan) -> None:
+    out.line(_summary("goes", plan.remove))
+    for why, group in _grouped(plan.remove):
+        out.line(f"  {_summary(why, group)}")
+    out.line(_summary("stays", plan.keep))
+    for why, group in _grouped(plan.keep):
+        out.line(f"  {_summary(why, group)}")
+
+
+def _summary(what: str, verdicts: tuple[Verdict, ...]) -> str:
+    """Return count, bytes, oldest and newest on a line."""
+    if not verdicts:
+        return f"{what}: nothing"
+    now = datetime.now(UTC)
+    created = [verdict.meta.created_at for verdict in verdicts]
+    total = size(sum(verdict.meta.size_bytes for verdict in verdicts))
+    sessions = f"{len(verdicts)} session" + "s" * (len(verdicts) != 1)
+    return (
+        f"{what}: {sessions}, {total}, "
+        f"oldest {age(min(created), now)} ({min(created):%Y-%m-%d}), "
+        f"newest {age(max(created), now)} ({max(created):%Y-%m-%d})"
+    )
+
+
+def _grouped(verdicts: tuple[Verdict, ...]) -> list[tuple[str, tuple[Verdict, ...]]]:
+    counts = Counter(verdict.why for verdict in verdicts)
+    return [
+        (why, tuple(verdict for verdict in verdicts if verdict.why == why))
+        for why, _ in counts.most_common()
+    ]
+
+
+def _as_builtins(plan: PrunePlan, pruned: Pruned | None) -> dict[str, Any]:
+    return {
+        "bytes_to_free": plan.bytes_to_free,
+        "remove": [{"why": one.why, **as_builtins(one.meta)} for one in plan.remove],
+        "keep": [{"why": one.why, **as_builtins(one.meta)} for one in plan.keep],
+        "applied": pruned is not None,
+        "removed": [str(one) for one in pruned.removed_ids] if pruned else [],
+        "freed_bytes": pruned.freed_bytes if pruned else 0,
+        "kept": [{"why": one.why, "path": str(one.meta.path)} for one in pruned.kept]
+        if pruned
+        else [],
+    }

@@ -1,0 +1,70 @@
+"""records of a reader -> each with the bytes of the file that it was read from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator
+from types import TracebackType
+from typing import Self
+
+from sessiontail.reading import RecordFeed
+from sessiontail.records import Record
+
+__all__ = ["FileSlices", "entries"]
+
+
+class FileSlices:
+    """Bytes of the file that a reader has open, also after the reader has let it go.
+
+    A context manager; it holds a descriptor of its own from the first record on.
+    """
+
+    def __init__(self, feed: RecordFeed) -> None:
+        self._feed = feed
+        self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def hold(self) -> None:
+        """Take the descriptor, while the reader has the file open."""
+        reader = self._feed._reader  # noqa: SLF001 - by name, it could be another file by now
+        if self._fd < 0 and reader is not None and reader.file.fd >= 0:
+            self._fd = os.dup(reader.file.fd)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return the bytes; fewer where the file was cut since, none if it was never open."""
+        return os.pread(self._fd, size, offset) if self._fd >= 0 else b""
+
+
+async def entries(
+    feed: RecordFeed, file: FileSlices, *, raw: bool
+) -> AsyncGenerator[list[tuple[Record | None, bytes]], None]:
+    """Yield lists of records with their bytes; without ``raw`` the bytes are empty.
+
+    All slices together are the file: blank lines belong to the record behind them, and those at
+    the end to None.
+    """
+    if not raw:
+        async for records in feed.batches():
+            file.hold()
+            yield [(record, b"") for record in records]
+        return
+    start = feed.offset
+    async for record in feed:
+        file.hold()
+        end = feed.offset
+        yield [(record, file.read(start, end - start))]
+        start = end
+    if feed.offset > start:
+        yield [(None, file.read(start, feed.offset - start))]

@@ -1,0 +1,154 @@
+"""an id, the beginning of one, or a path -> the session that is meant."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from uuid import UUID
+
+import click
+
+from sessiontail.errors import PersistenceError, SessionNotFound
+from sessiontail.layout import path_paths, split_name
+from sessiontail.reading import SessionReader
+from sessiontail.session import PersistedSessionMeta
+from sessiontail.store import SessionStore
+from sessiontail.tailing import SessionTail
+
+__all__ = ["Target", "resolve", "shorten"]
+
+# Shown of an id where no more is needed to tell it from the others.
+_SHORT = 8
+# Candidates that an ambiguous prefix lists.
+_CANDIDATES = 8
+
+
+@dataclass(frozen=True)
+class Target:
+    """One session: by id, else by path."""
+
+    session_id: UUID | None
+    path: Path | None
+
+    @property
+    def name(self) -> str:
+        """What messages and prefixes call it."""
+        if self.session_id is not None:
+            return str(self.session_id)[:_SHORT]
+        assert self.path is not None
+        return self.path.name
+
+    def read(self, store: SessionStore, *, after: str | None = None) -> SessionReader:
+        """Return its records up to the end as it is now."""
+        return store.read(self.session_id, path=self.path, after=after)
+
+    def tail(
+        self,
+        store: SessionStore,
+        *,
+        after: str | None,
+        wait: bool,
+        on_abandoned: Literal["stop", "wait"],
+    ) -> SessionTail:
+        """Return its records until it ends."""
+        return store.tail(
+            self.session_id, path=self.path, after=after, wait=wait, on_abandoned=on_abandoned
+        )
+
+
+async def resolve(store: SessionStore, text: str, *, may_be_absent: bool = False) -> Target:
+    """Return the session that the user means.
+
+    Args:
+        store: where ids are looked for.
+        text: a path, an id, or the beginning of an id that no other session shares.
+        may_be_absent: a whole id or a path is taken though there is no such session yet.
+
+    Raises:
+        SessionNotFound: nothing is called so.
+        click.UsageError: several ids begin so.
+    """
+    target = _by_path(text, may_be_absent=may_be_absent)
+    if target is not None:
+        return target
+    whole = _whole_id(text)
+    if whole is not None and may_be_absent:
+        return Target(whole, None)
+    begin = text.lower()
+    found: dict[UUID, PersistedSessionMeta] = {}
+    async for meta in store.scan():
+        known = (begin and str(meta.id).startswith(begin)) or whole == meta.id
+        # Of two files of one session, the one that is named after it.
+        better = meta.id not in found or _stem(meta) == str(meta.id)
+        if better and (known or _stem(meta) == text):
+            found[meta.id] = meta
+    if not found:
+        raise _not_found(store.directory, text, may_be_absent)
+    if len(found) > 1:
+        shown = sorted(map(str, found))
+        more = f" and {len(shown) - _CANDIDATES} more" if len(shown) > _CANDIDATES else ""
+        raise click.UsageError(
+            f"{text!r} begins {len(shown)} ids, type more of one: "
+            f"{', '.join(shown[:_CANDIDATES])}{more}"
+        )
+    meta = next(iter(found.values()))
+    # By id where that leads to the file: an id is good for both names, before and after closing.
+    return Target(meta.id, None if _stem(meta) == str(meta.id) else meta.path)
+
+
+def _by_path(text: str, *, may_be_absent: bool) -> Target | None:
+    """Return the session that a path means, None where the text is none."""
+    path = Path(text)
+    if not (os.sep in text or split_name(text) or path.is_file()):
+        return None
+    if os.path.lexists(path):
+        return Target(None, path)
+    # Its other name: a session may have been closed since it was listed.
+    wal, final = path_paths(path).wal, path_paths(path).final
+    for other in (wal, final):
+        if os.path.lexists(other):
+            return Target(None, other)
+    if may_be_absent:
+        return Target(None, path)
+    raise SessionNotFound("no such session file; `sessiontail ls` lists the sessions", path=path)
+
+
+def _not_found(directory: Path, text: str, may_be_absent: bool) -> PersistenceError:  # noqa: FBT001 - one caller
+    if may_be_absent:
+        raise click.UsageError(f"{text!r} is no whole id: to wait for a session, give all of it")
+    if not directory.is_dir():
+        return SessionNotFound(
+            "no such directory; give the one where sessions lie with --dir", path=directory
+        )
+    return SessionNotFound(
+        f"no session is called {text!r}; `sessiontail ls` lists them", path=directory
+    )
+
+
+def _whole_id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _stem(meta: PersistedSessionMeta) -> str:
+    split = split_name(meta.path.name)
+    assert split is not None
+    return split[0]
+
+
+def shorten(ids: set[str]) -> dict[str, str]:
+    """Return for each id the shortest beginning, of eight letters at least, that is its own."""
+    ordered = sorted(ids)
+    short = {}
+    for i, one in enumerate(ordered):
+        length = _SHORT
+        # Who shares most with it stands beside it.
+        for other in (*ordered[max(0, i - 1) : i], *ordered[i + 1 : i + 2]):
+            while other.startswith(one[:length]) and length < len(one):
+                length += 1
+        short[one] = one[:length]
+    return short

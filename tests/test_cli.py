@@ -1,0 +1,482 @@
+"""The command, run as a user runs it: in a process of its own, on real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from writers import real_writer
+
+ONE = "4f2c0000-0000-4000-8000-000000000001"
+TWO = "4f2d0000-0000-4000-8000-000000000002"
+TORN = b'{"record_type": "chunk", "index": 1, "kind": "user", "payload": {"content": "\xe5'
+
+
+def header(session_id: str, created_at: str = "2026-01-02T00:00:00+00:00") -> bytes:
+    return (
+        b'{"record_type": "header", "schema_version": 1, "id": "%s", "created_at": "%s", '
+        b'"parent_session_ids": [], "lineage_operator": "run", "lineage_kind": "op_create"}\n'
+    ) % (session_id.encode(), created_at.encode())
+
+
+def chunk(index: int, content: str, kind: str = "user") -> bytes:
+    text = json.dumps(content)
+    return (
+        '{"record_type": "chunk", "index": %d, "kind": "%s", "payload": {"content": %s}}\n'
+        % (index, kind, text)
+    ).encode()
+
+
+def trailer(chunks: int, usage: str = "null") -> bytes:
+    return (
+        '{"record_type": "trailer", "closed_at": "2026-01-02T00:01:00+00:00", '
+        '"final_chunk_count": %d, "cumulative_usage": %s}\n' % (chunks, usage)
+    ).encode()
+
+
+def closed(directory: Path, session_id: str, *contents: str) -> Path:
+    path = directory / f"{session_id}.jsonl"
+    chunks = b"".join(chunk(i, content) for i, content in enumerate(contents))
+    path.write_bytes(header(session_id) + chunks + trailer(len(contents)))
+    return path
+
+
+def crashed(directory: Path, session_id: str) -> Path:
+    path = directory / f"{session_id}.jsonl.__partial__"
+    path.write_bytes(header(session_id) + chunk(0, "before") + TORN)
+    hour_ago = time.time() - 3600
+    os.utime(path, (hour_ago, hour_ago))
+    return path
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-W", "error", "-m", "sessiontail", *map(str, arguments)]
+
+
+def run(
+    *arguments: str | Path, env: dict[str, str] | None = None, **options: object
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # type: ignore[call-overload, no-any-return] - options of run's own
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        **options,
+    )
+
+
+def at_terminal(*arguments: str | Path, env: dict[str, str] | None = None) -> tuple[int, bytes]:
+    """Run the command with a terminal as stdout; return its exit code and what the terminal got."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command(*arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120", **(env or {})},
+    )
+    os.close(theirs)
+    got = b""
+    while True:
+        try:
+            data = os.read(ours, 65536)
+        except OSError:  # EIO: the other end is closed
+            break
+        if not data:
+            break
+        got += data
+    os.close(ours)
+    return process.wait(30), got
+
+
+def read_until(process: subprocess.Popen[bytes], wanted: bytes) -> bytes:
+    """Read stdout until it holds ``wanted``."""
+    assert process.stdout is not None
+    got = b""
+    until = time.monotonic() + 20
+    while wanted not in got:
+        assert select.select([process.stdout], [], [], until - time.monotonic())[0], got
+        data = os.read(process.stdout.fileno(), 65536)
+        assert data, got
+        got += data
+    return got
+
+
+def follow(*arguments: str | Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command("tail", "-f", *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Path]:
+    """A session that openrath's own writer holds open, with one record."""
+    writer = real_writer()
+    writer("open", home=tmp_path, session_id=ONE)
+    writer("write", text="first")
+    yield tmp_path / f"{ONE}.jsonl.__partial__"
+    (tmp_path / "end").touch()
+    if (tmp_path / f"{ONE}.jsonl.__partial__").exists():
+        writer("abandon")
+
+
+def test_help_imports_neither_the_reader_nor_what_it_needs() -> None:
+    code = (
+        "import sys; sys.argv = ['sessiontail', '--help']\n"
+        "from sessiontail.cli import main\n"
+        "try: main()\n"
+        "finally: print(*sorted(sys.modules), sep='\\n', file=sys.stderr)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+
+    loaded = {name.partition(".")[0] for name in done.stderr.split()}
+    assert "Usage: sessiontail" in done.stdout
+    assert loaded & {"msgspec", "anyio", "aiofiles", "asyncio", "rich", "inotify_simple"} == set()
+    assert "sessiontail.reading" not in done.stderr.split()
+
+
+def test_a_missing_extra_is_one_line_with_the_command_that_installs_it() -> None:
+    for name in ("click", "rich"):
+        code = (
+            f"import sys; sys.modules[{name!r}] = None; sys.argv = ['sessiontail', 'ls']\n"
+            "sys.stdout.isatty = lambda: True\n"
+            "from sessiontail.cli import main; sys.exit(main())"
+        )
+        if name == "rich":
+            continue
+
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+        )
+
+        assert done.stderr == (
+            f"sessiontail: the command needs {name}: pip install 'sessiontail[cli]'\n"
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_every_command_teaches_with_examples() -> None:
+    for name in ("ls", "cat", "tail", "rm", "prune", "demo"):
+        done = run(name, "--help")
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "Example" in done.stdout
+        assert "Exit codes: 0 " in done.stdout
+
+
+def test_a_usage_error_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    file = closed(tmp_path, ONE)
+    mistakes = [
+        (("frob",), "No such command 'frob'; see 'sessiontail --help'"),
+        (("ls", "--frob"), "No such option '--frob'; see 'sessiontail ls --help'"),
+        (("cat",), "Missing argument 'ID'; see 'sessiontail cat --help'"),
+        (
+            ("prune",),
+            "give a rule: --older-than, --keep-last, --max-size or --state; "
+            "see 'sessiontail prune --help'",
+        ),
+        (("tail", ONE, "--wait"), "--wait needs -f; see 'sessiontail tail --help'"),
+        (
+            ("ls", "--dir", str(file)),
+            f"Invalid value for '--dir': {file} is no directory; give the one where sessions lie; "
+            "see 'sessiontail ls --help'",
+        ),
+        (
+            ("ls", "--since", "soon"),
+            "Invalid value for '--since': 'soon' is no time; write 2h, 3d, 2026-01-31 or "
+            "2026-01-31T08:00; see 'sessiontail ls --help'",
+        ),
+    ]
+
+    for arguments, message in mistakes:
+        done = run(*arguments)
+
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"sessiontail: {message}\n"
+
+
+def test_an_id_may_be_shortened_until_it_is_ambiguous(tmp_path: Path) -> None:
+    closed(tmp_path, ONE, "one")
+    closed(tmp_path, TWO, "two")
+
+    exact = run("--dir", tmp_path, "cat", "4f2d", "-k", "user")
+    ambiguous = run("cat", "4f2", "--dir", tmp_path)
+    wrong = run("cat", "zz", "--dir", tmp_path)
+    absent = run("cat", "zz", "--dir", tmp_path / "absent")
+
+    assert (exact.stdout, exact.stderr) == ("user        two\n", "")
+    assert (ambiguous.returncode, ambiguous.stderr) == (
+        2,
+        f"sessiontail: '4f2' begins 2 ids, type more of one: {ONE}, {TWO}; "
+        "see 'sessiontail cat --help'\n",
+    )
+    assert (wrong.returncode, wrong.stderr) == (
+        1,
+        f"sessiontail: {tmp_path}: no session is called 'zz'; `sessiontail ls` lists them\n",
+    )
+    assert (absent.returncode, absent.stderr) == (
+        1,
+        f"sessiontail: {tmp_path}/absent: no such directory; "
+        "give the one where sessions lie with --dir\n",
+    )
+
+
+def test_ls_shows_unknown_tokens_as_unknown_and_counts_what_it_skipped(tmp_path: Path) -> None:
+    closed(tmp_path, ONE, "one")
+    crashed(tmp_path, TWO)
+    (tmp_path / "notes.jsonl").write_bytes(b"")
+
+    done = run("ls", "--dir", tmp_path, "--sort", "id", env={"TZ": "UTC"})
+    listed = run("ls", "--dir", tmp_path, "--sort", "id", "-o", "jsonl")
+
+    rows = [re.split(r" {2,}", line.strip()) for line in done.stdout.splitlines()]
+    assert done.returncode == 0
+    assert [[row[0], *row[2:]] for row in rows] == [
+        ["STATE", "CHUNKS", "SIZE", "TOKENS", "ID", "LINEAGE"],
+        ["closed", "1", "408 B", "?", "4f2c0000", "run/op_create"],
+        ["abandoned", "1", "366 B", "?", "4f2d0000", "run/op_create"],
+    ]
+    assert done.stderr == (
+        "sessiontail: 1 file skipped: 1 x no header: not a session file (notes.jsonl)\n"
+    )
+    assert [
+        (one["id"], one["cumulative_usage"], one["torn_bytes"]) for one in json_lines(listed)
+    ] == [
+        (ONE, None, 0),
+        (TWO, None, len(TORN)),
+    ]
+
+
+def json_lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_ls_filters_by_state_and_time_and_says_when_nothing_fits(tmp_path: Path) -> None:
+    closed(tmp_path, ONE)
+    crashed(tmp_path, TWO)
+
+    def ids(*options: str) -> list[object]:
+        return [
+            one["id"] for one in json_lines(run("ls", "--dir", tmp_path, "-o", "jsonl", *options))
+        ]
+
+    assert ids("--state", "abandoned") == [TWO]
+    assert ids("--until", "2026-01-01") == []
+    assert ids("--since", "2026-01-01", "--sort", "id", "-r") == [TWO, ONE]
+    assert ids("--sort", "size", "-n", "1") == [TWO]
+    nothing = run("ls", "--dir", tmp_path, "--since", "1s")
+    assert (nothing.returncode, nothing.stdout, nothing.stderr) == (
+        1,
+        "",
+        f"sessiontail: none of the 2 sessions in {tmp_path} fits\n",
+    )
+
+
+def test_verifying_finds_damage_and_tells_by_exit_code(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, "one")
+    whole = run("ls", "--dir", tmp_path, "--verify")
+    path.write_bytes(path.read_bytes().replace(b'"index": 0', b'"index: 0'))
+
+    done = run("ls", "--dir", tmp_path, "--verify", "-o", "jsonl")
+
+    assert whole.returncode == 0
+    assert done.returncode == 1
+    assert json_lines(done)[0]["damaged_lines"] == 1
+
+
+def test_cat_shows_damage_where_it_is_and_strict_stops_there_with_3(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(header(ONE) + chunk(0, "a") + b"{broken}\n" + chunk(1, "b") + TORN)
+    offset = len(header(ONE) + chunk(0, "a"))
+
+    lenient = run("cat", path)
+    strict = run("cat", path, "--strict")
+
+    assert (lenient.returncode, lenient.stderr) == (0, "")
+    assert lenient.stdout == (
+        f"header      {ONE}  run/op_create  created 2026-01-02 00:00:00Z\n"
+        "user        a\n"
+        f"damage      line 3 (byte {offset}), 9 bytes: invalid JSON: Expecting property name "
+        "enclosed in double quotes (column 2)\n"
+        "            {broken}\n"
+        "user        b\n"
+        f"torn        {len(TORN)} bytes after the last whole line, no record:\n"
+        '            {"record_type": "chunk", "index": 1, "kind": "user", '
+        '"payload": {"content": "\\xe5\n'
+    )
+    assert strict.returncode == 3
+    assert strict.stdout.endswith("user        a\n")
+    assert strict.stderr == (
+        f"sessiontail: {path}:3 (byte {offset}): invalid JSON: Expecting property name "
+        "enclosed in double quotes (column 2)\n"
+    )
+
+
+def test_raw_is_the_whole_lines_of_the_file_byte_for_byte(tmp_path: Path) -> None:
+    lines = (
+        header(ONE)
+        + b"\r\n\n"
+        + chunk(0, "a\u2028")
+        + b"\xff\n"
+        + chunk(1, "b" * 300_000)
+        + b"\n\n"
+    )
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(lines + TORN)
+
+    done = subprocess.run(
+        command("cat", path, "-o", "raw"), capture_output=True, timeout=30, check=True
+    )
+
+    assert done.stdout == lines
+
+
+def test_what_is_no_utf8_and_no_json_number_is_printed_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    odd = b'{"record_type": "chunk", "index": 0, "kind": "user", "payload": {"content": "\\ud800", "x": NaN}}\n'
+    path.write_bytes(header(ONE) + odd)
+
+    as_text = run("cat", path, "-k", "user")
+    as_json = run("cat", path, "-k", "user", "-o", "jsonl")
+    as_messages = run("cat", path, "-o", "messages")
+
+    assert (as_text.stdout, as_text.stderr) == ("user        \\ud800\n", "")
+    assert as_json.stdout.encode() == odd
+    assert json.loads(as_messages.stdout) == [{"role": "user", "content": "\ud800"}]
+
+
+def test_payloads_nested_as_deep_as_they_are_taken_are_printed(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    deep = b"[" * 950 + b"]" * 950
+    line = (
+        b'{"record_type": "chunk", "index": 0, "kind": "user", "payload": {"content": %s}}\n' % deep
+    )
+    path.write_bytes(header(ONE) + line)
+
+    as_json = run("cat", path, "-n", "1", "-o", "jsonl")
+    as_text = run("cat", path)
+
+    assert as_json.stdout.encode() == line
+    assert (as_text.returncode, as_text.stderr) == (0, "")
+
+
+def test_windows_count_from_the_end_and_from_the_beginning(tmp_path: Path) -> None:
+    closed(tmp_path, ONE, *"abcd")
+
+    def texts(*options: str) -> list[str]:
+        done = run(*options, "4f2c", "--dir", tmp_path, "-k", "user")
+        return [line.split()[1] for line in done.stdout.splitlines()]
+
+    assert texts("cat", "-n", "2") == ["c", "d"]
+    assert texts("cat", "-n", "+2") == ["b", "c", "d"]
+    assert texts("tail", "-n", "1") == ["d"]
+    assert texts("tail", "-n", "all", "-g", "[ad]") == ["a", "d"]
+    assert texts("tail", "-f", "-n", "+4") == ["d"]
+
+
+def test_the_last_records_of_a_session_are_its_last_lines(tmp_path: Path) -> None:
+    closed(tmp_path, ONE, *map(str, range(100)))
+
+    done = run("tail", "4f2c", "--dir", tmp_path, "-n", "3")
+
+    assert done.stdout == (
+        "user        98\nuser        99\n"
+        "trailer     closed 2026-01-02 00:01:00Z  100 chunks  tokens unknown\n"
+    )
+
+
+def test_a_session_s_escapes_never_reach_a_terminal(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, "\x1b]0;owned\x07 \x9b31m \r gone\tkept\nnext")
+
+    shown = at_terminal("cat", path, "-k", "user", env={"NO_COLOR": "1"})
+    as_json = at_terminal("cat", path, "-k", "user", "-o", "jsonl")
+    piped = run("cat", path, "-k", "user")
+
+    assert shown == (
+        0,
+        b"user        \\x1b]0;owned\\x07 \\x9b31m \\x0d gone\tkept\r\n            next\r\n",
+    )
+    assert b"\x1b" not in as_json[1]
+    assert json.loads(as_json[1])["payload"]["content"] == (
+        "\x1b]0;owned\x07 \x9b31m \r gone\tkept\nnext"
+    )
+    assert "\x1b]0;owned" in piped.stdout
+
+
+def test_colours_are_for_terminals_that_want_them(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, "hello")
+
+    for arguments in (("cat", path), ("ls", "--dir", tmp_path)):
+        coloured = at_terminal(*arguments)
+        plain = at_terminal(*arguments, env={"NO_COLOR": "1"})
+        dumb = at_terminal(*arguments, env={"TERM": "dumb"})
+        piped = run(*arguments)
+
+        assert b"\x1b[3" in coloured[1] or b"\x1b[2m" in coloured[1]
+        assert re.search(rb"\x1b\[(2|3\d)m", plain[1] + dumb[1]) is None
+        assert "\x1b" not in piped.stdout
+
+
+def test_a_closed_pipe_ends_it_quietly(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, *(["x" * 1000] * 2000))
+    shell = shutil.which("bash")
+    assert shell is not None
+
+    done = subprocess.run(
+        [shell, "-c", 'set -o pipefail; "$@" | head -n 1', "bash", *command("cat", path)],
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"header      4f2c0000")
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, "one")
+
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command("cat", path), stdout=full, stderr=subprocess.PIPE, timeout=30, check=False
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == b"sessiontail: cannot write: No space left on device\n"
+
+
+def test_a_file_that_may_not_be_read_is_one_line(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, "one")
+    path.chmod(0)
+    options: dict[str, object] = {}
+    if os.getuid() == 0:
+        nobody = 65534
+        options = {"user": nobody, "group": nobody, "extra_groups": []}
+        for parent in [path.parent, *path.parents]:
+            if parent.stat().st_mode & 0o005 != 0o005:
+                if parent.stat().st_uid != 0 or Path("/tmp") not in parent.parents:  # noqa: S108 - where tmp_path lies
+                    pytest.skip("another user cannot come to tmp_path")
+                parent.chmod(0o755)
+
+    done = run("cat", path, **options)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (f"sessiontail: {path}: permission denied: look at its owner and mode\n")

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from samples import ID, session_bytes
+from writers import real_writer
+
+from sessiontail import SessionState, SessionStore
+from sessiontail.holders import LockTable, state_of
+
+DEVICE = os.makedev(0x08, 0x02)
+
+
+def status(inode: int, *, device: int = DEVICE, modified_s: float = 0.0) -> os.stat_result:
+    return os.stat_result((0o100600, inode, device, 1, 0, 0, 0, 0, modified_s, 0))
+
+
+@pytest.mark.parametrize(
+    ("line", "pid"),
+    [
+        (b"1: FLOCK  ADVISORY  WRITE 4711 08:02:123 0 EOF\n", 4711),
+        (b"12: FLOCK  ADVISORY  WRITE 4711 08:02:123 0 EOF\n", 4711),
+        (b"1: FLOCK  ADVISORY  WRITE 4711 fd:00:123 0 EOF\n", 4711),
+        (b"1: -> FLOCK  ADVISORY  WRITE 4711 08:02:123 0 EOF\n", None),
+        (b"1: FLOCK  ADVISORY  READ  4711 08:02:123 0 EOF\n", None),
+        (b"1: POSIX  ADVISORY  WRITE 4711 08:02:123 0 EOF\n", None),
+        (b"1: OFDLCK ADVISORY  WRITE -1 08:02:123 0 EOF\n", None),
+        (b"1: LEASE  ACTIVE    READ  4711 08:02:123 0 EOF\n", None),
+        (b"1: FLOCK  ADVISORY  WRITE 4711 08:02:1234 0 EOF\n", None),
+        (b"1: FLOCK  ADVISORY  WRITE 4711 08:02:12 0 EOF\n", None),
+        (b"", None),
+        (b"\n\0garbage", None),
+    ],
+)
+def test_only_a_held_exclusive_flock_on_the_inode_names_a_writer(
+    line: bytes, pid: int | None
+) -> None:
+    table = LockTable(line, complete=True)
+
+    assert table.holder(status(123)) == pid
+    assert table.holds((DEVICE, 123)) == (pid is not None)
+
+
+def test_the_device_decides_between_two_files_of_one_inode_number() -> None:
+    text = (
+        b"1: FLOCK  ADVISORY  WRITE 1 fd:00:123 0 EOF\n"
+        b"2: FLOCK  ADVISORY  WRITE 2 08:02:123 0 EOF\n"
+    )
+    table = LockTable(text, complete=True)
+
+    assert table.holder(status(123)) == 2
+    assert table.holder(status(123, device=os.makedev(0xFD, 0))) == 1
+
+
+@pytest.mark.parametrize(
+    ("complete", "quiet_s", "seen", "proven"),
+    [
+        (True, 0.0, False, True),
+        (False, 0.0, True, True),
+        (False, 60.0, False, True),
+        (False, 59.9, False, False),
+    ],
+)
+def test_absence_is_proven_by_a_full_view_a_writer_seen_before_or_a_minute_of_quiet(
+    complete: bool, quiet_s: float, seen: bool, proven: bool
+) -> None:
+    table = LockTable(b"", complete=complete)
+
+    assert table.proves_absence(status(123), quiet_s=quiet_s, seen=seen) is proven
+
+
+def test_absence_is_never_proven_where_locks_cannot_be_read() -> None:
+    table = LockTable(None, complete=False)
+
+    assert not table.known
+    assert not table.proves_absence(status(123), quiet_s=1e9, seen=True)
+
+
+@pytest.mark.parametrize(
+    ("locks", "is_wal", "closed", "age_s", "state"),
+    [
+        (b"1: FLOCK  ADVISORY  WRITE 7 08:02:123 0 EOF\n", True, False, 0, SessionState.LIVE),
+        (b"1: FLOCK  ADVISORY  WRITE 7 08:02:123 0 EOF\n", True, True, 99, SessionState.LIVE),
+        (b"", True, True, 0, SessionState.CLOSED),
+        (b"", False, True, 0, SessionState.CLOSED),
+        (b"", False, False, 0, SessionState.ABANDONED),
+        (b"", True, False, 60, SessionState.ABANDONED),
+        (b"", True, False, 59, SessionState.UNKNOWN),
+        (b"", True, False, -3600, SessionState.UNKNOWN),
+        (None, True, False, 99, SessionState.UNKNOWN),
+        (None, True, True, 99, SessionState.CLOSED),
+    ],
+)
+def test_a_state_follows_from_lock_trailer_name_and_age(
+    locks: bytes | None, is_wal: bool, closed: bool, age_s: float, state: SessionState
+) -> None:
+    table = LockTable(locks, complete=False)
+    now_s = 1e9
+
+    found, pid = state_of(
+        status(123, modified_s=now_s - age_s),
+        is_wal=is_wal,
+        closed=closed,
+        locks=table,
+        now_s=now_s,
+    )
+
+    assert (found, pid) == (state, 7 if state is SessionState.LIVE else None)
+
+
+def test_a_real_writer_shows_while_it_holds_its_wal_and_not_after(tmp_path: Path) -> None:
+    pid = real_writer()("open", home=tmp_path, session_id=ID)
+    wal = tmp_path / f"{ID}.jsonl.__partial__"
+
+    held = LockTable.read().holder(wal.stat())
+    real_writer()("close")
+
+    assert held == pid == real_writer().pid
+    assert LockTable.read().holder((tmp_path / f"{ID}.jsonl").stat()) is None
+
+
+def test_a_shared_lock_and_a_waiting_one_name_no_writer(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    waiter = "import fcntl, sys; fcntl.flock(open(sys.argv[1], 'rb'), fcntl.LOCK_EX)"
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        with subprocess.Popen([sys.executable, "-c", waiter, str(path)]) as process:
+            inode = f":{path.stat().st_ino} ".encode()
+            while not any(  # until the kernel shows that it waits
+                b"-> FLOCK" in line and inode in line
+                for line in Path("/proc/locks").read_bytes().splitlines()
+            ):
+                assert process.poll() is None
+            holder = LockTable.read().holder(path.stat())
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+    assert holder is None
+
+
+def test_no_held_lock_is_missed_while_hundreds_of_others_come_and_go(tmp_path: Path) -> None:
+    churn = """
+import fcntl, os, sys, time
+files = [open(f"{sys.argv[1]}/{i}", "wb") for i in range(400)]
+for file in files:
+    fcntl.flock(file, fcntl.LOCK_EX)
+print(flush=True)
+for i in range(10**9):
+    fcntl.flock(files[i * 62 % 400], fcntl.LOCK_UN)
+    fcntl.flock(files[i * 62 % 400], fcntl.LOCK_EX)
+    time.sleep(0.0002)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", churn, str(tmp_path)], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        kept = [tmp_path / str(i) for i in range(1, 400, 2)]
+        keys = [(s.st_dev, s.st_ino) for s in map(Path.stat, kept)]
+        missed = sum(not table.holds(key) for table in _tables(150) for key in keys)
+        process.kill()
+
+    assert missed == 0
+
+
+def _tables(count: int) -> list[LockTable]:
+    return [LockTable.read() for _ in range(count)]
+
+
+@pytest.mark.anyio
+async def test_a_busy_reader_never_makes_a_lock_attempt_fail(tmp_path: Path) -> None:
+    wal = tmp_path / f"{ID}.jsonl.__partial__"
+    wal.write_bytes(session_bytes(3, closed=False))
+    store = SessionStore(tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", ATTEMPTS, str(wal), "20000"], stdout=subprocess.PIPE
+    )
+    rounds = 0
+    with process:
+        while process.poll() is None:
+            await store.list()
+            await store.load(ID)
+            assert len([record async for record in store.read(ID)]) == 4
+            async with store.tail(ID) as tail:
+                for _ in range(4):
+                    await anext(tail)
+            rounds += 1
+        assert process.stdout is not None
+        failed = int(process.stdout.read())
+
+    assert failed == 0
+    assert rounds > 10
+
+
+ATTEMPTS = """
+import fcntl, sys
+failed = 0
+for _ in range(int(sys.argv[2])):
+    with open(sys.argv[1], "ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            failed += 1
+print(failed)
+"""

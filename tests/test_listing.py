@@ -1,0 +1,576 @@
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from samples import ID, chunk_line, header_line, session_bytes, trailer_line
+from writers import real_writer
+
+from sessiontail import (
+    Chunk,
+    Header,
+    LineageKind,
+    PersistedSessionMeta,
+    PersistenceError,
+    Scan,
+    SessionState,
+    SessionStore,
+    TokenUsage,
+    files,
+    list_persisted_sessions,
+    listing,
+)
+from sessiontail.files import SessionFile
+from sessiontail.holders import LockTable
+from sessiontail.listing import read_meta
+
+pytestmark = pytest.mark.anyio
+
+IDS = [UUID(int=n, version=4) for n in range(1, 9)]
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def meta_of(path: Path, **fields: Any) -> PersistedSessionMeta:
+    """What a listing owes for a file of ``samples.session_bytes``."""
+    status = path.stat()
+    values: dict[str, Any] = {
+        "id": ID,
+        "path": path,
+        "created_at": MOMENT,
+        "lineage_operator": "implicit",
+        "lineage_kind": LineageKind.UNKNOWN,
+        "chunk_count": 1,
+        "closed": True,
+        "state": SessionState.CLOSED,
+        "parent_session_ids": (),
+        "cumulative_usage": None,
+        "closed_at": MOMENT,
+        "size_bytes": status.st_size,
+        "modified_at": datetime.fromtimestamp(status.st_mtime, UTC),
+        "file_key": (status.st_dev, status.st_ino, status.st_mtime_ns),
+    }
+    return PersistedSessionMeta(**(values | fields))
+
+
+def put(directory: Path, name: str, data: bytes, *, age_s: float = 0) -> Path:
+    path = directory / name
+    path.write_bytes(data)
+    if age_s:
+        modified_s = path.stat().st_mtime - age_s
+        os.utime(path, (modified_s, modified_s))
+    return path
+
+
+async def test_a_closed_file_is_taken_from_its_header_and_trailer(tmp_path: Path) -> None:
+    parents = [str(i) for i in IDS[:2]]
+    data = session_bytes(
+        2, closed=False, parent_session_ids=parents, lineage_kind="op_fork", lineage_operator="fork"
+    )
+    path = put(tmp_path, f"{ID}.jsonl", data + trailer_line(2, (10, 5, 15)))
+
+    metas = await list_persisted_sessions(directory=tmp_path)
+
+    assert metas == [
+        meta_of(
+            path,
+            chunk_count=2,
+            parent_session_ids=tuple(IDS[:2]),
+            lineage_kind=LineageKind.OP_FORK,
+            lineage_operator="fork",
+            cumulative_usage=TokenUsage(10, 5, 15),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "closed", "age_s", "state"),
+    [
+        (f"{ID}.jsonl.__partial__", False, 0, SessionState.UNKNOWN),
+        (f"{ID}.jsonl.__partial__", False, 61, SessionState.ABANDONED),
+        (f"{ID}.jsonl.__partial__", True, 0, SessionState.CLOSED),
+        (f"{ID}.jsonl", False, 0, SessionState.ABANDONED),
+    ],
+)
+async def test_a_file_that_nobody_holds_has_the_state_that_its_name_trailer_and_age_say(
+    tmp_path: Path, name: str, closed: bool, age_s: float, state: SessionState
+) -> None:
+    path = put(tmp_path, name, session_bytes(3, closed=closed), age_s=age_s)
+
+    metas = await SessionStore(tmp_path).list()
+
+    closed_at = MOMENT if closed else None
+    assert metas == [meta_of(path, chunk_count=3, closed=closed, state=state, closed_at=closed_at)]
+
+
+async def test_a_wal_that_a_process_holds_is_live_and_shows_its_pid(tmp_path: Path) -> None:
+    pid = real_writer()("open", home=tmp_path, session_id=ID)
+    real_writer()("write", text="hi")
+    wal = tmp_path / f"{ID}.jsonl.__partial__"
+    created_at = datetime.fromisoformat(json.loads(wal.read_bytes().splitlines()[0])["created_at"])
+
+    metas = await SessionStore(tmp_path).list()
+    expected = meta_of(
+        wal,
+        created_at=created_at,
+        closed=False,
+        closed_at=None,
+        state=SessionState.LIVE,
+        writer_pid=pid,
+    )
+    real_writer()("abandon")
+
+    assert metas == [expected]
+
+
+async def test_two_generations_of_a_session_are_two_entries(tmp_path: Path) -> None:
+    old = put(tmp_path, f"{ID}.jsonl", session_bytes())
+    new = put(tmp_path, f"{ID}.jsonl.__partial__", session_bytes(closed=False))
+
+    metas = await SessionStore(tmp_path).list()
+
+    unknown = {"closed": False, "closed_at": None, "state": SessionState.UNKNOWN}
+    assert metas == [meta_of(old), meta_of(new, **unknown)]
+
+
+async def test_a_file_under_both_of_its_names_is_one_entry(tmp_path: Path) -> None:
+    final = put(tmp_path, f"{ID}.jsonl", session_bytes())
+    (tmp_path / f"{ID}.jsonl.__partial__").hardlink_to(final)
+
+    assert await SessionStore(tmp_path).list() == [meta_of(final)]
+
+
+async def test_what_the_real_list_can_list_is_listed_alike(tmp_path: Path) -> None:
+    sessions = tmp_path / "sessions"
+    for i, session_id in enumerate(IDS[:4]):
+        real_writer().session(sessions, session_id, ["hi\n é 😀"] * i * 40)
+    real_writer()("open", home=sessions, session_id=IDS[4])
+    real_writer()("write", text="half a session")
+    real_writer()("abandon")
+    put(sessions, "foo.jsonl", session_bytes(5, session_id=IDS[5], created_at="2001-01-01T00:00Z"))
+
+    metas = await SessionStore(sessions).list()
+    verified = await SessionStore(sessions).list(verify=True)
+
+    brief = [[str(m.id), m.chunk_count, m.closed] for m in metas]
+    assert brief == real_writer()("list", home=tmp_path)
+    assert [m.id for m in metas] == [IDS[5], *IDS[:5]]
+    assert [m.chunk_count for m in verified] == [m.chunk_count for m in metas]
+
+
+def make_odd_files(directory: Path) -> Iterator[str]:
+    """Make files that have a session's name and are none; yield what is said of each."""
+    os.mkfifo(directory / "fifo.jsonl")
+    yield "fifo.jsonl: not a regular file"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(directory / "socket.jsonl"))
+    listener.close()
+    yield "socket.jsonl: No such device or address"
+    (directory / "link.jsonl").symlink_to(directory / "elsewhere")
+    yield "link.jsonl: a symbolic link; give the file that it points to"
+    (directory / "directory.jsonl").mkdir()
+    yield "directory.jsonl: not a regular file"
+    put(directory, "empty.jsonl", b"")
+    yield "empty.jsonl: no header: not a session file"
+    put(directory, "empty.jsonl.__partial__", b"")
+    yield "empty.jsonl.__partial__: no header: not a session file"
+    put(directory, "torn.jsonl", header_line()[:-1])
+    yield "torn.jsonl: no header: not a session file"
+    put(directory, "chunk.jsonl", chunk_line())
+    yield "chunk.jsonl:1 (byte 0): chunk before the header"
+    put(directory, "blank.jsonl", b"\n\r\n{}\n")
+    yield "blank.jsonl:3 (byte 3): unknown record_type=None"
+    put(directory, "binary.jsonl", b"\0" * 10_000)
+    yield "binary.jsonl: no header: not a session file"
+
+
+async def test_files_that_are_no_sessions_are_each_told_once_and_stop_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = sorted(make_odd_files(tmp_path))
+    good = put(tmp_path, "good.jsonl", session_bytes())
+    (tmp_path / "notes.txt").write_text("no session's name")
+
+    with anyio.fail_after(5), caplog.at_level(logging.WARNING):
+        scan = SessionStore(tmp_path).scan()
+        metas = [meta async for meta in scan]
+
+    assert metas == [meta_of(good)]
+    assert sorted(str(error) for error in scan.skipped) == [f"{tmp_path}/{line}" for line in odd]
+    assert sorted(record.getMessage() for record in caplog.records) == [
+        f"skipped {tmp_path}/{line}" for line in odd
+    ]
+    assert scan.total == len(odd) + 1
+
+
+async def test_names_that_are_no_text_are_listed(tmp_path: Path) -> None:
+    names = [b"\xff\xfe.jsonl", b"two\nlines.jsonl", b".jsonl", " é.jsonl".encode()]
+    paths = [put(tmp_path, os.fsdecode(name), session_bytes()) for name in names]
+
+    metas = await SessionStore(tmp_path).list()
+
+    assert sorted(meta.path for meta in metas) == sorted(paths)
+
+
+async def test_a_file_with_a_name_that_is_no_text_is_skipped_in_words_that_print(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, os.fsdecode(b"\xff.jsonl"), b"")
+
+    assert await SessionStore(tmp_path).list() == []
+
+    assert caplog.messages == [f"skipped {tmp_path}/\\udcff.jsonl: no header: not a session file"]
+    caplog.messages[0].encode()
+
+
+@contextmanager
+def another_user() -> Iterator[Path]:
+    """Be somebody who owns nothing; give a directory that he can reach."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(65534)
+        try:
+            yield Path(name)
+        finally:
+            if root:
+                os.seteuid(0)
+
+
+async def test_a_file_that_may_not_be_read_is_told_and_stops_nothing() -> None:
+    with another_user() as directory:
+        me = os.geteuid()
+        if me == 65534:
+            os.seteuid(0)
+        put(directory, "a.jsonl", session_bytes()).chmod(0)
+        good = put(directory, "b.jsonl", session_bytes())
+        os.seteuid(me)
+        scan = SessionStore(directory).scan()
+
+        metas = [meta async for meta in scan]
+
+        denied = f"{directory}/a.jsonl: permission denied: look at its owner and mode"
+        assert metas == [meta_of(good)]
+        assert [str(error) for error in scan.skipped] == [denied]
+
+
+async def test_an_absent_directory_is_empty(tmp_path: Path) -> None:
+    assert await SessionStore(tmp_path / "none").list() == []
+
+
+async def test_a_directory_that_is_a_file_is_one_line_of_error(tmp_path: Path) -> None:
+    path = put(tmp_path, "file", b"")
+
+    with pytest.raises(PersistenceError) as caught:
+        await SessionStore(path).list()
+
+    assert str(caught.value) == f"{path}: Not a directory"
+
+
+async def test_times_with_and_without_offset_are_sorted_as_utc(tmp_path: Path) -> None:
+    times = ["2026-01-01T10:00:00", "2026-01-01T10:30:00+01:00", "2026-01-01T09:45:00Z"]
+    for name, created_at in zip("abc", times, strict=True):
+        put(tmp_path, f"{name}.jsonl", session_bytes(created_at=created_at))
+
+    metas = await SessionStore(tmp_path).list()
+
+    assert [meta.path.stem for meta in metas] == ["b", "c", "a"]
+
+
+async def test_a_session_under_another_name_is_loaded_by_the_id_in_its_header(
+    tmp_path: Path,
+) -> None:
+    path = put(tmp_path, "foo.jsonl", session_bytes())
+    store = SessionStore(tmp_path)
+
+    assert await store.list() == [meta_of(path)]
+    assert (await store.load(ID)).path == path
+    assert await store.meta(ID) == meta_of(path)
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no tmpfs to write to")
+@pytest.mark.parametrize("modified_s", [2**40, -(2**40)])
+async def test_a_file_time_that_no_datetime_can_hold_is_the_nearest_one(modified_s: int) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+        path = put(Path(name), "a.jsonl", session_bytes())
+        os.utime(path, (modified_s, modified_s))
+
+        (meta,) = await SessionStore(name).list()
+
+    assert meta.modified_at.year == (9999 if modified_s > 0 else 1)
+
+
+# --- counting
+
+BLANK = [b"\n", b"\r\n", b"  \t\n"]
+ODD_CHUNKS = [
+    b'{"index": 0, "kind": "user", "record_type": "chunk", "payload": {}}\n',
+    b'{"record_type":"chunk","index":0,"kind":"user","payload":{"content":"x"}}\r\n',
+    b' {"record_type": "chunk", "kind": "system", "payload": {"record_type": "trailer"}}\n',
+    chunk_line(0, '{"record_type": "chunk"'),
+    chunk_line(0, "\u2028 \u0085 \\n \n"),
+    chunk_line(0, '"trailer"'),
+]
+DAMAGE = [
+    b"\xff\xfe\n",
+    b"[1]\n",
+    b"\0\0\0\n",
+    b'{"record_type": "other"}\n',
+    header_line(),
+    b'xx{"record_type": "chunk", "kind": "user", "payload": {}}\n',
+    b'{"kind": "user", "record_type": "chunk"}\n',
+]
+lines = st.one_of(
+    st.just(chunk_line()),
+    st.sampled_from(ODD_CHUNKS),
+    st.sampled_from(BLANK),
+    st.sampled_from(DAMAGE),
+    st.builds(trailer_line, st.integers(0, 3)),
+    st.integers(1, 9000).map(lambda size: chunk_line(0, "y" * size)),
+)
+tails = st.one_of(
+    st.just(b""),
+    st.integers(1, 9000).map(lambda size: chunk_line(0, "z" * size)[:-1]),
+    st.just(trailer_line()[:-1]),
+    st.just(b" " * 5000),
+)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(body=st.lists(lines, max_size=12), tail=tails, header_bytes=st.sampled_from([0, 3900, 9999]))
+def test_counting_without_decoding_is_counting_with_it(
+    body: list[bytes], tail: bytes, header_bytes: int, tmp_path: Path
+) -> None:
+    # Behind the last trailer there must be something, or its own count is believed.
+    data = header_line(note="h" * header_bytes) + b"".join(body) + chunk_line() + tail
+    path = put(tmp_path, "a.jsonl", data)
+    locks = LockTable(b"", complete=True)
+
+    counted, _ = read_meta(path, locks)
+    verified, _ = read_meta(path, locks, verify=True)
+
+    def brief(meta: PersistedSessionMeta) -> tuple[object, ...]:
+        return meta.chunk_count, meta.closed, meta.closed_at, meta.torn_bytes, meta.state
+
+    assert brief(counted) == brief(verified)
+    assert verified.torn_bytes == len(tail)
+
+
+@pytest.mark.parametrize("after", [b"", b"\n\r\n", b"{torn", b"x" * 5000])
+@pytest.mark.parametrize("content_bytes", [0, 4000, 3_000_000])
+async def test_a_trailer_is_believed_behind_lines_of_any_length_and_before_any_tail(
+    tmp_path: Path, after: bytes, content_bytes: int
+) -> None:
+    chunks = chunk_line(0, "x" * content_bytes) + chunk_line(1)
+    torn_bytes = 0 if after.endswith(b"\n") else len(after)
+    path = put(tmp_path, f"{ID}.jsonl", header_line() + chunks + trailer_line(2) + after)
+
+    assert await SessionStore(tmp_path).list() == [
+        meta_of(path, chunk_count=2, torn_bytes=torn_bytes)
+    ]
+
+
+async def test_verifying_counts_what_is_there_and_not_what_the_trailer_says(
+    tmp_path: Path,
+) -> None:
+    data = header_line() + chunk_line() + b"[]\n" + chunk_line(1) + trailer_line(7)
+    path = put(tmp_path, f"{ID}.jsonl", data)
+    store = SessionStore(tmp_path)
+
+    assert await store.list() == [meta_of(path, chunk_count=7)]
+    assert await store.list(verify=True) == [meta_of(path, chunk_count=2, damaged_lines=1)]
+
+
+async def test_the_bytes_that_are_read_do_not_grow_with_a_closed_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    read_cached, read_now = SessionFile.read_cached, SessionFile.read_now
+
+    def cached(self: SessionFile, offset: int, size: int) -> bytes | None:
+        data = read_cached(self, offset, size)
+        sizes.append(len(data or b""))
+        return data
+
+    def now(self: SessionFile, offset: int, size: int) -> bytes:
+        data = read_now(self, offset, size)
+        sizes.append(len(data))
+        return data
+
+    monkeypatch.setattr(SessionFile, "read_cached", cached)
+    monkeypatch.setattr(SessionFile, "read_now", now)
+    read: list[int] = []
+    for chunks in (1_000, 10_000):
+        put(tmp_path, f"{ID}.jsonl", session_bytes(chunks))
+        sizes.clear()
+        await SessionStore(tmp_path).list()
+        read.append(sum(sizes))
+
+    assert read == [8192, 8192]
+
+
+# --- what happens between two steps
+
+
+async def scanned(scan: Scan) -> list[PersistedSessionMeta]:
+    return [meta async for meta in scan]
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        (lambda wal, final: wal.unlink(), 0),
+        (lambda wal, final: wal.rename(final), 1),
+        (lambda wal, final: final.write_bytes(session_bytes(2)), 2),
+    ],
+)
+async def test_a_file_that_goes_or_is_renamed_after_the_names_were_read_is_no_error(
+    tmp_path: Path, change: Any, left: int
+) -> None:
+    wal = put(tmp_path, f"{ID}.jsonl.__partial__", session_bytes())
+    scan = SessionStore(tmp_path).scan()
+    await scan._begin()
+    change(wal, tmp_path / f"{ID}.jsonl")
+
+    metas = await scanned(scan)
+
+    seen = [meta.path for meta in metas]
+    assert seen == [path for path in sorted(tmp_path.iterdir()) if left == 1 or path == wal]
+    assert scan.skipped == []
+
+
+async def test_a_rename_between_both_names_gives_one_entry(tmp_path: Path) -> None:
+    wal = put(tmp_path, f"{ID}.jsonl.__partial__", session_bytes(closed=False))
+    final = put(tmp_path, f"{ID}.jsonl", session_bytes())
+    scan = SessionStore(tmp_path).scan()
+    await scan._begin()
+    wal.rename(final)
+
+    metas = await scanned(scan)
+
+    abandoned = {"closed": False, "closed_at": None, "state": SessionState.ABANDONED}
+    assert metas == [meta_of(final, **abandoned)]
+
+
+async def test_a_header_written_between_status_and_reading_is_no_crash(tmp_path: Path) -> None:
+    path = put(tmp_path, f"{ID}.jsonl.__partial__", b"")
+    file = SessionFile(path)
+    read_cached = file.read_cached
+
+    class Late(SessionFile):
+        """Meets the header in the midst of being created."""
+
+        __slots__ = ()
+
+        def read_cached(self, offset: int, size: int) -> bytes | None:
+            if not path.stat().st_size:
+                path.write_bytes(header_line())
+            return read_cached(offset, size)
+
+    meta, _ = listing._meta(Late(path), LockTable(b"", complete=True), verify=False)
+    file.close()
+
+    assert meta.size_bytes == len(header_line())
+    assert meta.chunk_count == 0
+
+
+@pytest.mark.parametrize("step", range(1, 6))
+async def test_a_scan_that_is_cancelled_at_any_step_goes_on_with_nothing_lost_or_doubled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    for i in range(200):
+        put(tmp_path, f"{i}.jsonl", session_bytes(session_id=uuid4()))
+    with (tmp_path / "live.jsonl.__partial__").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(session_bytes(closed=False))
+        file.flush()
+        scan = SessionStore(tmp_path).scan()
+        scopes: list[anyio.CancelScope] = []
+        hops = 0
+
+        async def cancelling(function: Any, *args: Any) -> Any:
+            nonlocal hops
+            hops += 1
+            if hops == step:
+                scopes[-1].cancel()
+            return await files.in_thread(function, *args)
+
+        monkeypatch.setattr(listing, "in_thread", cancelling)
+        metas: list[PersistedSessionMeta] = []
+        cancelled = 0
+        while True:
+            with anyio.CancelScope() as scope:
+                scopes.append(scope)
+                try:
+                    metas.append(await anext(scan))
+                except StopAsyncIteration:
+                    break
+            cancelled += scope.cancelled_caught
+
+    assert cancelled == 1
+    assert sorted(meta.path for meta in metas) == sorted(tmp_path.iterdir())
+    live = [m.path.name for m in metas if m.state is SessionState.LIVE]
+    assert live == ["live.jsonl.__partial__"]
+
+
+async def test_a_scan_streams_and_can_be_left_half_way(tmp_path: Path) -> None:
+    for i in range(300):
+        put(tmp_path, f"{i}.jsonl", session_bytes(session_id=uuid4()))
+    await SessionStore(tmp_path).list()
+    before = sorted(os.listdir("/proc/self/fd"))
+
+    scan = SessionStore(tmp_path).scan()
+    await anext(scan)
+
+    assert 0 < len(scan._found) < 299
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("threads", [1, files.MAX_THREADS])
+async def test_1500_files_are_listed_right_whatever_the_number_of_threads(
+    tmp_path: Path, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [uuid4() for _ in range(1500)]
+    for i, session_id in enumerate(ids):
+        data = session_bytes(i % 3, session_id=session_id, closed=i % 5 > 0)
+        put(tmp_path, f"{session_id}.jsonl", data)
+    if threads > 1:  # as if nothing were in the page cache
+        monkeypatch.setattr(SessionFile, "read_cached", lambda *_: None)
+    scan = SessionStore(tmp_path).scan()
+
+    metas = {meta.id: (meta.chunk_count, meta.closed) async for meta in scan}
+
+    assert metas == {session_id: (i % 3, i % 5 > 0) for i, session_id in enumerate(ids)}
+    assert scan._threads == threads
+
+
+async def test_reading_the_whole_file_gives_the_same_count(tmp_path: Path) -> None:
+    path = put(tmp_path, f"{ID}.jsonl", session_bytes(300))
+    store = SessionStore(tmp_path)
+
+    async def kinds() -> AsyncIterator[type]:
+        async for record in store.read(ID):
+            yield type(record)
+
+    seen = [kind async for kind in kinds()]
+
+    assert (seen[0], seen.count(Chunk)) == (Header, 300)
+    assert (await store.list())[0] == meta_of(path, chunk_count=300)
