@@ -74,7 +74,7 @@ def test_a_cursor_that_was_cut_off_says_so() -> None:
 def test_a_cursor_of_another_kind_or_version_is_refused(prefix: str) -> None:
     token = prefix + POSITION.encode().removeprefix("st1.")
 
-    with pytest.raises(CursorInvalid, match="must begin with 'st1.', not"):
+    with pytest.raises(CursorInvalid, match=r"must begin with 'st1\.', not"):
         Position.decode(token)
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from uuid import UUID
 
@@ -122,7 +121,7 @@ BAD_IDS = ["../x", "..", "", "/etc/passwd", f"../{ID}", f"{ID}/..", "x" * 500, "
 @pytest.mark.parametrize("text", BAD_IDS)
 def test_an_id_that_is_none_never_reaches_the_file_system(text: str) -> None:
     for function in (session_file, session_partial_file):
-        with pytest.raises(InvalidSessionId, match="not a session id: .*; an id is a UUID, and"):
+        with pytest.raises(InvalidSessionId, match=r"not a session id: .*; an id is a UUID, and"):
             function(text)
 
 
@@ -165,8 +164,11 @@ def test_a_name_tells_stem_and_kind(name: str, expected: tuple[str, bool] | None
 def test_either_name_leads_to_both(name: str, nowhere: Path) -> None:
     paths = path_paths(nowhere / name)
 
-    assert paths == (nowhere / "a.jsonl", nowhere / "a.jsonl.__partial__")
-    assert paths.stem == "a"
+    assert (paths.final, paths.wal, paths.stem) == (
+        nowhere / "a.jsonl",
+        nowhere / "a.jsonl.__partial__",
+        "a",
+    )
 
 
 def test_layout_is_the_one_of_openrath(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,4 +181,4 @@ def test_layout_is_the_one_of_openrath(nowhere: Path, monkeypatch: pytest.Monkey
         assert sessions_dir() == theirs.sessions_dir()
         assert session_file(ID) == theirs.session_file(ID)
         assert session_partial_file(UUID(int=7)) == theirs.session_partial_file(UUID(int=7))
-    assert os.listdir(nowhere / "home") == []
+    assert list((nowhere / "home").iterdir()) == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
@@ -178,7 +179,7 @@ def make_odd_files(directory: Path) -> Iterator[str]:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(directory / "socket.jsonl"))
     listener.close()
-    yield "socket.jsonl: No such device or address"
+    yield f"socket.jsonl: {os.strerror(errno.ENXIO)}"
     (directory / "link.jsonl").symlink_to(directory / "elsewhere")
     yield "link.jsonl: a symbolic link; give the file that it points to"
     (directory / "directory.jsonl").mkdir()
@@ -278,7 +279,7 @@ async def test_a_directory_that_is_a_file_is_one_line_of_error(tmp_path: Path) -
     with pytest.raises(PersistenceError) as caught:
         await SessionStore(path).list()
 
-    assert str(caught.value) == f"{path}: Not a directory"
+    assert str(caught.value) == f"{path}: {os.strerror(errno.ENOTDIR)}"
 
 
 async def test_times_with_and_without_offset_are_sorted_as_utc(tmp_path: Path) -> None:

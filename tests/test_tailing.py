@@ -496,6 +496,8 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
                     except OSError:
                         pass
                 else:
+                    # Read once, so that everything is imported before the rights are gone.
+                    await anext(other.tail({str(ID)!r}))
                     os.chmod({str(path)!r}, 0)
                     os.setresuid(65534, 65534, 65534) if os.getuid() == 0 else None
                 said = []
@@ -507,14 +509,10 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
                     for fd in keep:
                         os.close(fd) if isinstance(fd, int) else fd.close()
                     keep.clear()
-                print(said, tail._watcher.polled_because)
+                print(said, (tail._watcher.polled_because or "").partition(":")[0])
 
         anyio.run(main, backend=sys.argv[1])
     """
-    os.chmod(tmp_path, 0o755)
-    for parent in tmp_path.parents[:3]:
-        if parent.owner() == tmp_path.owner() and parent != Path("/tmp"):
-            os.chmod(parent, 0o755)
     said = {
         subprocess.run(
             [sys.executable, "-c", textwrap.dedent(program), backend],
@@ -525,7 +523,7 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
         for backend in ("asyncio", "trio")
     }
 
-    too_many = "no inotify instance: Too many open files"
+    too_many = "no inotify instance"
     assert (
         said
         == {
@@ -535,7 +533,7 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
             "instances": {f"[4, 0] {too_many}\n"},
             "rights": {
                 "['permission denied: look at its owner and mode', "
-                "'permission denied: look at its owner and mode'] None\n"
+                "'permission denied: look at its owner and mode'] the directory cannot be watched\n"
             },
         }[limit]
     )

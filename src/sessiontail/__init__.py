@@ -68,6 +68,7 @@ from sessiontail.store import (
     tail_session,
 )
 from sessiontail.tailing import SessionTail
+from sessiontail.writing import SessionWriter
 
 __all__ = [
     # framing
@@ -122,6 +123,8 @@ __all__ = [
     "SessionReader",
     # tailing
     "SessionTail",
+    # writing
+    "SessionWriter",
     # listing
     "Scan",
     # pruning

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -28,14 +28,17 @@ _DIRECTORY_PREFIX = "st1d."
 
 _T = TypeVar("_T")
 
+# What the system takes as an offset; a token can be forged.
+_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
     """Where a reader of one session stands."""
 
     #: Just after a newline; 0 before the first line.
-    offset: int
+    offset: _Count
     #: Lines before the offset.
-    lines: int
+    lines: _Count
     #: The schema version of the header on disk; None where no header was read so far.
     header_version: int | None
     #: Whether a trailer was read.

@@ -54,7 +54,7 @@ class SessionFile:
 
     __slots__ = ("_name", "_nowait", "fd")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         self.fd = -1
         self.fd = os.open(path, _OPEN_FLAGS)
         self._name = str(path)

@@ -422,7 +422,10 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 self._enqueue(lane)
         if self._ready:
             return self._ready[0]
-        return self._round[0] if self._round else None
+        if self._round:
+            return self._round[0]
+        self._locks = _UNKNOWN  # thousands of locks are not kept for nothing
+        return None
 
     def _take_marks(self) -> None:
         assert self._subscription is not None
@@ -577,7 +580,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._gate("before open")
         paths = stem_paths(lane.stem, self.directory)
         known = lane.follower.file_key if lane.follower is not None else None
-        file, others = await in_thread(open_generation, paths.wal, paths.final, known)
+        file, others = await in_thread(open_generation, *paths.spelled, known)
         if file is None:
             # Gone, or (if it was known) exchanged for another: what was read of it was all.
             self._end(lane, Outcome.REPLACED if others else Outcome.DELETED)
@@ -670,7 +673,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             if stem in self._lanes:
                 self._enqueue(self._lanes[stem])
         for stem in self._ended.keys() - found.marks.keys():
-            if not stem_paths(stem, self.directory).final.exists():
+            if not os.path.exists(stem_paths(stem, self.directory).spelled[1]):  # noqa: PTH110, ASYNC240 - few
                 del self._ended[stem]
         if found.locks is not None:
             self._locks, self._locks_at_s = found.locks, time.monotonic()
@@ -785,7 +788,7 @@ def survey(directory: Path, before: dict[str, int], locks_due: bool) -> Survey |
 
 
 def open_generation(
-    wal: Path, final: Path, known: tuple[int, int] | None
+    wal: str, final: str, known: tuple[int, int] | None
 ) -> tuple[SessionFile | None, bool]:
     """Open the WAL, else the final name, blocking; of a known file only that one.
 

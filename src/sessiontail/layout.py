@@ -49,6 +49,12 @@ class SessionPaths(NamedTuple):
         return self.directory / (self.name + WAL_ENDING)
 
     @property
+    def spelled(self) -> tuple[str, str]:
+        """WAL and final name as text: pathlib keeps every name that it meets for ever."""
+        final = os.path.join(self.directory, self.name)  # noqa: PTH118 - see above
+        return final + WAL_ENDING, final
+
+    @property
     def stem(self) -> str:
         """The name without its ending: usually, not always, the session's id."""
         return self.name.removesuffix(SESSION_FILE_SUFFIX)
@@ -61,13 +67,17 @@ def sessions_dir(directory: str | PathLike[str] | None = None) -> Path:
         directory: this one, instead of the one that openrath would use.
 
     Raises:
-        PersistenceError: ``OPENRATH_HOME`` names something that is no directory.
+        PersistenceError: ``OPENRATH_HOME`` names something that is no directory, or the home of
+            nobody.
     """
     if directory is not None:
         return Path(directory).absolute()
     configured = os.environ.get("OPENRATH_HOME", "").strip()
     if configured:
-        root = Path(configured).expanduser().resolve()
+        try:
+            root = Path(configured).expanduser().resolve()
+        except RuntimeError as error:
+            raise PersistenceError(f"OPENRATH_HOME={configured!r}: {error}") from error
         if root.exists() and not root.is_dir():
             raise PersistenceError(
                 f"OPENRATH_HOME={configured!r} is not a directory; set it to one, or unset it"

@@ -178,11 +178,12 @@ class Follower:
     def _look(self) -> Look:
         status = self.reader.file.stat()
         # The WAL's name first: a rename in between is then seen under the final name.
-        wal = _identity(self.paths.wal)
+        wal_name, final_name = self.paths.spelled
+        wal = _identity(wal_name)
         if wal == self.file_key:
             return Look(status, "wal", usurped=False)
         self.gate("wal name looked at")
-        final = _identity(self.paths.final)
+        final = _identity(final_name)
         if final == self.file_key:
             return Look(status, "final", usurped=wal is not None)
         # The links as they are now: unlinking comes before the looks that found nothing.
@@ -334,7 +335,11 @@ class SessionTail(RecordFeed):
         self._stats.sweeps += 1
         watcher.check_directory()
         self._judge = time.monotonic() - self._judged_s >= JUDGE_INTERVAL_S
-        if follower.grown():
+        try:
+            grown = follower.grown()
+        except OSError as error:
+            raise explain(error, self.path) from error
+        if grown:
             await watcher.was_missed(subscription)
 
     async def _open(self) -> Follower:
@@ -397,9 +402,9 @@ class SessionTail(RecordFeed):
             self._watcher.close()
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(name: str) -> tuple[int, int] | None:
     try:
-        status = path.lstat()
+        status = os.lstat(name)
     except OSError:
         return None
     return status.st_dev, status.st_ino

@@ -27,7 +27,7 @@ def main() -> int:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
         sys.stderr.write(
-            f"sessiontail: the command needs {error.name}: pip install 'sessiontail[cli]'\n"
+            "sessiontail: the command needs the extra `cli`: pip install 'sessiontail[cli]'\n"
         )
         return 2
     except KeyboardInterrupt:

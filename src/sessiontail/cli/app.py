@@ -51,8 +51,19 @@ Completion of commands, options and ids; for bash, in ~/.bashrc (zsh, fish likew
 """
 
 
+class Stopped(Exception):
+    """A command was interrupted, or its output failed: click would end the process itself."""
+
+
 class LazyGroup(click.Group):
     """Imports a command's module when the command is asked for."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (OSError, KeyboardInterrupt) as error:
+            raise Stopped from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names, in the order of the help."""
@@ -115,7 +126,7 @@ def run(arguments: list[str] | None = None) -> int:
 def _explain(error: BaseException) -> int | None:
     """Print an error as a line and return its exit code; None for what nobody foresaw."""
     # A task group wraps what its tasks raise; the first one is what happened.
-    cause = error
+    cause = error.__cause__ or error if isinstance(error, Stopped) else error
     while isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[0]
     if isinstance(cause, KeyboardInterrupt):

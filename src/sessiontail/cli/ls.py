@@ -231,7 +231,7 @@ def _print_rich(out: Output, head: list[str], right: set[int], rows: list[list[s
         state = Text(row[0], style=_STATE_STYLES[row[0]])
         table.add_row(state, *[Text(clean(cell)) for cell in row[1:]])
     out.flush()
-    Console(no_color=not out.color, highlight=False).print(table)
+    Console(color_system="auto" if out.color else None, highlight=False).print(table)
 
 
 def _lineage(meta: PersistedSessionMeta) -> str:

@@ -1,0 +1,335 @@
+"""A step that is cancelled anywhere loses nothing and leaves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import trio
+
+from actors import Actor, Counts, cancelled_at, drain, records_of, take
+from samples import ID, session_bytes
+from sessiontail import Outcome, Record, SessionNotFound, SessionStore, SessionTail
+from sessiontail.files import SessionFile
+
+pytestmark = pytest.mark.anyio
+
+LONG = 700_000
+
+
+@pytest.fixture(params=["events", "polling"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
+    return SessionStore(tmp_path, events=request.param == "events", poll_interval_s=0.01)
+
+
+@pytest.fixture(params=["cached", "in a thread"])
+def reads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "in a thread":
+        monkeypatch.setattr(SessionFile, "read_cached", lambda *_: None)
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Any:
+    gc.collect()
+    before = Counts.now()
+    yield
+    gc.collect()
+    assert Counts.now() == before
+
+
+async def by_scope(step: Coroutine[Any, Any, Record], moment: int) -> list[Record]:
+    got: list[Record] = []
+    with anyio.CancelScope() as scope:
+        got.append(await cancelled_at(step, moment, scope.cancel))
+    return got
+
+
+async def by_native_cancel(step: Coroutine[Any, Any, Record], moment: int) -> list[Record]:
+    task = asyncio.ensure_future(_run(step, moment, lambda: task.cancel()))
+    done, _ = await asyncio.wait([task])
+    assert done == {task}
+    return [] if task.cancelled() else [task.result()]
+
+
+async def _run(
+    step: Coroutine[Any, Any, Record], moment: int, cancel: Callable[[], object]
+) -> Record:
+    record: Record = await cancelled_at(step, moment, cancel)
+    return record
+
+
+async def by_timeout(step: Coroutine[Any, Any, Record], moment: int) -> list[Record]:
+    got: list[Record] = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(None) as limit:
+            now = asyncio.get_running_loop().time()
+            got.append(await cancelled_at(step, moment, lambda: limit.reschedule(now)))
+    return got
+
+
+async def by_wait_for(step: Coroutine[Any, Any, Record], moment: int) -> list[Record]:
+    cancelled: list[int] = []
+    task = asyncio.ensure_future(
+        asyncio.wait_for(_run(step, moment, lambda: (cancelled.append(1), task.cancel())), 10)
+    )
+    await asyncio.wait([task])
+    return [] if task.cancelled() else [task.result()]
+
+
+WAYS = {
+    "scope": by_scope,
+    "native": by_native_cancel,
+    "timeout": by_timeout,
+    "wait_for": by_wait_for,
+}
+
+
+@pytest.fixture(params=WAYS)
+def cancelling(request: pytest.FixtureRequest, anyio_backend: str) -> Any:
+    if anyio_backend == "trio" and request.param != "scope":
+        pytest.skip("asyncio's own")
+    return WAYS[request.param]
+
+
+async def torture(tail: SessionTail, cancelling: Any, got: list[Record]) -> list[Record]:
+    """Pull to the end; each step is cancelled at its first suspension, its second, and so on."""
+    while True:
+        for moment in range(1, 1000):
+            before = tail.cursor
+            try:
+                with anyio.fail_after(10):
+                    record = await cancelling(tail.__anext__(), moment)
+            except StopAsyncIteration:
+                return got
+            except RuntimeError as error:  # a task cannot end with StopAsyncIteration
+                assert "StopAsyncIteration" in str(error)  # noqa: PT017 - or it is another
+                return got
+            if record:
+                got += record
+                break
+            assert tail.cursor == before
+
+
+async def test_a_step_cancelled_at_any_moment_can_be_tried_again(
+    store: SessionStore, reads: str, cancelling: Any
+) -> None:
+    with Actor(store.directory).open().say("one", "x" * LONG) as actor:
+        actor.write(actor.chunk("torn")[:30])
+        left = [
+            lambda: actor.write(actor.chunk("torn")[30:]),
+            lambda: actor.say("two"),
+            lambda: actor.write(b"\n\nbad\n"),
+            lambda: actor.say("three"),
+            actor.close,
+        ]
+        tail = store.tail(actor.id)
+        tail._max_line_bytes = LONG // 2
+        waits = 0
+
+        def gate(moment: str) -> None:
+            nonlocal waits
+            waits += moment == "before waiting"
+            # The first waits are cancelled; then the writer goes on.
+            if waits % 4 == 3 and moment == "before waiting" and left:
+                left.pop(0)()
+
+        tail._gate = gate  # type: ignore[method-assign] # what it is there for
+        got = await torture(tail, cancelling, [])
+
+        names = [type(record).__name__ for record in got]
+        assert names == [
+            "Header", "Chunk", "Damage", "Chunk", "Chunk", "Damage", "Chunk", "Trailer"
+        ]  # fmt: skip
+        owed = actor.records
+        assert got[:2] + got[3:] == owed[:2] + owed[3:]
+        assert tail.outcome is Outcome.CLOSED
+
+
+async def test_a_wait_for_a_session_cancelled_at_any_moment_can_be_tried_again(
+    store: SessionStore, cancelling: Any
+) -> None:
+    with Actor(store.directory) as actor:
+        tail = store.tail(actor.id, wait=True)
+        looks = 0
+
+        def gate(moment: str) -> None:
+            nonlocal looks
+            looks += moment == "before open"
+            if looks == 9 and moment == "before open":
+                actor.open().say("one").close()
+
+        tail._gate = gate  # type: ignore[method-assign] # what it is there for
+        got = await torture(tail, cancelling, [])
+
+        assert (got, tail.outcome) == (actor.records, Outcome.CLOSED)
+
+
+async def test_a_reader_cancelled_at_any_moment_can_be_tried_again(
+    store: SessionStore, reads: str, cancelling: Any
+) -> None:
+    path = store.directory / f"{ID}.jsonl"
+    path.write_bytes(session_bytes(3))
+    reader = store.read(ID)
+
+    assert await torture(reader, cancelling, []) == records_of(session_bytes(3))  # type: ignore[arg-type] # the same pull side
+
+
+async def test_a_shared_watch_serves_steps_that_are_cancelled(
+    store: SessionStore, cancelling: Any
+) -> None:
+    async with store:
+        with Actor(store.directory).open() as actor:
+            tail = store.tail(actor.id)
+            left = [lambda: actor.say("one"), actor.close]
+            waits = 0
+
+            def gate(moment: str) -> None:
+                nonlocal waits
+                waits += moment == "before waiting"
+                if waits % 4 == 3 and moment == "before waiting" and left:
+                    left.pop(0)()
+
+            tail._gate = gate  # type: ignore[method-assign] # what it is there for
+            got = await torture(tail, cancelling, [])
+
+            assert (got, tail.outcome) == (actor.records, Outcome.CLOSED)
+
+
+async def test_a_cancel_is_answered_within_100_ms(store: SessionStore) -> None:
+    with Actor(store.directory).open() as actor:
+        async with store.tail(actor.id) as tail:
+            await take(tail, 1)
+            with anyio.CancelScope() as scope:
+                tail._gate = lambda moment: (  # type: ignore[method-assign] # what it is there for
+                    scope.cancel() if moment == "before waiting" else None
+                )
+                start = anyio.current_time()
+                await anext(tail)
+
+            assert anyio.current_time() - start < 0.1
+
+
+@pytest.mark.parametrize("ending", ["break", "raise", "drop", "drop in the midst", "close"])
+async def test_a_consumer_that_leaves_leaves_nothing(store: SessionStore, ending: str) -> None:
+    with Actor(store.directory).open().say("one") as actor:
+        before = Counts.now()
+        if ending == "break":
+            async with store.tail(actor.id) as tail:
+                async for _ in tail:
+                    break
+        elif ending == "raise":
+            with suppress(ZeroDivisionError):
+                async with store.tail(actor.id) as tail:
+                    async for _ in tail:
+                        raise ZeroDivisionError
+        elif ending == "drop":
+            tail = store.tail(actor.id)
+            await take(tail, 1)
+            del tail
+        elif ending == "drop in the midst":
+            tail = store.tail(actor.id)
+            step = tail.__anext__()
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await step
+            del tail, step
+        else:
+            tail = store.tail(actor.id)
+            await take(tail, 1)
+            await tail.aclose()
+
+        # At once, not at the next garbage collection.
+        assert Counts.now() == before
+
+
+async def test_a_dropped_tail_leaves_no_mark_in_the_stores_watch(store: SessionStore) -> None:
+    async with store:
+        with Actor(store.directory).open().say("one") as actor:
+            tail = store.tail(actor.id)
+            await take(tail, 1)
+            del tail
+
+            assert store._watcher is not None
+            assert store._watcher._by_stem == {}
+
+
+async def test_a_failed_start_leaves_nothing(store: SessionStore) -> None:
+    before = Counts.now()
+    tail = store.tail(ID)
+    with suppress(SessionNotFound):
+        await anext(tail)
+    with suppress(ValueError):
+        store.tail(ID, on_abandoned="never")  # type: ignore[arg-type] # what is tested
+    del tail
+
+    assert Counts.now() == before
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_loop_that_shuts_down_in_the_midst_leaves_nothing(
+    store: SessionStore, backend: str
+) -> None:
+    with Actor(store.directory).open().say("one") as actor:
+        before = (Counts.now(), threading.active_count())
+        got: list[Record] = []
+
+        async def collect() -> None:
+            got.extend([record async for record in _noting(store.tail(actor.id), got)])
+
+        if backend == "asyncio":
+
+            async def main() -> None:
+                task = asyncio.ensure_future(collect())
+                while len(got) < 2:
+                    await asyncio.sleep(0)
+                del task
+
+            asyncio.run(main())
+        else:
+
+            async def trio_main() -> None:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(collect)
+                    while len(got) < 2:
+                        await trio.lowlevel.checkpoint()
+                    nursery.cancel_scope.cancel()
+
+            trio.run(trio_main)
+        gc.collect()
+
+        assert got == actor.records
+        assert Counts.now() == before[0]
+        if backend == "asyncio":
+            assert threading.active_count() == before[1]
+
+
+async def _noting(source: AsyncIterator[Record], got: list[Record]) -> AsyncIterator[Record]:
+    async for record in source:
+        got.append(record)
+    if False:
+        yield got[0]
+
+
+async def test_one_task_at_a_time_may_pull(store: SessionStore) -> None:
+    with Actor(store.directory).open() as actor:
+        async with store.tail(actor.id) as tail:
+            await take(tail, 1)
+            async with anyio.create_task_group() as tasks:
+
+                async def second() -> None:
+                    with pytest.raises(anyio.BusyResourceError):
+                        await anext(tail)
+                    actor.close()
+
+                tasks.start_soon(second)
+                got = await drain(tail)
+
+            assert got == actor.records[1:]

@@ -1,0 +1,397 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import anyio
+import pytest
+from samples import ID, chunk_line, header_line, session_bytes, trailer_line
+from writers import real_writer
+
+from sessiontail import (
+    Chunk,
+    CursorInvalid,
+    DamagedSession,
+    DamageReason,
+    Header,
+    InvalidSessionId,
+    Outcome,
+    PersistenceError,
+    Record,
+    SessionEnded,
+    SessionNotFound,
+    SessionState,
+    SessionStore,
+    TokenUsage,
+    Trailer,
+    delete_session,
+    list_persisted_sessions,
+    load_session,
+    read_session,
+    store,
+    tail_session,
+)
+from sessiontail.holders import LockTable
+
+pytestmark = pytest.mark.anyio
+
+OTHER = UUID(int=7, version=4)
+
+
+@pytest.fixture
+def sessions(tmp_path: Path) -> SessionStore:
+    return SessionStore(tmp_path, poll_interval_s=0.01)
+
+
+def put(store: SessionStore, name: str, data: bytes) -> Path:
+    path = store.directory / name
+    path.write_bytes(data)
+    return path
+
+
+def texts(records: list[Record]) -> list[str | None]:
+    return [record.text for record in records if isinstance(record, Chunk)]
+
+
+async def test_a_session_that_openrath_wrote_is_loaded_read_and_tailed_alike(
+    sessions: SessionStore,
+) -> None:
+    words = ["hi", "a\u2028b", "é😀", "x" * 300_000]
+    path = real_writer().session(sessions.directory, ID, words)
+
+    loaded = await sessions.load(ID)
+    read = [record async for record in sessions.read(ID)]
+    tail = sessions.tail(ID)
+    tailed = [record async for record in tail]
+
+    assert (loaded.path, loaded.closed, loaded.torn_bytes) == (path, True, 0)
+    assert [chunk.text for chunk in loaded.chunk_table] == texts(read) == words
+    assert tailed == read
+    assert (read[0], read[-1]) == (loaded.header, loaded.trailer)
+    assert tail.outcome is Outcome.CLOSED
+
+
+async def test_the_functions_do_what_the_store_does(sessions: SessionStore) -> None:
+    put(sessions, f"{ID}.jsonl", session_bytes(2))
+    directory = sessions.directory
+
+    assert await load_session(ID, directory=directory) == await sessions.load(ID)
+    assert await list_persisted_sessions(directory=directory) == await sessions.list()
+    records = [record async for record in sessions.read(ID)]
+    assert [record async for record in read_session(ID, directory=directory)] == records
+    assert [record async for record in tail_session(str(ID), directory=directory)] == records
+
+
+@pytest.mark.parametrize("form", [str, str.upper, lambda i: i.replace("-", ""), "{{{}}}".format])
+async def test_an_id_is_taken_in_every_form_that_a_uuid_has(
+    sessions: SessionStore, form: Callable[[str], str]
+) -> None:
+    path = put(sessions, f"{ID}.jsonl", session_bytes())
+
+    assert (await sessions.load(form(str(ID)))).path == path
+
+
+async def test_of_two_generations_load_takes_the_closed_and_the_others_the_running_one(
+    sessions: SessionStore,
+) -> None:
+    final = put(sessions, f"{ID}.jsonl", session_bytes(1))
+    wal = put(sessions, f"{ID}.jsonl.__partial__", session_bytes(2, closed=False))
+
+    assert (await sessions.load(ID)).path == final
+    assert (await sessions.meta(ID)).path == wal
+    assert len([record async for record in sessions.read(ID)]) == 3
+    async with sessions.tail(ID) as tail:
+        await anext(tail)
+        assert tail.path == wal
+
+
+async def test_a_path_wins_over_an_id_and_follows_a_link(sessions: SessionStore) -> None:
+    put(sessions, f"{ID}.jsonl", session_bytes(1))
+    other = put(sessions, "export.txt", session_bytes(2, session_id=OTHER))
+    link = sessions.directory / "link"
+    link.symlink_to(other)
+
+    assert (await sessions.load(ID, path=link)).header.id == OTHER
+    assert (await sessions.meta(ID, path=link)).id == OTHER
+    assert [type(r) async for r in sessions.read(ID, path=link)] == [Header, Chunk, Chunk, Trailer]
+
+
+async def test_a_session_under_another_name_is_found_by_its_id(sessions: SessionStore) -> None:
+    put(sessions, "unreadable.jsonl", b"\0")
+    put(sessions, f"{OTHER}.jsonl", session_bytes(session_id=OTHER))
+    path = put(sessions, "foo.jsonl", session_bytes(3))
+
+    assert (await sessions.load(ID)).path == path
+    assert len([record async for record in sessions.read(ID)]) == 5
+    assert len([record async for record in sessions.tail(ID)]) == 5
+    assert (await sessions.meta(ID)).path == path
+
+
+@pytest.mark.parametrize("session_id", ["../x", "", "x" * 5000, "4f2c", "\0"])
+async def test_what_is_no_id_is_refused_by_everything_that_takes_one(
+    sessions: SessionStore, session_id: str
+) -> None:
+    with pytest.raises(InvalidSessionId):
+        await sessions.load(session_id)
+    with pytest.raises(InvalidSessionId):
+        await sessions.meta(session_id)
+    with pytest.raises(InvalidSessionId):
+        sessions.read(session_id)
+    with pytest.raises(InvalidSessionId):
+        sessions.tail(session_id)
+
+
+async def test_neither_id_nor_path_is_a_programmers_error(sessions: SessionStore) -> None:
+    for call in (sessions.load, sessions.meta, sessions.delete):
+        with pytest.raises(TypeError, match="give a session_id or path="):
+            await call()
+    for make in (sessions.read, sessions.tail):
+        with pytest.raises(TypeError, match="give a session_id or path="):
+            make()
+
+
+async def test_a_session_that_is_not_there_is_one_line_of_error(sessions: SessionStore) -> None:
+    async def errors() -> list[str]:
+        found = []
+        for attempt in (
+            lambda: sessions.load(ID),
+            lambda: anext(sessions.read(ID)),
+            lambda: anext(sessions.tail(ID)),
+        ):
+            with pytest.raises(SessionNotFound) as caught:
+                await attempt()
+            found.append(str(caught.value))
+        return found
+
+    name = f"{ID}.jsonl"
+    final, wal = name, f"{name}.__partial__"
+    assert await errors() == [
+        f"{sessions.directory}: no such session: neither {final} nor {wal}",
+        f"{sessions.directory}: no such session: neither {wal} nor {final}",
+        f"{sessions.directory}: no such session: neither {wal} nor {final}",
+    ]
+
+    sessions.directory.rmdir()
+
+    gone = f"{sessions.directory}: no such directory; give the one where sessions lie"
+    assert await errors() == [gone] * 3
+
+
+async def test_a_damaged_session_names_the_place_and_can_be_salvaged(
+    sessions: SessionStore,
+) -> None:
+    head = header_line() + chunk_line()
+    path = put(sessions, f"{ID}.jsonl", head + b"\xff\n" + trailer_line(1, (1, 2, 3)) + b"{torn")
+
+    with pytest.raises(DamagedSession) as caught:
+        await sessions.load(ID)
+    salvaged = await sessions.load(ID, salvage=True)
+
+    error = caught.value
+    assert (error.path, error.line, error.offset, error.reason) == (
+        path,
+        3,
+        len(head),
+        "invalid-utf8",
+    )
+    assert [(d.line, d.reason) for d in salvaged.damage] == [(3, DamageReason.INVALID_UTF8)]
+    assert (salvaged.torn_bytes, salvaged.closed) == (5, True)
+    assert salvaged.cumulative_usage == TokenUsage(1, 2, 3)
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", header_line()[:-1]])
+async def test_a_file_without_a_header_is_no_session(sessions: SessionStore, data: bytes) -> None:
+    put(sessions, f"{ID}.jsonl", data)
+
+    for salvage in (False, True):
+        with pytest.raises(DamagedSession) as caught:
+            await sessions.load(ID, salvage=salvage)
+        assert caught.value.reason == "no-header"
+
+
+async def test_a_file_that_is_no_regular_one_is_an_error_at_once(sessions: SessionStore) -> None:
+    os.mkfifo(sessions.directory / f"{ID}.jsonl")
+
+    with anyio.fail_after(2):
+        for attempt in (
+            lambda: sessions.load(ID),
+            lambda: anext(sessions.read(ID)),
+            lambda: anext(sessions.tail(ID)),
+            lambda: sessions.meta(ID),
+        ):
+            with pytest.raises(PersistenceError, match="not a regular file"):
+                await attempt()
+
+
+async def test_a_reader_stops_at_the_end_as_it_was(sessions: SessionStore) -> None:
+    path = put(sessions, f"{ID}.jsonl.__partial__", session_bytes(2, closed=False) + b"{torn")
+    reader = sessions.read(ID)
+    first = await anext(reader)
+    with path.open("ab") as file:
+        file.write(b"}\n" + chunk_line(2))
+
+    rest = [record async for record in reader]
+
+    assert (type(first), texts(rest)) == (Header, ["hi", "hi"])
+
+
+async def test_a_cursor_goes_on_where_it_was_taken_also_after_the_close(
+    sessions: SessionStore,
+) -> None:
+    wal = put(sessions, f"{ID}.jsonl.__partial__", session_bytes(3, closed=False))
+    reader = sessions.read(ID)
+    await anext(reader)
+    await anext(reader)
+    cursor = reader.cursor
+    with wal.open("ab") as file:
+        file.write(chunk_line(3, "last") + trailer_line(4))
+    wal.rename(sessions.directory / f"{ID}.jsonl")
+
+    read = [record async for record in sessions.read(ID, after=cursor)]
+    tailed = [record async for record in sessions.tail(ID, after=cursor)]
+
+    assert texts(read) == ["hi", "hi", "last"]
+    assert tailed == read
+
+
+async def test_a_cursor_that_fits_no_file_is_refused(sessions: SessionStore) -> None:
+    put(sessions, f"{ID}.jsonl", session_bytes(3))
+    put(sessions, f"{OTHER}.jsonl", session_bytes(3, session_id=OTHER))
+    reader = sessions.read(ID)
+    await anext(reader)
+
+    with pytest.raises(CursorInvalid):
+        await anext(sessions.read(OTHER, after=reader.cursor))
+    with pytest.raises(CursorInvalid):
+        sessions.read(ID, after="nonsense")
+
+
+async def test_meta_is_the_entry_of_the_list(sessions: SessionStore) -> None:
+    put(sessions, f"{ID}.jsonl", header_line() + b"[]\n" + chunk_line() + trailer_line(5))
+
+    assert [await sessions.meta(ID)] == await sessions.list()
+    assert [await sessions.meta(ID, verify=True)] == await sessions.list(verify=True)
+    assert (await sessions.meta(ID, verify=True)).damaged_lines == 1
+
+
+async def test_meta_of_a_running_session_is_live(sessions: SessionStore) -> None:
+    pid = real_writer()("open", home=sessions.directory, session_id=ID)
+
+    meta = await sessions.meta(ID)
+    real_writer()("close")
+
+    assert (meta.state, meta.writer_pid) == (SessionState.LIVE, pid)
+    assert (await sessions.meta(ID)).state is SessionState.CLOSED
+
+
+async def test_meta_finds_a_session_that_is_renamed_while_it_looks(
+    sessions: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wal = put(sessions, f"{ID}.jsonl.__partial__", session_bytes())
+    read_locks = LockTable.read
+
+    def rename_and_read() -> LockTable:
+        if wal.exists():
+            wal.rename(sessions.directory / f"{ID}.jsonl")
+        return read_locks()
+
+    monkeypatch.setattr(LockTable, "read", rename_and_read)
+
+    assert (await sessions.meta(ID)).path == sessions.directory / f"{ID}.jsonl"
+
+
+async def test_load_finds_a_session_that_is_renamed_while_it_looks(
+    sessions: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wal = put(sessions, f"{ID}.jsonl.__partial__", session_bytes())
+    load_file = store.load_file
+
+    async def rename_and_load(candidates: tuple[Path, ...], **options: Any) -> Any:
+        with pytest.raises(SessionNotFound):  # the closed file is not there yet
+            await load_file(candidates[:1], **options)
+        wal.rename(sessions.directory / f"{ID}.jsonl")
+        return await load_file(candidates[1:], **options)
+
+    monkeypatch.setattr(store, "load_file", rename_and_load)
+
+    assert (await sessions.load(ID)).path == sessions.directory / f"{ID}.jsonl"
+
+
+async def test_wait_for_returns_the_record_or_says_why_there_is_none(
+    sessions: SessionStore,
+) -> None:
+    put(sessions, f"{ID}.jsonl", session_bytes(2))
+
+    found = await sessions.wait_for(ID, lambda record: isinstance(record, Trailer))
+    with pytest.raises(SessionEnded, match=r"the session ended \(closed\) without that record"):
+        await sessions.wait_for(ID, lambda record: False)
+    with pytest.raises(TimeoutError):
+        await sessions.wait_for(OTHER, lambda record: True, timeout=0.05)
+
+    assert isinstance(found, Trailer)
+
+
+async def test_a_deleted_session_is_not_found_and_its_tail_ends(sessions: SessionStore) -> None:
+    real_writer()("open", home=sessions.directory, session_id=ID)
+    real_writer()("write", text="hi")
+    async with sessions.tail(ID, on_abandoned="wait") as tail:
+        got = [await anext(tail), await anext(tail)]
+        real_writer()("abandon")
+        assert await delete_session(ID, directory=sessions.directory)
+        with anyio.fail_after(10):
+            got += [record async for record in tail]
+
+    assert texts(got) == ["hi"]
+    assert tail.outcome is Outcome.DELETED
+    with pytest.raises(SessionNotFound):
+        await sessions.load(ID)
+
+
+async def test_an_entered_store_shares_one_watcher_and_gives_everything_back(
+    tmp_path: Path,
+) -> None:
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    for n in range(20):
+        (tmp_path / f"{UUID(int=n)}.jsonl").write_bytes(session_bytes(session_id=UUID(int=n)))
+    await SessionStore(tmp_path).list()
+    before = descriptors()
+    async with SessionStore(tmp_path) as sessions:
+        entered = descriptors()
+        tails = [sessions.tail(UUID(int=n)) for n in range(20)]
+        for tail in tails:
+            await anext(tail)
+        opened = descriptors()
+        for tail in tails:
+            tail.close()
+
+        assert (entered - before, opened - entered) == (1, 20)
+        assert sessions.polled_because is None
+        assert (sessions.stats.records, sessions.stats.reads > 0) == (20, True)
+    assert descriptors() == before
+
+
+async def test_an_openrath_home_that_is_a_file_is_one_line_of_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("OPENRATH_HOME", str(tmp_path / "file"))
+
+    with pytest.raises(PersistenceError, match="is not a directory; set it to one, or unset it"):
+        SessionStore()
+
+
+async def test_openrath_home_is_where_sessions_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENRATH_HOME", str(tmp_path))
+    (tmp_path / "sessions").mkdir()
+    path = tmp_path / "sessions" / f"{ID}.jsonl"
+    path.write_bytes(session_bytes())
+
+    assert (await load_session(ID)).path == path
+    assert [meta.id for meta in await list_persisted_sessions()] == [ID]

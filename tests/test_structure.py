@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+import sessiontail
+
+PACKAGE = Path(sessiontail.__file__).parent
+
+# From the ground up: a module imports from floors before its own, and from nowhere else.
+FLOORS = [
+    # words
+    "errors",
+    "records",
+    "migrations",
+    # sans-I/O
+    "framing",
+    "decoding",
+    "session",
+    "cursor",
+    "audit",
+    "lineage",
+    # files
+    "layout",
+    "files",
+    "stats",
+    "watching",
+    "holders",
+    "advancing",
+    "delivery",
+    "reading",
+    "tailing",
+    "writing",
+    "listing",
+    "pruning",
+    "following",
+    "observing",
+    "store",
+    # edges
+    "openrath",
+]
+EDGES = ["cli", "service"]
+SANS_IO = FLOORS[: FLOORS.index("layout")]
+
+MODULES = sorted(
+    path.stem for path in PACKAGE.glob("*.py") if path.stem not in {"__init__", "__main__"}
+)
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes())
+
+
+def parsed(module: str) -> ast.Module:
+    return parse(PACKAGE / f"{module}.py")
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Every module that an import statement under ``tree`` names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            assert node.module is not None
+            yield node.module
+            if node.module == "sessiontail":
+                yield from (f"sessiontail.{alias.name}" for alias in node.names)
+
+
+def own(names: Iterator[str]) -> set[str]:
+    """The modules of this package among ``names``."""
+    return {name.split(".")[1] for name in names if name.startswith("sessiontail.")}
+
+
+def inside_functions(tree: ast.AST) -> set[str]:
+    return {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for name in own(imported(node))
+    }
+
+
+def under_type_checking(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from imported(node)
+
+
+def test_every_module_has_its_floor() -> None:
+    assert set(MODULES) <= set(FLOORS)
+    assert {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()} <= {*EDGES}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down(module: str) -> None:
+    tree = parsed(module)
+    late = inside_functions(tree)
+
+    below = set(FLOORS[: FLOORS.index(module)])
+    assert own(imported(tree)) - late <= below
+    assert late <= below | {"openrath"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_an_edge_is_imported_inside_functions_only(module: str) -> None:
+    tree = parsed(module)
+    at_import = own(imported(tree)) - inside_functions(tree)
+
+    assert at_import.isdisjoint({"openrath", *EDGES})
+
+
+def test_only_files_imports_aiofiles() -> None:
+    users = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in FILES
+        if any(name.split(".")[0] == "aiofiles" for name in imported(parse(path)))
+    }
+
+    assert users == {"files.py"}
+
+
+@pytest.mark.parametrize("extra", ["click", "rich", "rath", "starlette", "uvicorn"])
+def test_an_extra_is_imported_by_its_edge_only(extra: str) -> None:
+    homes = {"click": "cli", "rich": "cli", "rath": "openrath", "starlette": "service"}
+    home = homes.get(extra, "service")
+
+    for path in FILES:
+        tree = parse(path)
+        names = set(imported(tree)) - set(under_type_checking(tree))
+        if extra in {name.split(".")[0] for name in names}:
+            assert path.relative_to(PACKAGE).with_suffix("").parts[0] == home
+
+
+@pytest.mark.parametrize("module", [module for module in SANS_IO if module in MODULES])
+def test_sans_io_does_not_open_wait_or_look_at_the_clock(module: str) -> None:
+    tree = parsed(module)
+    tops = {name.split(".")[0] for name in imported(tree)}
+
+    assert tops.isdisjoint({"aiofiles", "anyio", "asyncio", "io", "socket", "time", "trio"})
+    from_os = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "os"
+        for alias in node.names
+    }
+    assert from_os <= {"PathLike", "fsdecode"}
+    assert ("os" in tops) == bool(from_os)
+    called = {
+        node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, (ast.Name, ast.Attribute))
+    }
+    assert called.isdisjoint({"open", "read_bytes", "read_text", "now", "sleep"})
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_every_module_begins_with_its_arrow_or_its_job(path: Path) -> None:
+    docstring = ast.get_docstring(parse(path))
+
+    assert docstring
+    first = docstring.splitlines()[0]
+    assert len(first) <= 100
+    assert "->" in first or first.endswith((".", ":"))
+
+
+# What users meet: DESIGN.md, "Names that users meet".
+PROMISED = {
+    "Chunk",
+    "ChunkKind",
+    "CursorInvalid",
+    "Damage",
+    "Header",
+    "PersistedSession",
+    "PersistedSessionHeader",
+    "PersistedSessionMeta",
+    "PersistenceError",
+    "SessionStore",
+    "Trailer",
+    "delete_session",
+    "list_persisted_sessions",
+    "load_session",
+    "prune_sessions",
+    "read_session",
+    "register_chunk_migration",
+    "register_header_migration",
+    "session_file",
+    "session_partial_file",
+    "sessions_dir",
+    "tail_session",
+}
+
+
+def test_the_promised_names_are_exported() -> None:
+    assert set(sessiontail.__all__) >= PROMISED
+    assert len(set(sessiontail.__all__)) == len(sessiontail.__all__)
+
+
+@pytest.mark.parametrize("name", sessiontail.__all__)
+def test_an_exported_name_is_there_and_documented(name: str) -> None:
+    value = getattr(sessiontail, name)
+
+    if isinstance(value, (str, int)) or name == "Record":
+        return  # documented where it is assigned
+    assert value.__doc__
+    for attribute, member in vars(value).items() if isinstance(value, type) else ():
+        if not attribute.startswith("_") and (callable(member) or isinstance(member, property)):
+            documented = member.__doc__ or any(
+                getattr(getattr(base, attribute, None), "__doc__", None) for base in value.__mro__
+            )
+            assert documented, f"{name}.{attribute}"
+
+
+def test_everything_public_of_the_package_is_listed() -> None:
+    public = {
+        name
+        for name, value in vars(sessiontail).items()
+        if not name.startswith("_") and not isinstance(value, type(sys))
+    }
+
+    assert public == set(sessiontail.__all__)
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "openrath"])
+def test_what_a_module_lists_is_its_own(module: str) -> None:
+    loaded = importlib.import_module(f"sessiontail.{module}")
+
+    for name in loaded.__all__:
+        value = getattr(loaded, name)
+        if callable(value) and name != "PersistedSessionHeader":  # openrath's name for Header
+            assert value.__module__ == loaded.__name__
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert resources.files("sessiontail").joinpath("py.typed").is_file()
