@@ -1,0 +1,1 @@
+"""Jobs beside their rivals: ``python -m benchmarks``."""

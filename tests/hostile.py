@@ -276,8 +276,8 @@ CASES: dict[str, Case] = {
     "closed_at_text": _good(HEADER + CHUNK + _trailer(closed_at="today")),
     "trailer_of_1_mb": _good(HEADER + CHUNK + _trailer(note="x" * 1_000_000)),
     "usage_floats_and_nulls": _good(
-        HEADER + CHUNK + _trailer(cumulative_usage={"prompt_tokens": 1.7, "total_tokens": None}),
-        usage=TokenUsage(1, 0, 0),
+        HEADER + CHUNK + _trailer(cumulative_usage={"prompt_tokens": None, "total_tokens": 1.7}),
+        usage=TokenUsage(0, 0, 1),
     ),
     "usage_digits_in_text": _good(
         HEADER + CHUNK + _trailer(cumulative_usage={"prompt_tokens": "7"}),

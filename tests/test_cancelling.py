@@ -26,7 +26,13 @@ LONG = 700_000
 
 @pytest.fixture(params=["events", "polling"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
-    return SessionStore(tmp_path, events=request.param == "events", poll_interval_s=0.01)
+    # Short sweeps: a step that is cancelled late waits in vain before that.
+    return SessionStore(
+        tmp_path,
+        events=request.param == "events",
+        sweep_interval_s=0.02,
+        poll_interval_s=0.01,
+    )
 
 
 @pytest.fixture(params=["cached", "in a thread"])

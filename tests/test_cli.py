@@ -446,7 +446,9 @@ def test_a_file_that_may_not_be_read_is_one_line() -> None:
         path.chmod(0)
         # As another user, once everything is imported: the interpreter may lie in root's home.
         code = (
-            "import os, sys, sessiontail.cli.app, sessiontail.cli.cat\n"
+            "import anyio, concurrent.futures.thread, os, sys\n"
+            "import sessiontail.cli.app, sessiontail.cli.cat\n"
+            "anyio.run(anyio.sleep, 0)\n"
             "os.getuid() or os.setuid(65534)\n"
             "from sessiontail.cli import main; sys.exit(main())"
         )

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samples import ID, chunk_line, header_line, json_line, trailer_line
@@ -502,21 +502,8 @@ FIRST = st.sampled_from([HEADER, HEADER, HEADER, b"", header_line(id=None)])
 HALF = OBJECT.index(b' "kind"')
 
 
-@given(FIRST, LINES, st.sets(st.integers(min_value=1, max_value=7)))
-# Two objects on a line and one over two lines: the counts cancel.
-@example(HEADER, [OBJECT + OBJECT, OBJECT[:HALF], OBJECT[HALF:]], {1})
-@example(HEADER, [OBJECT[:HALF], OBJECT[HALF:], OBJECT + OBJECT], {1})
-@example(HEADER, [OBJECT + OBJECT, b"", OBJECT], {1})
-@example(HEADER, [b"", OBJECT + OBJECT, OBJECT], {1})
-@example(HEADER, [OBJECT + OBJECT + OBJECT, OBJECT[:HALF], OBJECT[HALF:], b""], {1})
-@example(HEADER, [OBJECT[:HALF], OBJECT[HALF:], OBJECT + OBJECT, TRAILER[:-1]], {1})
-@example(HEADER, [OBJECT, OBJECT, TRAILER[:-1]], {1})
-@example(HEADER, [TRAILER[:-1]], {1})
-@example(HEADER, [OBJECT + b'{"record_type": "chunk"', b'"kind": "user", "payload": {}}'], {1})
-def test_whole_blocks_give_what_single_lines_give(
-    first: bytes, lines: list[bytes], cuts: set[int]
-) -> None:
-    data = first + b"\n".join(lines) + b"\n"
+def assert_blocks_equal_lines(data: bytes, cuts: set[int]) -> None:
+    """Decode in blocks that end after these lines, and line by line; compare."""
     decoder, offset, number = RecordDecoder(), 0, 1
     all_lines = cut(data)
     found = []
@@ -534,6 +521,42 @@ def test_whole_blocks_give_what_single_lines_give(
     assert [place for _, last, *place in found if not last] == [
         list(place) for (_, last, *_), (_, *place) in zip(found, expected, strict=True) if not last
     ]
+
+
+@settings(max_examples=300, deadline=None)
+@given(FIRST, LINES, st.sets(st.integers(min_value=1, max_value=7)), st.sampled_from([set(), {1}]))
+def test_whole_blocks_give_what_single_lines_give(
+    first: bytes, lines: list[bytes], cuts: set[int], behind_the_header: set[int]
+) -> None:
+    assert_blocks_equal_lines(first + b"\n".join(lines) + b"\n", cuts | behind_the_header)
+
+
+@pytest.mark.parametrize("line", ODD)
+def test_an_odd_line_beside_any_other_is_decided_alone(line: bytes) -> None:
+    for other in (OBJECT, *ODD):
+        assert_blocks_equal_lines(HEADER + line + b"\n" + other + b"\n", {1})
+    for cuts in (set[int](), {1}):  # the header in the same block, and in its own
+        assert_blocks_equal_lines(HEADER + line + b"\n", cuts)
+        assert_blocks_equal_lines(HEADER + OBJECT + b"\n" + line + b"\n" + TRAILER, cuts)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [OBJECT + OBJECT, OBJECT[:HALF], OBJECT[HALF:]],
+        [OBJECT[:HALF], OBJECT[HALF:], OBJECT + OBJECT],
+        [OBJECT + OBJECT, b"", OBJECT],
+        [b"", OBJECT + OBJECT, OBJECT],
+        [OBJECT, b"", OBJECT + OBJECT],
+        [OBJECT + OBJECT + OBJECT, OBJECT[:HALF], OBJECT[HALF:], b""],
+        [OBJECT[:HALF], OBJECT[HALF:], OBJECT + OBJECT, TRAILER[:-1]],
+        [OBJECT + OBJECT, TRAILER[:-1]],
+        [OBJECT + b'{"record_type": "chunk"', b'"kind": "user", "payload": {}}'],
+    ],
+)
+def test_two_objects_on_a_line_do_not_make_up_for_one_over_two(lines: list[bytes]) -> None:
+    for cuts in (set[int](), {1}):
+        assert_blocks_equal_lines(HEADER + b"\n".join(lines) + b"\n", cuts)
 
 
 @given(FIRST, st.lists(st.binary(max_size=30)))

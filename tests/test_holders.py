@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from samples import ID, session_bytes
-from writers import real_writer
 
+from samples import ID, session_bytes
 from sessiontail import SessionState, SessionStore
 from sessiontail.holders import LockTable, state_of
+from writers import real_writer
 
 DEVICE = os.makedev(0x08, 0x02)
 
@@ -67,7 +67,7 @@ def test_the_device_decides_between_two_files_of_one_inode_number() -> None:
     ],
 )
 def test_absence_is_proven_by_a_full_view_a_writer_seen_before_or_a_minute_of_quiet(
-    complete: bool, quiet_s: float, seen: bool, proven: bool
+    *, complete: bool, quiet_s: float, seen: bool, proven: bool
 ) -> None:
     table = LockTable(b"", complete=complete)
 
@@ -97,7 +97,7 @@ def test_absence_is_never_proven_where_locks_cannot_be_read() -> None:
     ],
 )
 def test_a_state_follows_from_lock_trailer_name_and_age(
-    locks: bytes | None, is_wal: bool, closed: bool, age_s: float, state: SessionState
+    *, locks: bytes | None, is_wal: bool, closed: bool, age_s: float, state: SessionState
 ) -> None:
     table = LockTable(locks, complete=False)
     now_s = 1e9

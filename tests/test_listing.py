@@ -18,9 +18,8 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from samples import ID, chunk_line, header_line, session_bytes, trailer_line
-from writers import real_writer
 
+from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from sessiontail import (
     Chunk,
     Header,
@@ -38,6 +37,7 @@ from sessiontail import (
 from sessiontail.files import SessionFile
 from sessiontail.holders import LockTable
 from sessiontail.listing import read_meta
+from writers import real_writer
 
 pytestmark = pytest.mark.anyio
 
@@ -107,7 +107,7 @@ async def test_a_closed_file_is_taken_from_its_header_and_trailer(tmp_path: Path
     ],
 )
 async def test_a_file_that_nobody_holds_has_the_state_that_its_name_trailer_and_age_say(
-    tmp_path: Path, name: str, closed: bool, age_s: float, state: SessionState
+    tmp_path: Path, name: str, age_s: float, state: SessionState, *, closed: bool
 ) -> None:
     path = put(tmp_path, name, session_bytes(3, closed=closed), age_s=age_s)
 
@@ -389,6 +389,19 @@ async def test_a_trailer_is_believed_behind_lines_of_any_length_and_before_any_t
     ]
 
 
+async def test_the_end_of_a_damaged_line_is_no_trailer_wherever_the_read_begins(
+    tmp_path: Path,
+) -> None:
+    end = trailer_line(7).ljust(4096, b"\n")
+    path = put(tmp_path, f"{ID}.jsonl", header_line() + chunk_line()[:-1] + end)
+
+    (meta,) = await SessionStore(tmp_path).list()
+    (verified,) = await SessionStore(tmp_path).list(verify=True)
+
+    assert (meta.closed, verified.closed, verified.damaged_lines) == (False, False, 1)
+    assert path.stat().st_size > 4096
+
+
 async def test_verifying_counts_what_is_there_and_not_what_the_trailer_says(
     tmp_path: Path,
 ) -> None:
@@ -438,9 +451,9 @@ async def scanned(scan: Scan) -> list[PersistedSessionMeta]:
 @pytest.mark.parametrize(
     ("change", "left"),
     [
-        (lambda wal, final: wal.unlink(), 0),
+        (lambda wal, _: wal.unlink(), 0),
         (lambda wal, final: wal.rename(final), 1),
-        (lambda wal, final: final.write_bytes(session_bytes(2)), 2),
+        (lambda _, final: final.write_bytes(session_bytes(2)), 2),
     ],
 )
 async def test_a_file_that_goes_or_is_renamed_after_the_names_were_read_is_no_error(
@@ -532,17 +545,21 @@ async def test_a_scan_that_is_cancelled_at_any_step_goes_on_with_nothing_lost_or
     assert live == ["live.jsonl.__partial__"]
 
 
+def descriptors() -> list[str]:
+    return sorted(link.name for link in Path("/proc/self/fd").iterdir())
+
+
 async def test_a_scan_streams_and_can_be_left_half_way(tmp_path: Path) -> None:
     for i in range(300):
         put(tmp_path, f"{i}.jsonl", session_bytes(session_id=uuid4()))
     await SessionStore(tmp_path).list()
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = descriptors()
 
     scan = SessionStore(tmp_path).scan()
     await anext(scan)
 
     assert 0 < len(scan._found) < 299
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
 
 
 @pytest.mark.parametrize("threads", [1, files.MAX_THREADS])

@@ -15,11 +15,10 @@ from uuid import UUID
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from samples import ID, chunk_line, header_line, session_bytes
-from writers import real_writer
 
+from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import (
     InvalidSessionId,
     LineageKind,
@@ -34,6 +33,7 @@ from sessiontail import (
     pruning,
 )
 from sessiontail.pruning import Verdict, delete_file, plan
+from writers import real_writer
 
 pytestmark = pytest.mark.anyio
 
@@ -149,8 +149,8 @@ def test_a_session_with_a_live_wal_keeps_its_closed_file_too() -> None:
 
 
 @pytest.mark.parametrize("rules", [{}, {"keep_last": -1}, {"max_total_bytes": -1}])
-def test_a_plan_without_a_rule_or_with_a_negative_one_is_refused(rules: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="give a rule|cannot be negative"):
+def test_a_plan_without_a_rule_or_with_a_negative_one_is_refused(rules: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"give a rule|cannot be negative"):
         plan(METAS, now=NOW, **rules)
 
 
@@ -185,8 +185,7 @@ def test_every_plan_parts_the_sessions_and_spares_what_must_stay(
     limit: int | None,
     states: set[SessionState] | None,
 ) -> None:
-    if days is keep_last is limit is states is None:
-        return
+    assume((days, keep_last, limit, states) != (None, None, None, None))
     older_than = None if days is None else timedelta(days=days)
 
     made = plan(
@@ -224,6 +223,10 @@ def put(directory: Path, name: str, data: bytes) -> Path:
     path = directory / name
     path.write_bytes(data)
     return path
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
 
 
 def kept(pruned: Pruned) -> list[tuple[Path, str]]:
@@ -264,7 +267,7 @@ async def test_older_than_removes_what_the_real_prune_removes(tmp_path: Path) ->
         "prune", home=tmp_path / "b", older_than_s=9 * 86400
     )
     assert len(removed) == 4
-    left = [sorted(os.listdir(tmp_path / home / "sessions")) for home in ("a", "b")]
+    left = [names(tmp_path / home / "sessions") for home in ("a", "b")]
     assert left[0] == left[1]
 
 
@@ -379,7 +382,7 @@ async def test_two_prunes_at_once_delete_nothing_twice_and_report_what_they_did(
 
     removed = [session_id for report in reports for session_id in report.removed_ids]
     assert sorted(removed) == [UUID(int=n, version=4) for n in range(400)]
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
     told = {why for report in reports for _, why in kept(report)}
     assert told <= {"already gone", "another process holds it; it is kept"}
     assert sum(len(report.kept) for report in reports) == 800
@@ -406,7 +409,7 @@ async def test_a_session_that_is_written_again_and_again_is_never_deleted_under_
     assert removed > 10
     assert written > refused
     assert [m.chunk_count for m in left] in ([], [2])
-    assert len(os.listdir(tmp_path)) == len(left)
+    assert len(names(tmp_path)) == len(left)
 
 
 # --- the moment between looking and deleting
@@ -452,7 +455,7 @@ async def test_a_writer_that_opens_while_we_delete_gets_its_wal_back_and_ends_no
     assert str(caught.value) == f"{wal}: somebody has it open for writing"
     assert links == b"1\n"
     assert wal.read_bytes() == session_bytes(closed=False) + b"new\n"
-    assert os.listdir(tmp_path) == [wal.name]
+    assert names(tmp_path) == [wal.name]
 
 
 async def test_a_wal_that_another_one_replaced_meanwhile_is_kept(
@@ -481,7 +484,7 @@ async def test_delete_says_whether_there_was_a_session(tmp_path: Path) -> None:
     put(tmp_path, f"{ID}.jsonl.__partial__", session_bytes(closed=False))
 
     assert await delete_session(ID, directory=tmp_path) is True
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
     assert await delete_session(ID, directory=tmp_path) is False
 
 
@@ -491,7 +494,7 @@ async def test_delete_takes_a_damaged_file_and_one_of_another_name(tmp_path: Pat
 
     assert await delete_session(ID, directory=tmp_path) is True
     assert await delete_session(UUID(int=7), directory=tmp_path) is True
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 async def test_delete_refuses_both_files_of_a_session_that_is_written(tmp_path: Path) -> None:

@@ -137,7 +137,12 @@ HEADERS = st.fixed_dictionaries(
         "schema_version": st.sampled_from([1, "1", 1.5, True, 0, 2, None]),
     },
 ).map(odd_header)
-USAGE = record(record_type=st.just("trailer"), cumulative_usage=JSON) | st.builds(
+COUNT = st.none() | st.integers() | st.floats() | JSON
+COUNTS = st.fixed_dictionaries(
+    {},
+    optional={"prompt_tokens": COUNT, "completion_tokens": COUNT, "total_tokens": COUNT},
+)
+USAGE = record(record_type=st.just("trailer"), cumulative_usage=COUNTS) | st.builds(
     lambda usage: trailer_line(2, usage), st.none() | st.just((1, 2, 3))
 )
 LINES = st.lists(

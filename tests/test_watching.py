@@ -10,8 +10,8 @@ from pathlib import Path
 
 import anyio
 import pytest
-from samples import ID, session_bytes
 
+from samples import ID, session_bytes
 from sessiontail import watching
 from sessiontail.stats import StoreStats
 from sessiontail.watching import Watcher, filesystem_type
@@ -159,6 +159,7 @@ import os, resource, sys
 from pathlib import Path
 from inotify_simple import INotify
 from sessiontail.watching import Watcher
+INotify().close()  # which finds the system's library the first time
 resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
 held = []
 try:
@@ -333,7 +334,12 @@ def test_the_type_of_a_file_system_under_a_name_that_is_escaped_is_known(
     ],
 )
 def test_file_systems_that_others_change_are_polled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, because: str | None, remote: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    because: str | None,
+    *,
+    remote: bool,
 ) -> None:
     monkeypatch.setattr(watching, "filesystem_type", lambda _: kind)
     watcher = Watcher(tmp_path)

@@ -114,8 +114,6 @@ def do_reopen_for(home: str, session_id: str, seconds: float) -> list[list[Any]]
     return [[count, refused]]
 
 
-
-
 def do_list(home: str) -> list[list[Any]]:
     os.environ["OPENRATH_HOME"] = home
     from rath.session.persistence import list_persisted_sessions

@@ -134,10 +134,12 @@ class RecordDecoder:
         """Return the block's records in order, damaged lines as ``Damage``, blank ones left out."""
         if isinstance(block, LongLine):
             return Batch(block, [_long_line_damage(block)], None)
-        if self.header_version is None:
-            return self._decode_lines(block)
+        version = self.header_version
         records = self._decode_block(block)
-        return self._decode_lines(block) if records is None else Batch(block, records, None)
+        if records is None:
+            self.header_version = version
+            return self._decode_lines(block)
+        return Batch(block, records, None)
 
     def decode_line(self, raw: bytes, *, line: int = 1, offset: int = 0) -> Record | None:
         """Decide about one line by the exact path; None where it is blank.
@@ -160,14 +162,22 @@ class RecordDecoder:
             )
 
     def _decode_block(self, block: Block) -> list[Record] | None:
-        r"""Decode chunks, perhaps with a trailer behind them; None where that is not proven.
+        r"""Decode chunks between perhaps a header and a trailer; None where that is not proven.
 
         ``decode_lines`` takes objects wherever they begin and end. n objects in n lines are one a
         line when each of the n - 1 newlines between lines stands in ``}\n{``: a newline inside an
         object has a comma, colon or bracket beside it, and inside a string there is none.
         """
-        data, end, lines = block.data, len(block.data), block.lines
+        data, start, end, lines = block.data, 0, len(block.data), block.lines
+        header: list[Record] = []
         trailer: list[Record] = []
+        if self.header_version is None:
+            start = data.find(b"\n") + 1
+            first = self.decode_line(data[:start], line=block.line, offset=block.offset)
+            if not isinstance(first, Header):
+                return None
+            header.append(first)
+            lines -= 1
         last = data.rfind(b"\n", 0, end - 1) + 1
         if data.startswith(TRAILER_START, last):
             record = self.decode_line(data[last:])
@@ -176,18 +186,18 @@ class RecordDecoder:
             trailer.append(record)
             end, lines = last, lines - 1
         if not lines:
-            return trailer
+            return header + trailer
         if (
             self.header_version != CURRENT_SCHEMA_VERSION
-            or data.count(_CHUNK_TO_CHUNK, 0, end) != lines - 1
+            or data.count(_CHUNK_TO_CHUNK, start, end) != lines - 1
         ):
             return None
-        whole = data if end == len(data) else memoryview(data)[:end]
+        whole = data if end - start == len(data) else memoryview(data)[start:end]
         try:
             records: list[Record] = _chunk_decoder.decode_lines(whole)  # type: ignore[assignment]
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
-        return records + trailer if len(records) == lines else None
+        return header + records + trailer if len(records) == lines else None
 
     def _decode_lines(self, block: Block) -> Batch:
         records: list[Record] = []

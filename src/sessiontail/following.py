@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Literal, NamedTuple, Self, TypeAlias
 from uuid import UUID
 
-from anyio import BusyResourceError
+from anyio import BusyResourceError, ClosedResourceError
 from anyio.lowlevel import checkpoint
 
 from sessiontail.advancing import READ_BYTES, START, FileReader
@@ -36,7 +36,7 @@ from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
 from sessiontail.files import SessionFile, explain, in_thread
 from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.holders import LockTable
-from sessiontail.layout import split_name, stem_paths
+from sessiontail.layout import SessionPaths, split_name, stem_paths
 from sessiontail.listing import position_before_end
 from sessiontail.records import Chunk, ChunkKind, Damage, Record
 from sessiontail.session import Outcome
@@ -56,6 +56,9 @@ _LOCKS_INTERVAL_S = 1.0
 _TRUSTED_LOCKS_INTERVAL_S = 30.0
 # Turns without a pause, each some 50 us; or as many as read READ_BYTES together.
 _TURNS_BETWEEN_CHECKPOINTS = 32
+
+# Turns after which verdicts are formed although there is always news.
+_TURNS_BETWEEN_ROUNDS = 64
 
 _UNKNOWN = LockTable(None, complete=False)
 
@@ -85,6 +88,7 @@ class Lane(Delivery):
     __slots__ = (
         "abandoned",
         "after",
+        "closed_before",
         "dirty",
         "follower",
         "is_new",
@@ -102,6 +106,8 @@ class Lane(Delivery):
         self.after = after
         #: Begin with so many records before the end, instead.
         self.last: int | None = None
+        #: Whether a file under the final name beside its WAL is done with.
+        self.closed_before = False
         self.follower: Follower | None = None
         #: Whether it stands in the queue.
         self.queued = False
@@ -201,6 +207,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             CursorInvalid: ``after`` is no directory cursor.
             ValueError: ``kinds`` names no kind.
         """
+        self._closed = True  # until all is made
         self.directory = directory
         #: What happened to sessions, for who asks for it (``observing``); else None.
         self.news: deque[tuple[str, Outcome | Literal["started", "resumed"]]] | None = None
@@ -218,7 +225,6 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._subscription: Subscription | None = None
         self._resumed = None if after is None else DirectoryPosition.decode(after)
         self._begun = False
-        self._closed = False
         self._pulling = False
         self._lanes: dict[str, Lane] = {}
         # Ended stems -> a fingerprint of their file's size and time.
@@ -245,6 +251,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._unpaused_bytes = 0
         if self._resumed is not None:
             self._ended.update(self._resumed.ended)
+        self._closed = False
+
+    def __del__(self) -> None:
+        if not self._closed:
+            self.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -325,33 +336,40 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             self._park(lane)
         if self._subscription is not None:
             self._subscription.close()
+            self._subscription.mark_everything()  # wakes a task that waits
         if self._watcher is not None and not isinstance(self._make_watcher, Watcher):
             self._watcher.close()
 
     async def _pull(self) -> Lane | None:
         if self._pulling:
             raise BusyResourceError("reading from")
-        if self._closed:
-            raise StopAsyncIteration
         self._pulling = True
         try:
             return await self._next_lane()
+        except (ClosedResourceError, PersistenceError):
+            if not self._closed:
+                raise
+            raise StopAsyncIteration from None
         finally:
             self._pulling = False
+            if self._closed:  # by another task meanwhile
+                self.close()
 
     async def _next_lane(self) -> Lane | None:
         """Give turns until a lane has records, or None: there is news of another sort."""
         await self.begin()
         while not self.news:
+            if self._closed:
+                raise StopAsyncIteration
             self._take_marks()
             if self._turns % _TURNS_BETWEEN_SWEEP_CHECKS == 0 and self._sweep_due_s() <= 0:
                 await self._sweep()
-            lane = self._next_in_line()
-            if lane is None:
-                if self._judging:
-                    await self._start_round()
-                else:
-                    await self._wait()
+            line = self._next_line()
+            if line is None:
+                await self._wait()
+                continue
+            if line is self._judging:
+                await self._start_round()
                 continue
             self._turns += 1
             self._unpaused_turns += 1
@@ -361,7 +379,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             ):
                 self._unpaused_turns, self._unpaused_bytes = 0, self._stats.bytes
                 await checkpoint()
-            if await self._turn(lane):
+            lane = line[0]
+            if await self._turn(lane, line):
                 self._current = lane
                 if self._noticed_s:
                     self._stats.lag_s = time.monotonic() - self._noticed_s
@@ -373,19 +392,26 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         """Watch and take stock, unless that was done: what happens from now on is told.
 
         Raises:
+            StopAsyncIteration: this was closed.
             SessionNotFound: the directory is absent, with ``on_missing="error"``.
             PersistenceError: the directory cannot be read.
         """
+        if self._closed:
+            raise StopAsyncIteration
         if self._begun:
             return
         if self._watcher is None:
             made = self._make_watcher
             self._watcher = made if isinstance(made, Watcher) else made()
         if self._subscription is None:
+            while self._watcher.drain():
+                pass  # what came before is the scan's
             self._subscription = self._watcher.subscribe()
         self._gate("before scan")
         seen = await in_thread(look_around, self.directory)
         self._gate("after scan")
+        while self._watcher.drain():
+            pass  # what came meanwhile is told
         if seen is None and self._on_missing == "error":
             raise SessionNotFound("no such directory", path=self.directory)
         resumed = self._resumed
@@ -394,12 +420,22 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 self._add(stem, resumed.open[stem])
             elif self._ended.get(stem) == ended_key(found.size, found.mtime_ns):
                 continue
-            elif not found.is_wal and resumed is None and not self._include_closed:
+            elif (
+                not found.is_wal
+                and resumed is None
+                and not self._include_closed
+                and stem not in self._subscription.marked  # closed since this began
+            ):
                 self._ended[stem] = ended_key(found.size, found.mtime_ns)
             else:
                 lane = self._add(stem, START)
-                lane.last = self._last if resumed is None else None
-        self._ended = {stem: key for stem, key in self._ended.items() if stem in (seen or {})}
+                if resumed is None:
+                    lane.last = self._last
+                    lane.closed_before = found.is_wal and not self._include_closed
+        if resumed is not None:
+            # Renamed while the directory was read, or gone: opening will tell.
+            for stem in resumed.open.keys() - (seen or {}).keys():
+                self._add(stem, resumed.open[stem])
         self._swept_at_s = time.monotonic()
         self._begun = True
 
@@ -414,16 +450,20 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             lane.queued = True
             self._ready.append(lane)
 
-    def _next_in_line(self) -> Lane | None:
+    def _next_line(self) -> deque[Lane] | None:
+        """Return the queue whose first lane comes next; ``_judging``: begin a round."""
         while self._rechecks and self._rechecks[0][0] <= time.monotonic():
             lane = self._lanes.get(heapq.heappop(self._rechecks)[1])
             if lane is not None:
                 lane.judge = True
                 self._enqueue(lane)
-        if self._ready:
-            return self._ready[0]
-        if self._round:
-            return self._round[0]
+        # A session that always has more to read must not put off the ends of the others.
+        verdicts = self._round or self._judging
+        share = 2 if self._round else _TURNS_BETWEEN_ROUNDS
+        if self._ready and (not verdicts or self._turns % share):
+            return self._ready
+        if verdicts:
+            return verdicts
         self._locks = _UNKNOWN  # thousands of locks are not kept for nothing
         return None
 
@@ -436,6 +476,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         for stem, decisive in marked.items():
             lane = self._lanes.get(stem)
             if lane is None:
+                if not stem.isascii() and not _is_text(stem):
+                    continue
                 lane = self._add(stem, START)
             elif decisive:
                 lane.judge = True
@@ -445,13 +487,12 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         if everything:
             self._swept_at_s = self._sweep_took_s = 0.0  # hints were lost: look at once
 
-    async def _turn(self, lane: Lane) -> bool:
+    async def _turn(self, lane: Lane, line: deque[Lane]) -> bool:
         """Let the first in line look once; return whether it has records.
 
         The lane leaves the queue only when the look is done: a cancelled one is taken again.
         """
-        judged = not self._ready
-        line = self._round if judged else self._ready
+        judged = line is self._round
         lane.dirty = False
         try:
             if not lane.is_open and not await self._open_lane(lane):
@@ -504,11 +545,14 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         """Skip a file that has neither a header nor an id for a name: it is no session."""
         if lane.session_id is None:
             first = batch.records[0]
+            assert lane.follower is not None
             if isinstance(first, Damage):
-                logger.warning("skipped %s: it does not start with a header", lane.stem)
+                if lane.stem not in self._ended:
+                    logger.warning("skipped %s: it does not start with a header", lane.stem)
+                status = lane.follower.reader.file.stat()
+                self._ended[lane.stem] = ended_key(status.st_size, status.st_mtime_ns)
                 self._forget(lane)
                 return True
-            assert lane.follower is not None
             lane._note(first)  # noqa: SLF001 - its id is needed for the first record
         return False
 
@@ -543,6 +587,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             lane.abandoned, lane.judge = True, False
             self._park(lane)
             return
+        if outcome is Outcome.DELETED and self._went_with_directory(lane):
+            if follower is not None:
+                follower.reconsider()
+            self._park(lane)
+            return
         if outcome is Outcome.CLOSED:
             assert follower is not None
             status = follower.reader.file.stat()
@@ -553,6 +602,17 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._tell(lane.stem, outcome)
         if outcome is Outcome.REPLACED:
             self._add(lane.stem, START).is_new = False
+        elif outcome is Outcome.CLOSED and stem_paths(lane.stem, self.directory).wal.exists():
+            self._add(lane.stem, START)  # reopened under its id; what was told of that is taken
+
+    def _went_with_directory(self, lane: Lane) -> bool:
+        """Say whether only the directory is gone, or renamed: the session may come back with it."""
+        if self.directory.exists():
+            return False
+        if lane.is_open:
+            assert lane.follower is not None
+            return lane.follower.reader.file.stat().st_nlink > 0
+        return True
 
     def _tell(self, stem: str, news: Outcome | Literal["started", "resumed"]) -> None:
         if self.news is not None:
@@ -561,6 +621,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
     def _forget(self, lane: Lane) -> None:
         self._park(lane)
         self._lanes.pop(lane.stem, None)
+        self._failed.discard(lane.stem)
+        self.errors.pop(lane.stem, None)
 
     def _park(self, lane: Lane) -> None:
         """Give the descriptor back; the position stays."""
@@ -579,48 +641,67 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._make_room(self._max_open)
         self._gate("before open")
         paths = stem_paths(lane.stem, self.directory)
-        known = lane.follower.file_key if lane.follower is not None else None
-        file, others = await in_thread(open_generation, *paths.spelled, known)
+        if lane.follower is None:
+            return await self._open_first(lane, paths)
+        file, others = await in_thread(open_generation, *paths.spelled, lane.follower.file_key)
         if file is None:
-            # Gone, or (if it was known) exchanged for another: what was read of it was all.
+            # Gone, or exchanged for another: what was read of it was all.
             self._end(lane, Outcome.REPLACED if others else Outcome.DELETED)
             return False
-        if lane.follower is not None:
-            lane.follower.reader.file = file
-            try:
-                changed = await lane.follower.reader.changed_in_place()
-            except BaseException:
-                file.close()  # not verified: to be opened again
-                raise
-            if changed:
-                file.close()
-                self._end(lane, Outcome.REPLACED)
-                return False
-        else:
-            status = file.stat()
-            ended = self._ended.get(lane.stem)
-            if ended == ended_key(status.st_size, status.st_mtime_ns):
-                file.close()
+        lane.follower.reader.file = file
+        try:
+            changed = await lane.follower.reader.changed_in_place()
+        except BaseException:
+            file.close()  # not verified: to be opened again
+            raise
+        if changed:
+            file.close()
+            self._end(lane, Outcome.REPLACED)
+            return False
+        self._note_open(lane)
+        return True
+
+    async def _open_first(self, lane: Lane, paths: SessionPaths) -> bool:
+        """Open the generation that a lane is to begin with; return whether there is one.
+
+        Of two, the closed one comes first, unless it is done with: the other follows it.
+        """
+        ended = self._ended.get(lane.stem)
+        files = await in_thread(open_generations, *paths.spelled, ended, lane.closed_before)
+        if not files:
+            if ended is None or not await in_thread(paths.final.exists):
+                self._end(lane, Outcome.DELETED)
+            else:
                 self._forget(lane)
-                return False
-            reader = FileReader(file, max_line_bytes=self._max_line_bytes, stats=self._stats)
-            position = lane.after
-            if lane.last is not None:
-                position = await in_thread(position_before_end, file, lane.last)
-            if position.offset:
+            return False
+        position = lane.after
+        reader = FileReader(files[0], max_line_bytes=self._max_line_bytes, stats=self._stats)
+        if lane.last is not None:
+            position = await in_thread(position_before_end, files[0], lane.last)
+        if position.offset:
+            for file in files:
+                reader.file = file
                 try:
                     await reader.resume(position)
                 except CursorInvalid:
-                    logger.warning("%s is another file than before: read anew", lane.stem)
-                    position = START
-            assert self._watcher is not None
-            blocking = self._watcher.remote
-            follower = Follower(paths, reader, position, blocking=blocking)
-            follower.gate = self._gate
-            lane.begin(follower, position)
+                    continue
+                break
+            else:
+                logger.warning("%s is another file than before: read anew", lane.stem)
+                position, reader.file = START, files[0]
+        for file in files:
+            if file is not reader.file:
+                file.close()
+        assert self._watcher is not None
+        follower = Follower(paths, reader, position, blocking=self._watcher.remote)
+        follower.gate = self._gate
+        lane.begin(follower, position)
+        self._note_open(lane)
+        return True
+
+    def _note_open(self, lane: Lane) -> None:
         self._open[lane.stem] = lane
         self._stats.open_files += 1
-        return True
 
     async def _start_round(self) -> None:
         """Read the lock table once for all that wait for a verdict."""
@@ -672,7 +753,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         for stem in self._failed:
             if stem in self._lanes:
                 self._enqueue(self._lanes[stem])
-        for stem in self._ended.keys() - found.marks.keys():
+        for stem in self._ended.keys() - found.marks.keys() if there else ():
             if not os.path.exists(stem_paths(stem, self.directory).spelled[1]):  # noqa: PTH110, ASYNC240 - few
                 del self._ended[stem]
         if found.locks is not None:
@@ -703,7 +784,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             self._enqueue(lane)
         elif seen.size != follower.reader.known_end:
             self._enqueue(lane)
-            return not was_queued and stem not in subscription.marked
+            told = was_queued or stem in subscription.marked or stem in self._failed
+            return not told
         elif seen.mtime_ns != lane.mtime_ns:
             lane.judge = True  # as long as before: perhaps rewritten in place
             self._enqueue(lane)
@@ -739,7 +821,7 @@ def look_around(directory: Path) -> dict[str, Seen] | None:
                 if split is None:
                     continue
                 stem, is_wal = split
-                if not is_wal and stem in seen:
+                if (not is_wal and stem in seen) or not _is_text(stem):
                     continue
                 try:
                     status = entry.stat(follow_symlinks=False)
@@ -788,9 +870,9 @@ def survey(directory: Path, before: dict[str, int], locks_due: bool) -> Survey |
 
 
 def open_generation(
-    wal: str, final: str, known: tuple[int, int] | None
+    wal: str, final: str, known: tuple[int, int]
 ) -> tuple[SessionFile | None, bool]:
-    """Open the WAL, else the final name, blocking; of a known file only that one.
+    """Open the file that is known, under either name, blocking.
 
     Returns:
         The file, if it is there; and whether another one is.
@@ -801,25 +883,73 @@ def open_generation(
     others = False
     # The WAL again at the end: it is made anew when a closed session is reopened.
     for path in (wal, final, wal):
-        try:
-            file = SessionFile(path)
-        except FileNotFoundError:
+        file = _open_regular(path)
+        if file is None:
             continue
-        except OSError as error:
-            if error.errno in (errno.EINVAL, errno.ELOOP, errno.ENXIO):
-                continue  # no regular file: not a session
-            raise
-        status = file.stat()
-        if known is None or known == (status.st_dev, status.st_ino):
+        if _key(file) == known:
             return file, True
         others = True
         file.close()
     return None, others
 
 
+def open_generations(
+    wal: str,
+    final: str,
+    ended: bytes | None,
+    closed_before: bool,  # noqa: FBT001 - passed through a thread
+) -> list[SessionFile]:
+    """Open all files of a session that are not done with, the oldest first, blocking.
+
+    Args:
+        wal: one of its names.
+        final: the other.
+        ended: stands for the closed file that is done with.
+        closed_before: any closed file beside a WAL is done with.
+
+    Raises:
+        OSError: a file is there and cannot be opened.
+    """
+    files: list[SessionFile] = []
+    # The final name again at the end: the WAL may be renamed in between.
+    for path in (final, wal, final):
+        file = _open_regular(path)
+        if file is None or any(_key(file) == _key(other) for other in files):
+            continue
+        status = file.stat()
+        if path == final and ended == ended_key(status.st_size, status.st_mtime_ns):
+            continue
+        files.append(file)
+    return files[-1:] if closed_before else files
+
+
+def _open_regular(path: str) -> SessionFile | None:
+    try:
+        return SessionFile(path)
+    except OSError as error:
+        # Not there, or no regular file: not a session.
+        if error.errno in (errno.ENOENT, errno.EINVAL, errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+
+
+def _key(file: SessionFile) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_dev, status.st_ino
+
+
 def ended_key(size: int, mtime_ns: int) -> bytes:
     """Return 8 bytes that stand for a finished file, as long as nobody changes it."""
     return fingerprint(b"%d %d" % (size, mtime_ns))
+
+
+def _is_text(stem: str) -> bool:
+    """Say whether a cursor, which is text, can hold a name; a session has no other."""
+    try:
+        stem.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _uuid(stem: str) -> UUID | None:

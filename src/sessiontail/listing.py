@@ -219,6 +219,8 @@ def _meta(
         last = head[start:] if len(head) == size else file.read_cached(start, size - start)
         if last is None:
             cached, last = False, file.read_now(start, size - start)
+        if start > body:  # what is left of the line before could look like a whole one
+            last = last[last.find(b"\n") + 1 :]
         _take_trailer(last, brief)
         if brief.trailer is None:
             _count(file, body, size, brief, decoder)
@@ -300,7 +302,6 @@ def _take_trailer(last: bytes, brief: _Brief) -> None:
     end = last.rfind(b"\n") + 1
     line = last[:end].rstrip()
     line = line[line.rfind(b"\n") + 1 :]
-    # Where the line begins before these bytes, what is left of it is no whole object.
     if line.startswith(b"{") and b'"trailer"' in line:
         record = RecordDecoder(header_version=CURRENT_SCHEMA_VERSION).decode_line(line)
         if isinstance(record, Trailer) and record.final_chunk_count is not None:

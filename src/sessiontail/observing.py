@@ -115,6 +115,8 @@ class SessionWatch(AsyncIterator[SessionEvent]):
                     meta = self._metas.pop(stem, None)
                 elif meta is not None:
                     self._metas[stem] = meta
+                else:
+                    meta = self._metas.get(stem)  # gone since: as it was last known
                 if meta is not None:
                     return SessionEvent(kind, meta)
             await self._tail.skip()

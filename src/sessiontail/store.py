@@ -8,6 +8,7 @@ loader's own names, on a store of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from os import PathLike
 from pathlib import Path
@@ -19,7 +20,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from sessiontail import pruning
-from sessiontail.errors import PersistenceError, SessionEnded
+from sessiontail.errors import PersistenceError, SessionEnded, SessionNotFound
 from sessiontail.files import change, in_thread
 from sessiontail.following import DirectoryTail
 from sessiontail.framing import MAX_LINE_BYTES
@@ -106,14 +107,15 @@ class SessionStore:
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         tb: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         tasks, self._tasks = self._tasks, None
         watcher, self._watcher = self._watcher, None
         assert tasks is not None
         assert watcher is not None
         tasks.cancel_scope.cancel()
         try:
-            return await tasks.__aexit__(exc_type, exc, tb)
+            # Without ``exc``: the caller's own error is not wrapped in a group.
+            await tasks.__aexit__(None, None, None)
         finally:
             watcher.close()
 
@@ -410,7 +412,8 @@ class SessionStore:
             candidates: tuple[Path, ...] = (resolve_path(path),)
         else:
             paths = await self._locate(session_id)
-            candidates = (paths.wal, paths.final)
+            # The WAL again: it is made anew when a closed session is reopened.
+            candidates = (paths.wal, paths.final, paths.wal)
         return await in_thread(_first_meta, candidates, verify)
 
     def _make_watcher(self, directory: Path | None = None) -> Watcher:
@@ -465,7 +468,7 @@ def _is_uuid(stem: str) -> bool:
 
 def _first_meta(candidates: tuple[Path, ...], verify: bool) -> PersistedSessionMeta:  # noqa: FBT001 - passed through a thread
     for path in candidates[:-1]:
-        if path.exists():
+        with suppress(SessionNotFound):
             return read_meta(path, LockTable.read(), verify=verify)[0]
     return read_meta(candidates[-1], LockTable.read(), verify=verify)[0]
 

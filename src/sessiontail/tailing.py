@@ -77,6 +77,7 @@ class Follower:
         "paths",
         "reader",
         "recheck_s",
+        "renamed",
         "trailer_seen",
     )
 
@@ -95,6 +96,8 @@ class Follower:
         self.file_key = (status.st_dev, status.st_ino)
         #: Whether a trailer was read (not: handed over).
         self.trailer_seen = position.trailer_seen
+        #: Whether the file had its final name when last judged: no writer comes back to it.
+        self.renamed = False
         #: Whether looking at names may block, so that it goes to a thread.
         self.blocking = blocking
         #: Judge again after this many seconds, though nothing is told; None: no need.
@@ -167,6 +170,7 @@ class Follower:
             if await self.reader.changed_in_place():
                 return Outcome.REPLACED
             self._key = key
+        self.renamed = look.place == "final"
         if look.place != "nowhere":
             self._absent_looks = 0
         if look.place == "wal":
@@ -282,6 +286,8 @@ class SessionTail(RecordFeed):
         self._follower: Follower | None = None
         self._judge = True
         self._judged_s = 0.0
+        # When to judge again though nothing is told.
+        self._recheck_at_s: float | None = None
         #: How the session ended; None while it has not.
         self.outcome: Outcome | None = None
 
@@ -309,11 +315,14 @@ class SessionTail(RecordFeed):
                     self._put(found, before)
                     return
                 continue
-            if found is Outcome.ABANDONED and self._patient:
+            if found is Outcome.ABANDONED and self._patient and not follower.renamed:
                 follower.reconsider()
             elif found is not None:
                 self.outcome = found
                 raise StopAsyncIteration
+            if self._judge:
+                recheck_s = follower.recheck_s
+                self._recheck_at_s = None if recheck_s is None else time.monotonic() + recheck_s
             self._judge = False
             await self._wait_for_hint(follower, watcher, subscription)
 
@@ -322,8 +331,9 @@ class SessionTail(RecordFeed):
     ) -> None:
         self._gate("before waiting")
         interval_s = watcher.interval_s
-        recheck_s = follower.recheck_s
-        pause_s = interval_s if recheck_s is None else min(interval_s, recheck_s)
+        # Kept as a time, not as a span: a wait that is cancelled and tried again does not lose it.
+        recheck_s = None if self._recheck_at_s is None else self._recheck_at_s - time.monotonic()
+        pause_s = interval_s if recheck_s is None else max(0.0, min(interval_s, recheck_s))
         if await subscription.wait(pause_s):
             if subscription.take_decisive():
                 follower.expect_end()

@@ -227,7 +227,8 @@ class Watcher:
             if key != self._watched or self._watch is None:
                 self._forget_watch()
                 self._add_watch()
-                self.mark_everything()
+                if self._watch is not None:
+                    self.mark_everything()
         return True
 
     def drain(self) -> bool:

@@ -26,7 +26,7 @@ __all__ = ["ROLES"]
 ROLES = ("coder", "researcher", "planner")
 
 # Between two records: slow enough to be watched.
-_PAUSE_S = 0.4
+_PAUSE_S = 0.55
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
+from uuid import UUID
 
 import anyio
 import click
@@ -326,6 +327,8 @@ class _Tailing:
         self._keeper = keeper
         self.options = options
         self._mixed = False
+        # Sessions whose writer was gone before this began.
+        self._gone: set[UUID] = set()
 
     async def print_last(self, ids: tuple[str, ...]) -> list[Outcome | None]:
         """Print the last records of each session, up to now."""
@@ -469,7 +472,9 @@ class _Tailing:
         # A store of its own: what this reads is not what --stats asks for.
         async with SessionStore(self.store.directory).watch() as events:
             async for event in events:
-                if event.kind is not EventKind.STARTED:
+                if event.kind is EventKind.ABANDONED and event.meta.id in self._gone:
+                    self._gone.remove(event.meta.id)  # it was so before
+                elif event.kind is not EventKind.STARTED:
                     note(f"{Target(event.meta.id, None).name} {event.kind}")
 
     async def _start_of_all(self) -> str:
@@ -482,6 +487,8 @@ class _Tailing:
             split = split_name(meta.path.name)
             assert split is not None
             stem, is_wal = split
+            if meta.state is SessionState.ABANDONED:
+                self._gone.add(meta.id)
             if not is_wal:
                 ended[stem] = ended_key(meta.size_bytes, meta.file_key[2])
             elif window.last is not None or not _may_run(meta):
