@@ -28,6 +28,9 @@ __all__ = [
     "cancelled_at",
     "drain",
     "handed_over",
+    "heard",
+    "nothing_more",
+    "owed",
     "records_of",
     "take",
 ]
@@ -64,6 +67,7 @@ class Actor:
         self.data = b""
         self._fd = -1
         self._count = 0
+        self._decoded: tuple[bytes, list[Record]] = (b"", [])
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +92,10 @@ class Actor:
     @property
     def records(self) -> list[Record]:
         """What a reader owes so far."""
-        return records_of(self.whole)
+        whole = self.whole
+        if whole != self._decoded[0]:
+            self._decoded = (whole, records_of(whole))
+        return self._decoded[1]
 
     def open(self, *, header: bool = True) -> Self:
         """Open the WAL, lock it, and write the header."""
@@ -198,9 +205,9 @@ class Counts(tuple[int, int, int]):
         import threading
 
         links = []
-        for name in os.listdir("/proc/self/fd"):
+        for entry in Path("/proc/self/fd").iterdir():
             try:
-                links.append(os.readlink(f"/proc/self/fd/{name}"))
+                links.append(str(entry.readlink()))
             except FileNotFoundError:
                 continue  # the listing's own
         watches = sum("inotify" in link for link in links)
@@ -208,6 +215,31 @@ class Counts(tuple[int, int, int]):
         pools = ("asyncio_", "AnyIO worker", "Trio thread")
         threads = [t for t in threading.enumerate() if not t.name.startswith(pools)]
         return cls((len(links), watches, len(threads)))
+
+
+async def heard(
+    stream: AsyncIterator[tuple[UUID, Record]], count: int, seconds: float = 10
+) -> dict[UUID, list[Record]]:
+    """The next ``count`` records of a directory, by session; more than 10 s is a failure."""
+    found: dict[UUID, list[Record]] = {}
+    with anyio.fail_after(seconds):
+        for _ in range(count):
+            session_id, record = await anext(stream)
+            found.setdefault(session_id, []).append(record)
+    return found
+
+
+async def nothing_more(stream: AsyncIterator[object], seconds: float = 0.05) -> bool:
+    """Whether a stream stays silent for so long."""
+    with anyio.move_on_after(seconds):
+        await anext(stream)
+        return False
+    return True
+
+
+def owed(*actors: Actor) -> dict[UUID, list[Record]]:
+    """What these owe a reader of their directory."""
+    return {actor.id: actor.records for actor in actors}
 
 
 def handed_over(lines: bytes) -> tuple[int, int]:
@@ -317,7 +349,7 @@ def _load(path: Path) -> Any:
     from rath.session.persistence.loader import load_session
 
     try:
-        session = load_session(path=path)
+        session = load_session(path.name.partition(".")[0], path=path)
     except Exception as error:  # noqa: BLE001 - it lets several kinds escape
         return type(error).__name__
     return [[row.payload["content"] for row in session.chunk_table], session.closed]
@@ -333,11 +365,16 @@ def _serve() -> None:
     import rath.session.persistence.writer  # noqa: F401 - loaded once, for all children
 
     deadlines: dict[int, float] = {}
+    ids: dict[int, str] = {}
     buffer = b""
     while True:
         pause_s = max(0.0, min(deadlines.values()) - time.monotonic()) if deadlines else None
         if not select.select([0], [], [], pause_s)[0]:
             for pid in [pid for pid, at in deadlines.items() if at <= time.monotonic()]:
+                stem = Path(os.environ["OPENRATH_HOME"], "sessions", ids[pid] + ".jsonl")
+                if not (stem.exists() or stem.with_name(f"{stem.name}.__partial__").exists()):
+                    deadlines[pid] = time.monotonic() + 0.002  # nothing to kill it at yet
+                    continue
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
                 del deadlines[pid]
@@ -360,6 +397,7 @@ def _serve() -> None:
                 os._exit(0)
             if job.get("kill_after_s") is not None:
                 deadlines[pid] = time.monotonic() + job["kill_after_s"]
+                ids[pid] = job["id"]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,8 @@ async def by_scope(step: Coroutine[Any, Any, Record], moment: int) -> list[Recor
 
 
 async def by_native_cancel(step: Coroutine[Any, Any, Record], moment: int) -> list[Record]:
-    task = asyncio.ensure_future(_run(step, moment, lambda: task.cancel()))
+    task: asyncio.Task[Record]
+    task = asyncio.ensure_future(_run(step, moment, lambda: task.cancel()))  # noqa: PLW0108 - it is bound later
     done, _ = await asyncio.wait([task])
     assert done == {task}
     return [] if task.cancelled() else [task.result()]
@@ -82,10 +83,10 @@ async def by_timeout(step: Coroutine[Any, Any, Record], moment: int) -> list[Rec
 
 
 async def by_wait_for(step: Coroutine[Any, Any, Record], moment: int) -> list[Record]:
-    cancelled: list[int] = []
-    task = asyncio.ensure_future(
-        asyncio.wait_for(_run(step, moment, lambda: (cancelled.append(1), task.cancel())), 10)
-    )
+    def cancel() -> None:
+        task.cancel()
+
+    task = asyncio.ensure_future(asyncio.wait_for(_run(step, moment, cancel), 10))
     await asyncio.wait([task])
     return [] if task.cancelled() else [task.result()]
 
@@ -147,7 +148,7 @@ async def test_a_step_cancelled_at_any_moment_can_be_tried_again(
             if waits % 4 == 3 and moment == "before waiting" and left:
                 left.pop(0)()
 
-        tail._gate = gate  # type: ignore[method-assign] # what it is there for
+        tail._gate = gate
         got = await torture(tail, cancelling, [])
 
         names = [type(record).__name__ for record in got]
@@ -172,7 +173,7 @@ async def test_a_wait_for_a_session_cancelled_at_any_moment_can_be_tried_again(
             if looks == 9 and moment == "before open":
                 actor.open().say("one").close()
 
-        tail._gate = gate  # type: ignore[method-assign] # what it is there for
+        tail._gate = gate
         got = await torture(tail, cancelling, [])
 
         assert (got, tail.outcome) == (actor.records, Outcome.CLOSED)
@@ -203,7 +204,7 @@ async def test_a_shared_watch_serves_steps_that_are_cancelled(
                 if waits % 4 == 3 and moment == "before waiting" and left:
                     left.pop(0)()
 
-            tail._gate = gate  # type: ignore[method-assign] # what it is there for
+            tail._gate = gate
             got = await torture(tail, cancelling, [])
 
             assert (got, tail.outcome) == (actor.records, Outcome.CLOSED)
@@ -214,9 +215,7 @@ async def test_a_cancel_is_answered_within_100_ms(store: SessionStore) -> None:
         async with store.tail(actor.id) as tail:
             await take(tail, 1)
             with anyio.CancelScope() as scope:
-                tail._gate = lambda moment: (  # type: ignore[method-assign] # what it is there for
-                    scope.cancel() if moment == "before waiting" else None
-                )
+                tail._gate = lambda moment: scope.cancel() if moment == "before waiting" else None
                 start = anyio.current_time()
                 await anext(tail)
 
@@ -288,7 +287,8 @@ def test_a_loop_that_shuts_down_in_the_midst_leaves_nothing(
         got: list[Record] = []
 
         async def collect() -> None:
-            got.extend([record async for record in _noting(store.tail(actor.id), got)])
+            async for record in store.tail(actor.id):
+                got.append(record)
 
         if backend == "asyncio":
 
@@ -315,13 +315,6 @@ def test_a_loop_that_shuts_down_in_the_midst_leaves_nothing(
         assert Counts.now() == before[0]
         if backend == "asyncio":
             assert threading.active_count() == before[1]
-
-
-async def _noting(source: AsyncIterator[Record], got: list[Record]) -> AsyncIterator[Record]:
-    async for record in source:
-        got.append(record)
-    if False:
-        yield got[0]
 
 
 async def test_one_task_at_a_time_may_pull(store: SessionStore) -> None:

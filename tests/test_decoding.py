@@ -31,7 +31,7 @@ DEEP = b"[" * 5_000 + b"]" * 5_000
 
 
 def block(data: bytes, *, offset: int = 0, line: int = 1) -> Block:
-    return Block(data, offset, line, data.count(b"\n"))
+    return Block.cut(data, offset=offset, line=line)
 
 
 def decode(data: bytes) -> list[Record]:

@@ -80,7 +80,7 @@ def test_byte_by_byte_gives_one_line_a_newline() -> None:
 
     found = feed_all(framer, [b"a", b"\n", b"\n", b"b", b"c"])
 
-    assert found == [Block(b"a\n", 100, 7, 1), Block(b"\n", 102, 8, 1)]
+    assert found == [Block.cut(b"a\n", offset=100, line=7), Block.cut(b"\n", offset=102, line=8)]
     assert framer.pending == 2
 
 
@@ -90,7 +90,7 @@ def test_byte_by_byte_gives_one_line_a_newline() -> None:
 def test_what_splitlines_takes_for_an_end_is_data(text: str) -> None:
     data = text.encode() + b"\n"
 
-    assert LineFramer().feed(data) == [Block(data, 0, 1, 1)]
+    assert LineFramer().feed(data) == [Block.cut(data)]
 
 
 def test_a_line_cut_inside_a_character_is_withheld_and_then_whole() -> None:
@@ -98,7 +98,7 @@ def test_a_line_cut_inside_a_character_is_withheld_and_then_whole() -> None:
     first, second = "é\n".encode()[:1], "é\n".encode()[1:]
 
     assert framer.feed(first) == []
-    assert framer.feed(second) == [Block("é\n".encode(), 0, 1, 1)]
+    assert framer.feed(second) == [Block.cut("é\n".encode())]
 
 
 def test_no_bytes_complete_no_line() -> None:
@@ -137,10 +137,10 @@ def test_a_slow_drip_is_searched_once(limit: int) -> None:
 def test_the_longest_line_allowed_is_a_line() -> None:
     framer = LineFramer(max_line_bytes=4)
 
-    assert framer.feed(b"abcd\n") == [Block(b"abcd\n", 0, 1, 1)]
+    assert framer.feed(b"abcd\n") == [Block.cut(b"abcd\n")]
     assert framer.feed(b"abcd") == []
     assert not framer.skipping
-    assert framer.feed(b"\n") == [Block(b"abcd\n", 5, 2, 1)]
+    assert framer.feed(b"\n") == [Block.cut(b"abcd\n", offset=5, line=2)]
 
 
 def test_a_line_one_byte_longer_is_passed_over() -> None:
@@ -148,7 +148,10 @@ def test_a_line_one_byte_longer_is_passed_over() -> None:
 
     assert framer.feed(b"abcde") == []
     assert framer.skipping
-    assert framer.feed(b"\nok\n") == [LongLine(b"abcd", 0, 1, 6), Block(b"ok\n", 6, 2, 1)]
+    assert framer.feed(b"\nok\n") == [
+        LongLine(b"abcd", 0, 1, 6),
+        Block.cut(b"ok\n", offset=6, line=2),
+    ]
     assert not framer.skipping
 
 
@@ -158,10 +161,10 @@ def test_long_lines_among_others_in_one_chunk_keep_their_places() -> None:
     found = framer.feed(b"a\n12345\n1234567\nb\nc\n12345\nd")
 
     assert found == [
-        Block(b"a\n", 0, 1, 1),
+        Block.cut(b"a\n"),
         LongLine(b"1234", 2, 2, 6),
         LongLine(b"1234", 8, 3, 8),
-        Block(b"b\nc\n", 16, 4, 2),
+        Block.cut(b"b\nc\n", offset=16, line=4),
         LongLine(b"1234", 20, 6, 6),
     ]
     assert (framer.offset, framer.line, framer.pending) == (26, 7, 1)
@@ -197,7 +200,7 @@ def test_rewinding_forgets_the_unfinished_line_only() -> None:
     framer.rewind()
 
     assert (framer.offset, framer.line, framer.pending, framer.position) == (2, 2, 0, 2)
-    assert framer.feed(b"other\n") == [Block(b"other\n", 2, 2, 1)]
+    assert framer.feed(b"other\n") == [Block.cut(b"other\n", offset=2, line=2)]
 
 
 def test_rewinding_a_long_line_reads_it_anew() -> None:
@@ -207,7 +210,7 @@ def test_rewinding_a_long_line_reads_it_anew() -> None:
     framer.rewind()
 
     assert not framer.skipping
-    assert framer.feed(b"1234\n") == [Block(b"1234\n", 2, 2, 1)]
+    assert framer.feed(b"1234\n") == [Block.cut(b"1234\n", offset=2, line=2)]
 
 
 def test_a_limit_below_one_byte_is_refused() -> None:

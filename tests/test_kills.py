@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID
+from uuid import uuid4
 
 import anyio
 import pytest
@@ -58,15 +58,14 @@ async def kill_and_resume(
     server: WriterServer, store: SessionStore, seed: int, counts: dict[str, int]
 ) -> None:
     rng = random.Random(seed)
-    session_id = UUID(int=rng.getrandbits(128), version=4)
-    moment: dict[str, object] = rng.choice(
-        (
-            {"kill_at_byte": int(10 ** rng.uniform(0, 4))},
-            {"kill_at_byte": int(10 ** rng.uniform(2, 4))},
-            {"kill_after_s": rng.uniform(0.005, 0.06)},
-            {"kill_before_rename": True},
-        )
+    session_id = uuid4()
+    moments: tuple[dict[str, object], ...] = (
+        {"kill_at_byte": int(10 ** rng.uniform(0, 3))},
+        {"kill_at_byte": int(10 ** rng.uniform(2.6, 3.4))},
+        {"kill_after_s": rng.uniform(0.005, 0.06)},
+        {"kill_before_rename": True},
     )
+    moment = rng.choice(moments)
     final = store.directory / f"{session_id}.jsonl"
     wal = store.directory / f"{session_id}.jsonl.__partial__"
 

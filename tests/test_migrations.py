@@ -36,7 +36,7 @@ def tables() -> Iterator[None]:
 
 
 def decode(data: bytes, decoder: RecordDecoder | None = None) -> list[Record]:
-    block = Block(data, 0, 1, data.count(b"\n"))
+    block = Block.cut(data)
     return (decoder or RecordDecoder()).decode(block).records
 
 

@@ -23,7 +23,7 @@ PATH = Path("/sessions/x.jsonl")
 
 
 def records(data: bytes) -> list[Record]:
-    return RecordDecoder().decode(Block(data, 0, 1, data.count(b"\n"))).records
+    return RecordDecoder().decode(Block.cut(data)).records
 
 
 def test_a_session_is_folded_whole() -> None:

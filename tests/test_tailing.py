@@ -60,7 +60,7 @@ async def test_a_record_that_grows_byte_by_byte_appears_with_its_newline(
                 written.append(1)
 
         written: list[int] = []
-        tail._gate = gate  # type: ignore[method-assign] # what it is there for
+        tail._gate = gate
         got += await take(tail, 1)
 
         assert (len(written), seen_early, got) == (len(line), [], actor.records)
@@ -77,7 +77,7 @@ async def test_a_line_cut_at_any_byte_is_withheld_then_whole(store: SessionStore
             tail = part.tail(actor.id)
             got = await take(tail, 1)
             tail._gate = (
-                lambda moment, a=actor, c=cut: (  # type: ignore[method-assign, misc] # what it is there for
+                lambda moment, a=actor, c=cut: (  # type: ignore[misc] # bound now
                     a.write(line[c:]) if moment == "before waiting" and a.torn == c else None
                 )
             )
@@ -288,7 +288,7 @@ async def test_a_line_over_the_maximum_is_one_damage(tmp_path: Path, store: Sess
 
 @pytest.mark.parametrize("cut", [True, False])
 async def test_a_writer_back_on_a_line_over_the_maximum_loses_nothing(
-    tmp_path: Path, store: SessionStore, cut: bool
+    tmp_path: Path, store: SessionStore, *, cut: bool
 ) -> None:
     store._max_line_bytes = 100_000
     with Actor(tmp_path).open() as actor:
@@ -358,9 +358,7 @@ async def test_closing_from_another_task_ends_the_wait(store: SessionStore) -> N
         tail = store.tail(actor.id)
         got: list[Record] = []
         waits = anyio.Event()
-        tail._gate = lambda moment: (  # type: ignore[method-assign] # what it is there for
-            waits.set() if moment == "before waiting" else None
-        )
+        tail._gate = lambda moment: waits.set() if moment == "before waiting" else None
         with anyio.fail_after(2):
             async with anyio.create_task_group() as tasks:
 
@@ -532,8 +530,10 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
             },
             "instances": {f"[4, 0] {too_many}\n"},
             "rights": {
-                "['permission denied: look at its owner and mode', "
-                "'permission denied: look at its owner and mode'] the directory cannot be watched\n"
+                (
+                    "['permission denied: look at its owner and mode', "
+                    "'permission denied: look at its owner and mode'] the directory cannot be watched\n"
+                )
             },
         }[limit]
     )

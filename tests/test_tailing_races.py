@@ -30,7 +30,9 @@ def at(tail: SessionTail, moment: str, *actions: Callable[[], object]) -> None:
         if name == moment and waiting:
             waiting.pop(0)()
 
-    tail._gate = gate  # type: ignore[method-assign] # what it is there for
+    tail._gate = gate
+    if tail._follower is not None:
+        tail._follower.gate = gate
 
 
 def nothing() -> None:
@@ -43,7 +45,7 @@ async def test_what_is_appended_before_the_close_is_delivered_before_the_end(
 ) -> None:
     with Actor(store.directory).open().say("one") as actor:
         tail = store.tail(actor.id)
-        at(tail, moment, lambda: (actor.say("two"), actor.close()))
+        at(tail, moment, lambda: actor.say("two").close())
 
         got = await drain(tail)
 
@@ -80,7 +82,7 @@ async def test_a_rename_between_the_two_names_is_no_deletion(store: SessionStore
             if name == "wal name looked at" and aside.exists():
                 aside.rename(actor.final)
 
-        tail._gate = gate  # type: ignore[method-assign] # what it is there for
+        tail._gate = gate
         got = await drain(tail)
 
         assert (got, tail.outcome) == (actor.records, Outcome.CLOSED)
@@ -99,7 +101,7 @@ async def test_a_file_under_neither_name_for_a_moment_is_not_gone(store: Session
                 aside.rename(actor.wal)
                 actor.say("two")
 
-        tail._gate = gate  # type: ignore[method-assign] # what it is there for
+        tail._gate = gate
         got = await take(tail, 3)
         actor.close()
         got += await drain(tail)
@@ -123,7 +125,7 @@ async def test_a_new_generation_beside_a_closed_file_changes_nothing(store: Sess
 
 @pytest.mark.parametrize("cut", [True, False])
 async def test_a_writer_that_is_back_before_the_last_look_goes_on(
-    store: SessionStore, cut: bool
+    store: SessionStore, *, cut: bool
 ) -> None:
     with Actor(store.directory).open().say("one") as actor:
         tail = store.tail(actor.id)

@@ -45,7 +45,7 @@ _chunk_decoder = msgspec.json.Decoder(Chunk)
 # How the real writer begins these lines; whatever begins otherwise takes the exact path.
 CHUNK_START = b'{"record_type": "chunk"'
 TRAILER_START = b'{"record_type": "trailer"'
-_CHUNK_TO_CHUNK = b"}\n" + CHUNK_START
+_OPENS, _CLOSES = b"{}"
 
 # What taking a header's or trailer's values can raise: missing keys, wrong types, bad times and
 # ids, infinite numbers, and str() of something nested deeply.
@@ -62,7 +62,7 @@ _UNTAKEABLE = (
 class Batch:
     """Records in file order, and where each of them ends."""
 
-    __slots__ = ("_block", "_ends", "_found", "_found_at", "records")
+    __slots__ = ("_block", "_ends", "records")
 
     def __init__(
         self,
@@ -74,14 +74,12 @@ class Batch:
         self._block = block
         # (offset, lines) after each record; None where every line is a record.
         self._ends = ends
-        self._found = 0
-        self._found_at = 0
 
     def position(self, count: int) -> tuple[int, int]:
         """Return offset and number of lines in the file after the first ``count`` records.
 
         The offset is always just after a newline. Blank lines belong to the record before them
-        only at the end of the batch. Asking in ascending order is linear.
+        only at the end of the batch.
         """
         block = self._block
         if count == len(self.records):
@@ -93,13 +91,7 @@ class Batch:
         if self._ends is not None:
             return self._ends[count - 1]
         assert isinstance(block, Block)
-        if count < self._found:
-            self._found = self._found_at = 0
-        find, at = block.data.find, self._found_at
-        for _ in range(count - self._found):
-            at = find(b"\n", at) + 1
-        self._found, self._found_at = count, at
-        return block.offset + at, block.line - 1 + count
+        return block.offset + block.ends[count - 1], block.line - 1 + count
 
     def bytes_before(self, offset: int, size: int, earlier: bytes) -> bytes:
         """Return the ``size`` bytes of the file before ``offset``, fewer where it begins.
@@ -168,17 +160,17 @@ class RecordDecoder:
         line when each of the n - 1 newlines between lines stands in ``}\n{``: a newline inside an
         object has a comma, colon or bracket beside it, and inside a string there is none.
         """
-        data, start, end, lines = block.data, 0, len(block.data), block.lines
+        data, start, end, lines = block.data, 0, len(block.data), len(block.ends)
         header: list[Record] = []
         trailer: list[Record] = []
         if self.header_version is None:
-            start = data.find(b"\n") + 1
+            start = block.ends[0]
             first = self.decode_line(data[:start], line=block.line, offset=block.offset)
             if not isinstance(first, Header):
                 return None
             header.append(first)
             lines -= 1
-        last = data.rfind(b"\n", 0, end - 1) + 1
+        last = block.ends[-2] if len(block.ends) > 1 else 0
         if data.startswith(TRAILER_START, last):
             record = self.decode_line(data[last:])
             if not isinstance(record, Trailer):
@@ -187,9 +179,9 @@ class RecordDecoder:
             end, lines = last, lines - 1
         if not lines:
             return header + trailer
-        if (
-            self.header_version != CURRENT_SCHEMA_VERSION
-            or data.count(_CHUNK_TO_CHUNK, start, end) != lines - 1
+        inner = block.ends[len(header) : len(header) + lines - 1]
+        if self.header_version != CURRENT_SCHEMA_VERSION or any(
+            data[at] != _OPENS or data[at - 2] != _CLOSES for at in inner
         ):
             return None
         whole = data if end - start == len(data) else memoryview(data)[start:end]
@@ -245,8 +237,7 @@ class _Refused(Exception):
 def _lines(block: Block) -> Iterator[tuple[int, int, bytes]]:
     """Yield number, offset and bytes (newline included) of each line."""
     start = 0
-    for number in range(block.line, block.line + block.lines):
-        end = block.data.find(b"\n", start) + 1
+    for number, end in enumerate(block.ends, block.line):
         yield number, block.offset + start, block.data[start:end]
         start = end
 

@@ -332,6 +332,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
     def close(self) -> None:
         """Release everything; iterating ends. The cursor stays."""
         self._closed = True
+        self._current = None
         for lane in list(self._open.values()):
             self._park(lane)
         if self._subscription is not None:
@@ -429,9 +430,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 self._ended[stem] = ended_key(found.size, found.mtime_ns)
             else:
                 lane = self._add(stem, START)
+                lane.mtime_ns = found.mtime_ns
                 if resumed is None:
                     lane.last = self._last
                     lane.closed_before = found.is_wal and not self._include_closed
+        self._surveyed = {stem: hash(found) for stem, found in (seen or {}).items()}
         if resumed is not None:
             # Renamed while the directory was read, or gone: opening will tell.
             for stem in resumed.open.keys() - (seen or {}).keys():
@@ -516,7 +519,9 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 self._tell(lane.stem, "resumed")
             elif lane.is_new and not before and found.records:
                 self._tell(lane.stem, "resumed" if lane.stem in self._ended else "started")
-            if found.records and not self._is_foreign(lane, found):
+            if found.records:
+                if self._is_foreign(lane, found):
+                    return False
                 lane.put(found, before)
             # More to read, or a verdict due: back to the end of the line.
             if lane.dirty or lane.judge or not follower.reader.at_end or follower.trailer_seen:
@@ -724,7 +729,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
 
     def _sweep_due_s(self) -> float:
         assert self._watcher is not None
-        share = _SWEEP_SHARE if self._watcher.polled_because else _TRUSTED_SWEEP_SHARE
+        share = _TRUSTED_SWEEP_SHARE if self._watcher.trusted else _SWEEP_SHARE
         interval_s = max(self._watcher.interval_s, self._sweep_took_s / share)
         return self._swept_at_s + interval_s - time.monotonic()
 

@@ -29,8 +29,26 @@ class Block(NamedTuple):
     offset: int
     #: The number of its first line, from 1.
     line: int
-    #: How many lines it holds.
-    lines: int
+    #: Where in ``data`` each line ends, just behind its newline.
+    ends: list[int]
+
+    @classmethod
+    def cut(cls, data: bytes, *, offset: int = 0, line: int = 1) -> Block:
+        """Return whole lines as a block."""
+        # Not data.count(): find() goes by memchr, twice as fast where lines are long (3.11), and
+        # finds on its way what decoding and cursors ask for.
+        ends: list[int] = []
+        found, find = ends.append, data.find
+        end = find(b"\n") + 1
+        while end:
+            found(end)
+            end = find(b"\n", end) + 1
+        return cls(data, offset, line, ends)
+
+    @property
+    def lines(self) -> int:
+        """How many lines it holds."""
+        return len(self.ends)
 
 
 class LongLine(NamedTuple):
@@ -139,7 +157,7 @@ class LineFramer:
         return long
 
     def _block(self, data: bytes) -> Block:
-        block = Block(data, self.offset, self.line, data.count(b"\n"))
+        block = Block.cut(data, offset=self.offset, line=self.line)
         self.offset += len(data)
         self.line += block.lines
         return block

@@ -27,7 +27,7 @@ from sessiontail.files import SessionFile, explain, in_thread, open_file
 from sessiontail.framing import MAX_LINE_BYTES, LineFramer
 from sessiontail.layout import SessionPaths
 from sessiontail.records import Record
-from sessiontail.session import PersistedSession, fold
+from sessiontail.session import PersistedSession, SessionFold
 from sessiontail.stats import StoreStats
 
 __all__ = ["RecordFeed", "SessionReader", "load_file"]
@@ -283,46 +283,39 @@ async def load_file(
     """
     for path in candidates:
         try:
-            file, data = await in_thread(_open_and_read, path)
+            file = await open_file(path)
         except FileNotFoundError:
             continue
         except OSError as error:
             raise explain(error, path) from error
-        return await _fold_file(file, data, salvage, max_line_bytes, stats or StoreStats())
+        return await _fold_file(file, salvage, max_line_bytes, stats or StoreStats())
     raise not_found(candidates)
-
-
-def _open_and_read(path: Path) -> tuple[SessionFile, bytes]:
-    """Open and take the first bytes in one hop: a hop costs as much as decoding 100 KB."""
-    file = SessionFile(path)
-    return file, file.read_now(0, READ_BYTES)
 
 
 async def _fold_file(
     file: SessionFile,
-    data: bytes,
     salvage: bool,  # noqa: FBT001 - passed on
     max_line_bytes: int,
     stats: StoreStats,
 ) -> PersistedSession:
     framer = LineFramer(max_line_bytes=max_line_bytes)
     decoder = RecordDecoder()
-    records: list[Record] = []
-    end = file.stat().st_size
+    session = SessionFold(file.path, salvage=salvage)
     try:
-        while data:
+        end = file.stat().st_size
+        while (left := end - framer.position) > 0:
+            await checkpoint()
+            data = await file.read(framer.position, min(left, READ_BYTES))
+            if not data:
+                break  # truncated since
             stats.reads += 1
             stats.bytes += len(data)
             for item in framer.feed(data):
-                records += decoder.decode(item).records
-            left = end - framer.position
-            if left <= 0:
-                break
-            await checkpoint()
-            data = await file.read(framer.position, min(left, READ_BYTES))
+                records = decoder.decode(item).records
+                stats.records += len(records)
+                session.add(records)
     except OSError as error:
         raise explain(error, file.path) from error
     finally:
         file.close()
-    stats.records += len(records)
-    return fold(records, path=file.path, torn_bytes=framer.pending, salvage=salvage)
+    return session.finish(torn_bytes=framer.pending)

@@ -7,7 +7,7 @@ hands a session to openrath.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -165,51 +165,85 @@ class PersistedSessionMeta:
     file_key: tuple[int, int, int] = (0, 0, 0)
 
 
+class SessionFold:
+    """Folds the records of one file into a session, a few at a time.
+
+    Args:
+        path: the file that they come from.
+        salvage: keep what is whole and list the damage, instead of raising at the first.
+    """
+
+    def __init__(self, path: Path, *, salvage: bool = False) -> None:
+        self._path = path
+        self._salvage = salvage
+        self._header: Header | None = None
+        self._trailer: Trailer | None = None
+        self._chunks: list[Chunk] = []
+        self._damage: list[Damage] = []
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Take the next records, in file order.
+
+        Raises:
+            DamagedSession: a line is damaged (not with ``salvage``).
+        """
+        kinds = set(map(type, records))
+        if kinds == {Chunk}:
+            self._chunks += records  # type: ignore[arg-type]
+            return
+        for record in records:
+            if type(record) is Chunk:
+                self._chunks.append(record)
+            elif isinstance(record, Header):
+                self._header = record
+            elif isinstance(record, Trailer):
+                self._trailer = record
+            elif isinstance(record, Damage):
+                if not self._salvage:
+                    raise damaged(record, self._path)
+                self._damage.append(record)
+
+    def finish(self, *, torn_bytes: int = 0) -> PersistedSession:
+        """Return the session.
+
+        Args:
+            torn_bytes: bytes after the last newline.
+
+        Raises:
+            DamagedSession: there is no header; where there is damage, the first of that is
+                raised, for it says what became of the header.
+        """
+        if self._header is None:
+            if self._damage:
+                raise damaged(self._damage[0], self._path)
+            raise DamagedSession(
+                "no header: not a session file", path=self._path, reason="no-header"
+            )
+        trailer = self._trailer
+        return PersistedSession(
+            header=self._header,
+            chunk_table=ChunkTable(tuple(self._chunks)),
+            cumulative_usage=trailer.cumulative_usage if trailer else None,
+            closed=trailer is not None,
+            path=self._path,
+            trailer_raw=trailer.raw if trailer else None,
+            trailer=trailer,
+            damage=tuple(self._damage),
+            torn_bytes=torn_bytes,
+        )
+
+
 def fold(
     records: Iterable[Record], *, path: Path, torn_bytes: int = 0, salvage: bool = False
 ) -> PersistedSession:
-    """Fold the records of one file into a session.
-
-    Args:
-        records: all of them, in file order.
-        path: the file that they come from.
-        torn_bytes: bytes after the last newline.
-        salvage: keep what is whole and list the damage, instead of raising at the first.
+    """Fold all records of one file into a session; see ``SessionFold``.
 
     Raises:
-        DamagedSession: a line is damaged (not with ``salvage``), or there is no header; then,
-            with ``salvage`` too, the first damage is raised, for it says what became of it.
+        DamagedSession: a line is damaged (not with ``salvage``), or there is no header.
     """
-    header: Header | None = None
-    trailer: Trailer | None = None
-    chunks: list[Chunk] = []
-    damage: list[Damage] = []
-    for record in records:
-        if type(record) is Chunk:
-            chunks.append(record)
-        elif isinstance(record, Header):
-            header = record
-        elif isinstance(record, Trailer):
-            trailer = record
-        elif isinstance(record, Damage):
-            if not salvage:
-                raise damaged(record, path)
-            damage.append(record)
-    if header is None:
-        if damage:
-            raise damaged(damage[0], path)
-        raise DamagedSession("no header: not a session file", path=path, reason="no-header")
-    return PersistedSession(
-        header=header,
-        chunk_table=ChunkTable(tuple(chunks)),
-        cumulative_usage=trailer.cumulative_usage if trailer else None,
-        closed=trailer is not None,
-        path=path,
-        trailer_raw=trailer.raw if trailer else None,
-        trailer=trailer,
-        damage=tuple(damage),
-        torn_bytes=torn_bytes,
-    )
+    session = SessionFold(path, salvage=salvage)
+    session.add(list(records))
+    return session.finish(torn_bytes=torn_bytes)
 
 
 def damaged(damage: Damage, path: Path) -> DamagedSession:

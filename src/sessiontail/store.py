@@ -164,14 +164,16 @@ class SessionStore:
             PersistenceError: the file cannot be read.
         """
         if path is not None:
-            candidates: tuple[Path, ...] = (resolve_path(path),)
-        else:
-            paths = await self._locate(session_id)
+            return await self._load((resolve_path(path),), salvage)
+        paths = self._paths(session_id)
+        try:
             # The final name again: the WAL may be renamed in between.
-            candidates = (paths.final, paths.wal, paths.final)
-        return await load_file(
-            candidates, salvage=salvage, max_line_bytes=self._max_line_bytes, stats=self.stats
-        )
+            return await self._load((paths.final, paths.wal, paths.final), salvage)
+        except SessionNotFound:
+            found = await in_thread(self._search, session_id)
+            if found is None:
+                raise
+            return await self._load((found.final, found.wal, found.final), salvage)
 
     def read(
         self,
@@ -230,7 +232,7 @@ class SessionStore:
             CursorInvalid: ``after`` is no cursor.
         """
         paths = path_paths(resolve_path(path)) if path is not None else self._paths(session_id)
-        shared = self._watcher if paths.final.parent == self.directory else None
+        shared = self._watcher if self._watcher and paths.directory == self.directory else None
         return SessionTail(
             paths,
             watcher=shared or (lambda: self._make_watcher(paths.final.parent)),
@@ -416,6 +418,11 @@ class SessionStore:
             candidates = (paths.wal, paths.final, paths.wal)
         return await in_thread(_first_meta, candidates, verify)
 
+    async def _load(self, candidates: tuple[Path, ...], salvage: bool) -> PersistedSession:  # noqa: FBT001 - passed on
+        return await load_file(
+            candidates, salvage=salvage, max_line_bytes=self._max_line_bytes, stats=self.stats
+        )
+
     def _make_watcher(self, directory: Path | None = None) -> Watcher:
         return Watcher(
             directory or self.directory,
@@ -481,7 +488,9 @@ async def load_session(
     salvage: bool = False,
 ) -> PersistedSession:
     """Read one session whole; see ``SessionStore.load``."""
-    return await SessionStore(directory).load(session_id, path=path, salvage=salvage)
+    if path is not None:
+        return await load_file((resolve_path(path),), salvage=salvage)
+    return await SessionStore(directory).load(session_id, salvage=salvage)
 
 
 def read_session(

@@ -171,9 +171,12 @@ class Watcher:
     @property
     def interval_s(self) -> float:
         """How long a subscriber may rely on events before it looks by itself."""
-        if self.polled_because is not None or self._watch is None:
-            return self.poll_interval_s
-        return self.sweep_interval_s
+        return self.sweep_interval_s if self.trusted else self.poll_interval_s
+
+    @property
+    def trusted(self) -> bool:
+        """Whether events tell what changes; not while there is no directory."""
+        return self.polled_because is None and self._watch is not None
 
     def subscribe(self, stem: str | None = None) -> Subscription:
         """Return marks for one stem, or for every name in the directory."""
@@ -268,7 +271,7 @@ class Watcher:
 
         The kernel sets a file's size a moment before it tells.
         """
-        if self.polled_because is not None or self._watch is None:
+        if not self.trusted:
             return False
         await anyio.sleep(0.01)
         self.drain()

@@ -220,12 +220,14 @@ def _print_rich(out: Output, head: list[str], right: set[int], rows: list[list[s
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for i, name in enumerate(head):
-        last = i == len(head) - 1
+        # Only the last column gives way where the terminal is narrow.
+        width = 0 if i == len(head) - 1 else max(len(row[i]) for row in (head, *rows))
         table.add_column(
             name,
             justify="right" if i in right else "left",
+            min_width=width,
             no_wrap=True,
-            overflow="ellipsis" if last else "fold",
+            overflow="ellipsis",
         )
     for row in rows:
         state = Text(row[0], style=_STATE_STYLES[row[0]])

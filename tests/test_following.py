@@ -1,0 +1,1006 @@
+"""Every record of every session of a directory once, in order, whatever happens to the files."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import logging
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import anyio
+import pytest
+from anyio import wait_all_tasks_blocked
+
+from actors import Actor, Counts, cancelled_at, heard, nothing_more, owed
+from samples import ID, chunk_line, header_line, session_bytes
+from sessiontail import (
+    ChunkKind,
+    Damage,
+    DirectoryTail,
+    Header,
+    Record,
+    SessionNotFound,
+    SessionStore,
+)
+from sessiontail.files import SessionFile
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["events", "polling"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
+    directory = tmp_path / "sessions"
+    directory.mkdir()
+    return SessionStore(directory, events=request.param == "events", poll_interval_s=0.01)
+
+
+@pytest.fixture
+def trusting(tmp_path: Path) -> SessionStore:
+    """A store that hardly looks by itself: what its tails get was told."""
+    return SessionStore(tmp_path, sweep_interval_s=60)
+
+
+def at(tail: DirectoryTail, moment: str, *actions: Callable[[], object]) -> None:
+    """Run the first action when the tail first comes to the moment, the second at the next."""
+    waiting = list(actions)
+    before = tail._gate
+
+    def gate(name: str) -> None:
+        before(name)
+        if name == moment and waiting:
+            waiting.pop(0)()
+
+    tail._gate = gate  # type: ignore[method-assign] # what it is there for
+
+
+def ids(count: int) -> list[UUID]:
+    return [UUID(int=number + 1) for number in range(count)]
+
+
+async def settled(tail: DirectoryTail, condition: Callable[[], bool]) -> None:
+    """Pull, and expect no record, until the condition holds."""
+    with anyio.fail_after(10), anyio.CancelScope() as scope:
+        before = tail._gate
+
+        def gate(name: str) -> None:
+            before(name)
+            if condition():
+                scope.cancel()
+
+        tail._gate = gate  # type: ignore[method-assign] # what it is there for
+        try:
+            raise AssertionError(await anext(tail))
+        finally:
+            tail._gate = before  # type: ignore[method-assign] # what it is there for
+    assert condition()
+
+
+async def test_sessions_that_run_and_that_appear_later_are_all_heard(store: SessionStore) -> None:
+    first = Actor(store.directory, ids(2)[0]).open().say("one")
+    async with store, store.tail_all() as tail:
+        got = await heard(tail, 2)
+        second = Actor(store.directory, ids(2)[1]).open().say("two")
+        first.say("three").close()
+        second.close()
+        for session_id, records in (await heard(tail, 5)).items():
+            got.setdefault(session_id, []).extend(records)
+
+        assert got == owed(first, second)
+        assert await nothing_more(tail)
+
+
+@pytest.mark.parametrize("moment", ["before scan", "after scan", "before waiting"])
+async def test_a_session_made_and_closed_at_a_stroke_is_whole(
+    trusting: SessionStore, moment: str
+) -> None:
+    actor = Actor(trusting.directory)
+    async with trusting, trusting.tail_all() as tail:
+        at(tail, moment, lambda: actor.open().say("one", "two").close())
+
+        assert await heard(tail, 4) == owed(actor)
+        assert await nothing_more(tail)
+
+
+@pytest.mark.parametrize("moment", ["after scan", "before waiting"])
+async def test_a_session_made_and_closed_at_a_stroke_is_whole_without_events(
+    store: SessionStore, moment: str
+) -> None:
+    actor = Actor(store.directory)
+    async with store.tail_all() as tail:
+        at(tail, moment, lambda: actor.open().say("one", "two").close())
+
+        assert await heard(tail, 4) == owed(actor)
+
+
+@pytest.mark.parametrize(
+    "moment", ["before open", "end met", "wal name looked at", "verdict formed"]
+)
+async def test_a_close_at_any_moment_of_a_look_loses_nothing(
+    store: SessionStore, moment: str
+) -> None:
+    actor = Actor(store.directory).open().say("one")
+    async with store, store.tail_all() as tail:
+        if moment in ("wal name looked at", "verdict formed"):
+            assert await heard(tail, 2) == owed(actor)
+            actor.finish()
+            await heard(tail, 1)
+            if moment == "verdict formed":
+                actor.rename()
+                actor.wal.touch()  # another generation, empty
+                at(tail, moment, actor.wal.unlink)
+            else:
+                aside = store.directory / "aside"
+                actor.wal.rename(aside)
+                at(tail, moment, lambda: aside.rename(actor.final))
+            await settled(tail, lambda: not tail.session_ids)
+            return
+        at(tail, moment, lambda: actor.say("two").close())
+
+        assert await heard(tail, 4) == owed(actor)
+        assert await nothing_more(tail)
+
+
+async def test_sessions_closed_before_are_left_out_unless_asked_for(store: SessionStore) -> None:
+    closed = Actor(store.directory, ids(2)[0]).open().say("old")
+    closed.close()
+    live = Actor(store.directory, ids(2)[1]).open()
+    async with store, store.tail_all() as tail, store.tail_all(include_closed=True) as every:
+        assert await heard(tail, 1) == owed(live)
+        assert await heard(every, 4) == owed(closed, live)
+        assert await nothing_more(tail)
+        assert await nothing_more(every)
+
+
+async def test_an_abandoned_session_goes_on_when_a_writer_comes_back(store: SessionStore) -> None:
+    actor = Actor(store.directory).open().say("one")
+    async with store, store.tail_all() as tail:
+        got = (await heard(tail, 2))[ID]
+        actor.write(actor.chunk("torn")[:30])
+        actor.kill()
+        await settled(tail, lambda: tail.open_files == 0)
+        actor.resume(cut=True).say("two").close()
+        got += (await heard(tail, 3))[ID]
+
+        assert got == actor.records
+
+
+async def test_a_deleted_session_made_again_begins_anew(store: SessionStore) -> None:
+    actor = Actor(store.directory).open().say("one")
+    async with store, store.tail_all() as tail:
+        assert await heard(tail, 2) == owed(actor)
+        actor.kill()
+        actor.wal.unlink()
+        await settled(tail, lambda: not tail.session_ids)
+        again = Actor(store.directory).open().say("other", "words")
+
+        assert await heard(tail, 3) == owed(again)
+
+
+async def test_a_rewritten_session_begins_anew_with_its_header(store: SessionStore) -> None:
+    actor = Actor(store.directory).open().say("one")
+    async with store, store.tail_all() as tail:
+        assert await heard(tail, 2) == owed(actor)
+        actor.cut(0)
+        actor.write(header_line(created_at="2026-02-02T00:00:00+00:00"))
+        actor.say("another story", "longer than the first")
+
+        assert await heard(tail, 3) == owed(actor)
+
+
+async def test_a_session_reopened_before_its_close_was_judged_is_heard(
+    trusting: SessionStore,
+) -> None:
+    first, second = Actor(trusting.directory), Actor(trusting.directory)
+    first.open().say("one")
+    async with trusting, trusting.tail_all() as tail:
+        got = (await heard(tail, 2))[ID]
+        at(tail, "before waiting", lambda: (first.say("two").close(), second.open().say("three")))
+        got += (await heard(tail, 4))[ID]
+
+        assert got == first.records + second.records
+
+
+async def test_a_closed_session_and_its_new_life_are_both_heard(store: SessionStore) -> None:
+    first, second = Actor(store.directory), Actor(store.directory)
+    async with store, store.tail_all() as tail:
+        first_look = lambda: (first.open().say("one").close(), second.open().say("two"))  # noqa: E731 - a moment's act
+        at(tail, "after scan", first_look)
+        got = (await heard(tail, 5))[ID]
+
+        assert got == first.records + second.records
+
+
+async def test_only_the_new_life_of_a_session_closed_before_is_heard(store: SessionStore) -> None:
+    first, second = Actor(store.directory), Actor(store.directory)
+    first.open().say("one").close()
+    second.open().say("two")
+    async with store, store.tail_all() as tail:
+        assert await heard(tail, 2) == owed(second)
+        second.close()
+        assert (await heard(tail, 1))[ID] == second.records[2:]
+        assert await nothing_more(tail)
+
+
+@pytest.mark.parametrize("open_files", [1, 9])
+async def test_another_session_with_the_inode_of_a_deleted_one_starts_at_0(
+    store: SessionStore, open_files: int
+) -> None:
+    names = iter(ids(1000))
+    async with store, store.tail_all(max_open=open_files) as tail:
+        for _ in range(200):
+            gone, parker = Actor(store.directory, next(names)), Actor(store.directory, next(names))
+            gone.open().say("gone")
+            parker.open()
+            assert await heard(tail, 3) == owed(gone, parker)
+            inode = gone.wal.stat().st_ino
+            gone.kill()
+            gone.wal.unlink()
+            parker.kill()
+            parker.wal.unlink()
+            if open_files > 1:  # an open file keeps its inode
+                await settled(tail, lambda: not tail.session_ids)
+            new = Actor(store.directory, next(names)).open().say("new")
+            same = new.wal.stat().st_ino == inode
+
+            assert await heard(tail, 2) == owed(new)
+            new.kill()
+            new.wal.unlink()
+            if same:
+                break
+        else:
+            pytest.fail("no inode was used again")
+
+
+@pytest.mark.parametrize("names", ["both", "neither"])
+async def test_both_names_or_neither_in_one_scan_settle_by_the_open_file(
+    store: SessionStore, names: str
+) -> None:
+    actor = Actor(store.directory).open().say("one")
+    async with store, store.tail_all() as tail:
+        assert await heard(tail, 2) == owed(actor)
+        aside = store.directory / "aside"
+        if names == "both":
+            actor.finish()
+            os.link(actor.wal, actor.final)
+            done = actor.wal.unlink
+        else:
+            actor.say("two")
+            actor.wal.rename(aside)
+            done = lambda: aside.rename(actor.wal)  # noqa: E731 - one of two acts
+        at(tail, "before waiting", done)
+        got = (await heard(tail, 1))[ID]
+
+        assert got == actor.records[2:]
+        assert await nothing_more(tail)
+
+
+async def test_a_session_between_two_names_at_the_first_scan_keeps_its_place(
+    store: SessionStore,
+) -> None:
+    actor = Actor(store.directory).open().say("one", "two")
+    async with store.tail_all() as tail:
+        await heard(tail, 2)
+        cursor = tail.cursor
+    aside = store.directory / "aside"
+    actor.wal.rename(aside)
+    async with store.tail_all(after=cursor) as tail:
+        at(tail, "after scan", lambda: aside.rename(actor.wal))
+
+        assert (await heard(tail, 1))[ID] == actor.records[2:]
+
+
+async def test_a_file_under_another_name_goes_by_its_headers_id(store: SessionStore) -> None:
+    (store.directory / "foo.jsonl.__partial__").write_bytes(session_bytes(2, closed=False))
+    async with store, store.tail_all() as tail:
+        got = await heard(tail, 3)
+
+        assert list(got) == [ID]
+        assert [type(record) for record in got[ID]][0] is Header
+
+
+async def test_odd_files_are_ignored_or_warned_of_once(
+    store: SessionStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    d = store.directory
+    os.mkfifo(d / f"{uuid4()}.jsonl")
+    (d / f"{uuid4()}.jsonl.__partial__").symlink_to(d / "nowhere")
+    (d / f"{uuid4()}.jsonl").mkdir()
+    (d / "README").write_text("no session")
+    (d / "notes.jsonl.__partial__").write_text('{"no": "header"}\n')
+    odd = Path(os.fsdecode(os.fsencode(d) + b"/\xff.jsonl.__partial__"))
+    odd.write_bytes(session_bytes(closed=False))
+    async with store, store.tail_all() as tail:
+        actor = Actor(d).open()
+        assert await heard(tail, 1) == owed(actor)
+        for _ in range(3):
+            os.mkfifo(d / f"{uuid4()}.jsonl.__partial__")
+            with (d / "notes.jsonl.__partial__").open("a") as notes:
+                notes.write('{"more": 1}\n')
+            with odd.open("ab") as file:
+                file.write(chunk_line())
+            actor.say("go on")
+            await heard(tail, 1)
+            assert await nothing_more(tail, 0.02)
+        warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+
+        assert warnings == ["skipped notes: it does not start with a header"]
+        assert (store.stats.missed, store.stats.distrusted) == (0, 0)
+        assert tail.cursor
+
+
+async def test_a_foreign_file_that_grows_is_no_reason_to_distrust_events(tmp_path: Path) -> None:
+    store = SessionStore(tmp_path, sweep_interval_s=0.01)
+    notes = tmp_path / "notes.jsonl.__partial__"
+    notes.write_text('{"no": "header"}\n')
+    async with store, store.tail_all() as tail:
+        for _ in range(4):
+            with notes.open("a") as file:
+                file.write('{"more": 1}\n')
+            assert await nothing_more(tail, 0.06)
+
+        assert (store.stats.missed, store.polled_because) == (0, None)
+
+
+_AS_NOBODY = """
+import anyio, os, sys
+from sessiontail import SessionStore
+async def main():
+    async with SessionStore(sys.argv[1]) as store, store.tail_all() as tail:
+        await tail.begin()  # all modules are loaded now
+        os.setgid(65534); os.setuid(65534)
+        got = [await anext(tail) for _ in range(3)]
+        print(len({i for i, _ in got}), [str(e) for e in tail.errors.values()], flush=True)
+        sys.stdin.readline()
+        print(str((await anext(tail))[0]), tail.errors, flush=True)
+anyio.run(main)
+"""
+
+
+async def test_a_file_that_may_not_be_read_holds_up_no_other(tmp_path: Path) -> None:
+    if os.getuid():
+        pytest.skip("only root may become somebody else")
+    directory = Path("/tmp") / f"sessiontail-{uuid4()}"  # pytest's own is not for others
+    directory.mkdir(mode=0o777)
+    directory.chmod(0o777)
+    try:
+        shut, *others = (Actor(directory, i).open() for i in ids(4))
+        for other in others:
+            other.wal.chmod(0o644)
+        source = str(Path(__file__).parent.parent / "src")
+        with subprocess.Popen(
+            [sys.executable, "-c", _AS_NOBODY, str(directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": source},
+            text=True,
+        ) as child:
+            assert child.stdout is not None
+            assert child.stdin is not None
+            first = child.stdout.readline()
+            shut.wal.chmod(0o644)
+            child.stdin.write("\n")
+            child.stdin.flush()
+            second = child.stdout.readline()
+
+        reason = "permission denied: look at its owner and mode"
+        assert first == f"3 ['{shut.wal}: {reason}']\n"
+        assert second == f"{shut.id} {{}}\n"
+    finally:
+        for path in directory.iterdir():
+            path.unlink()
+        directory.rmdir()
+
+
+async def test_a_device_error_in_one_file_is_that_sessions_error(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = (Actor(store.directory, i).open().say("one") for i in ids(2))
+    plain = SessionFile.read_cached
+
+    def failing(self: SessionFile, offset: int, size: int) -> bytes | None:
+        if self.path == bad.wal:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return plain(self, offset, size)
+
+    monkeypatch.setattr(SessionFile, "read_cached", failing)
+    async with store, store.tail_all() as tail:
+        assert await heard(tail, 2) == owed(good)
+        await settled(tail, lambda: bool(tail.errors))
+        assert [error.reason for error in tail.errors.values()] == [None]
+        monkeypatch.undo()
+        bad.say("two")
+
+        assert await heard(tail, 3) == owed(bad)
+        assert tail.errors == {}
+
+
+async def test_the_error_of_a_file_goes_with_it(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = Actor(store.directory).open()
+
+    def failing(*_: object) -> bytes | None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(SessionFile, "read_cached", failing)
+    async with store, store.tail_all() as tail:
+        await settled(tail, lambda: bool(tail.errors))
+        actor.kill()
+        actor.wal.unlink()
+        await settled(tail, lambda: not tail.errors)
+
+        assert tail.session_ids == []
+
+
+async def test_kinds_keeps_only_chunks_of_these_and_damage(store: SessionStore) -> None:
+    actor = Actor(store.directory).open().say("user")
+    actor.write(chunk_line(1, "assistant", "assistant") + b"[]\n")
+    actor.close()
+    async with store, store.tail_all(kinds=["assistant"], include_closed=True) as tail:
+        got = (await heard(tail, 2))[ID]
+
+        assert got == actor.records[2:4]
+        assert isinstance(got[1], Damage)
+        assert await nothing_more(tail)
+
+
+def test_a_kind_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="robot"):
+        SessionStore(tmp_path).tail_all(kinds=["robot", ChunkKind.USER])
+
+
+async def test_last_begins_so_many_records_before_the_end(store: SessionStore) -> None:
+    actor = Actor(store.directory).open().say("one", "two", "three")
+    later = Actor(store.directory, UUID(int=7))
+    async with store, store.tail_all(last=2) as tail:
+        assert (await heard(tail, 2))[ID] == actor.records[-2:]
+        later.open().say("one", "two", "three")
+        assert await heard(tail, 4) == owed(later)
+
+
+async def test_a_lane_waits_for_one_batch_of_each_other_lane_at_most(tmp_path: Path) -> None:
+    big, *quiet = (Actor(tmp_path, i).open() for i in ids(51))
+    store = SessionStore(tmp_path)
+    block = b"".join(chunk_line(n, "x" * 1000) for n in range(300))
+    async with store, store.tail_all() as tail:
+        await heard(tail, 51)
+        for _ in range(20):
+            big.write(block)
+        for actor in quiet:
+            actor.say("here")
+        order = [(await anext(tail))[0] for _ in range(20 * 300 + 50)]
+    turns = [order[i] for i in range(len(order)) if i == 0 or order[i] != order[i - 1]]
+    places = [turns.index(actor.id) for actor in quiet]
+
+    # Before the last of the quiet ones: at most one batch of the big one and each other quiet one.
+    assert max(places) <= 51
+    assert order.index(turns[max(places)]) <= 50 + 300
+
+
+async def test_the_end_of_a_session_is_not_put_off_by_one_that_never_pauses(
+    trusting: SessionStore,
+) -> None:
+    busy, quiet = (Actor(trusting.directory, i).open() for i in ids(2))
+    async with trusting, trusting.tail_all() as tail:
+        await heard(tail, 2)
+        quiet.close()
+        for _ in range(1000):
+            busy.say("x" * 1000)
+            await heard(tail, 1 + (_ == 0))
+            busy_again = [busy.say("y") for _ in range(1)]
+            await heard(tail, len(busy_again))
+            if quiet.id not in tail.session_ids:
+                break
+
+        assert tail.session_ids == [busy.id]
+
+
+async def test_a_stuck_consumer_holds_up_no_other_and_no_memory(trusting: SessionStore) -> None:
+    actors = [Actor(trusting.directory, i).open() for i in ids(10)]
+    async with trusting, trusting.tail_all() as stuck, trusting.tail_all() as other:
+        await heard(stuck, 1)
+        await heard(other, 10)
+        for _ in range(50):
+            for actor in actors:
+                actor.say("x" * 1000)
+            await heard(other, 10)
+        assert stuck._subscription is not None
+        held = len(stuck._subscription.marked)
+        batches = sum(lane.waiting for lane in stuck._lanes.values())
+        got = await heard(stuck, 10 * 51 - 1)
+
+        assert held <= 10
+        assert batches == 0
+        assert sum(map(len, got.values())) == 509
+
+
+async def test_a_consumer_that_blocks_the_loop_misses_nothing(store: SessionStore) -> None:
+    actor = Actor(store.directory).open()
+    async with store, store.tail_all() as tail:
+        got = (await heard(tail, 1))[ID]
+        for _ in range(3):
+            actor.say("one", "two")
+            time.sleep(0.2)  # the loop stands still
+            got += (await heard(tail, 2))[ID]
+
+        assert got == actor.records
+
+
+async def test_few_descriptors_serve_many_sessions(store: SessionStore) -> None:
+    actors = [Actor(store.directory, i).open() for i in ids(50)]
+    async with store, store.tail_all(max_open=4) as tail:
+        got = await heard(tail, 50)
+        for word in ("one", "two"):
+            for actor in actors:
+                actor.say(word)
+            for session_id, records in (await heard(tail, 50)).items():
+                got[session_id] += records
+            assert tail.open_files <= 4
+            assert store.stats.open_files == tail.open_files
+        for actor in actors:
+            actor.close()
+        for session_id, records in (await heard(tail, 50)).items():
+            got[session_id] += records
+
+        assert got == owed(*actors)
+
+
+async def test_a_session_rewritten_while_it_held_no_descriptor_begins_anew(
+    store: SessionStore,
+) -> None:
+    first, second = (Actor(store.directory, i).open().say("one") for i in ids(2))
+    async with store, store.tail_all(max_open=1) as tail:
+        await heard(tail, 4)
+        second.say("takes the descriptor")
+        await heard(tail, 1)
+        first.cut(0)
+        first.write(header_line(first.id))
+        first.say("other words, and more of them")
+
+        assert await heard(tail, 2) == owed(first)
+
+
+_MANY = """
+import anyio, os, resource, sys
+from sessiontail import SessionStore
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+async def main():
+    most = 0
+    async with SessionStore(sys.argv[1]) as store, store.tail_all() as tail:
+        count = {}
+        with anyio.fail_after(50):
+            for n in range(2000):
+                session_id, record = await anext(tail)
+                count[session_id] = count.get(session_id, 0) + 1
+                if n % 10 == 0:
+                    most = max(most, len(os.listdir("/proc/self/fd")))
+                if n in (499, 999, 1499):
+                    print("next", flush=True)
+                    sys.stdin.readline()
+        with anyio.move_on_after(0.1):
+            print(await anext(tail))
+        assert most < 64
+        print(len(count), set(count.values()), tail.errors, flush=True)
+anyio.run(main, backend=sys.argv[2])
+"""
+
+
+async def test_500_sessions_under_a_limit_of_64_descriptors_take_turns(
+    tmp_path: Path, anyio_backend_name: str
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, before[1]), before[1]))
+    actors = [Actor(tmp_path, i).open() for i in ids(500)]
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-c", _MANY, str(tmp_path), anyio_backend_name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as child:
+            assert child.stdout is not None
+            assert child.stdin is not None
+            for word in ("one", "two", None):
+                assert child.stdout.readline() == "next\n"
+                for actor in actors:
+                    actor.say(word) if word else actor.close()
+                child.stdin.write("\n")
+                child.stdin.flush()
+            said = child.stdout.readline()
+
+        assert said == "500 {4} {}\n"
+    finally:
+        for actor in actors:
+            actor.kill()
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+_TAKEN = """
+import anyio, os, resource, sys
+from sessiontail import SessionStore
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+async def main():
+    got = 0
+    async with SessionStore(sys.argv[1], sweep_interval_s=0.05) as store:
+        async with store.tail_all() as tail:
+            with anyio.fail_after(20):
+                for n in range(60):
+                    await anext(tail); got += 1
+                    if n == 10:
+                        taken = []
+                        try:
+                            while True: taken.append(os.open("/dev/null", os.O_RDONLY))
+                        except OSError: pass
+            print(got, tail.errors, flush=True)
+            with anyio.move_on_after(0.3):
+                await anext(tail)
+            print("goes on", flush=True)
+anyio.run(main, backend=sys.argv[2])
+"""
+
+
+async def test_descriptors_that_somebody_else_took_are_done_without(
+    tmp_path: Path, anyio_backend_name: str
+) -> None:
+    actors = [Actor(tmp_path, i).open() for i in ids(60)]
+    done = subprocess.run(
+        [sys.executable, "-c", _TAKEN, str(tmp_path), anyio_backend_name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.stdout, done.returncode) == ("60 {}\ngoes on\n", 0), done.stderr
+    assert all(actor.writing for actor in actors)
+
+
+async def test_a_directory_made_later_is_waited_for(tmp_path: Path) -> None:
+    store = SessionStore(tmp_path / "a" / "sessions", poll_interval_s=0.01)
+    got: dict[UUID, list[Record]] = {}
+    async with store, store.tail_all() as tail, anyio.create_task_group() as tasks:
+
+        async def listen() -> None:
+            got.update(await heard(tail, 3))
+
+        tasks.start_soon(listen)
+        await wait_all_tasks_blocked()
+        store.directory.mkdir(parents=True)
+        actor = Actor(store.directory).open().say("one")
+        actor.close()
+
+    assert got == owed(actor)
+
+
+async def test_a_directory_removed_and_made_again_is_watched_again(store: SessionStore) -> None:
+    actor = Actor(store.directory).open()
+    async with store, store.tail_all() as tail:
+        await heard(tail, 1)
+        actor.kill()
+        actor.wal.unlink()
+        store.directory.rmdir()
+        await settled(tail, lambda: not tail.session_ids)
+        store.directory.mkdir()
+        again = Actor(store.directory).open().say("one")
+        assert await heard(tail, 2) == owed(again)
+        sweeps = store.stats.sweeps
+        again.say("two")
+        await heard(tail, 1)
+        if store.polled_because is None:
+            assert store.stats.events
+            assert store.stats.sweeps - sweeps <= 2
+
+
+@pytest.mark.parametrize("max_open", [1, 9])
+async def test_a_directory_renamed_away_and_back_repeats_nothing(
+    store: SessionStore, max_open: int
+) -> None:
+    closed, live, dead = (Actor(store.directory, i).open().say("one") for i in ids(3))
+    async with store, store.tail_all(max_open=max_open) as tail:
+        await heard(tail, 6)
+        closed.close()
+        await heard(tail, 1)
+        dead.kill()
+        await settled(tail, lambda: len(tail.session_ids) == 2)
+        elsewhere = store.directory.with_name("elsewhere")
+        store.directory.rename(elsewhere)
+        live.say("two")
+        if max_open > 1:
+            assert await heard(tail, 1) == {live.id: live.records[2:]}
+        assert await nothing_more(tail, 0.6)
+        elsewhere.rename(store.directory)
+        live.say("three")
+        got = (await heard(tail, 1 + (max_open == 1)))[live.id]
+
+        assert got == live.records[4 - len(got) :]
+        assert await nothing_more(tail, 0.3)
+
+
+@pytest.mark.parametrize("when", ["at the start", "later"])
+async def test_an_absent_directory_is_an_error_where_that_is_asked_for(
+    store: SessionStore, when: str
+) -> None:
+    async with store, store.tail_all(on_missing="error") as tail:
+        if when == "later":
+            assert await nothing_more(tail)
+        store.directory.rmdir()
+        with pytest.raises(SessionNotFound), anyio.fail_after(10):
+            await anext(tail)
+        store.directory.mkdir()
+        actor = Actor(store.directory).open()
+
+        assert await heard(tail, 1) == owed(actor)
+
+
+async def test_an_absent_directory_is_not_looked_for_all_the_time(tmp_path: Path) -> None:
+    store = SessionStore(tmp_path / "sessions", poll_interval_s=0.1)
+    async with store, store.tail_all() as tail:
+        assert await nothing_more(tail, 0.5)
+
+    assert 3 <= store.stats.sweeps <= 6
+
+
+async def test_a_directory_that_cannot_be_watched_is_polled_and_not_looked_at_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from inotify_simple import INotify
+
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(INotify, "add_watch", full)
+    store = SessionStore(tmp_path, poll_interval_s=0.1)
+    actor = Actor(tmp_path).open()
+    async with store, store.tail_all() as tail:
+        assert await heard(tail, 1) == owed(actor)
+        before = store.stats.sweeps
+        assert await nothing_more(tail, 0.5)
+        actor.say("one")
+        await heard(tail, 1)
+
+        assert store.stats.sweeps - before <= 8
+        reason = "the directory cannot be watched: No space left on device"
+        assert store.polled_because == reason
+
+
+async def test_an_idle_directory_is_only_swept(tmp_path: Path) -> None:
+    actors = [Actor(tmp_path, i).open() for i in ids(50)]
+    store = SessionStore(tmp_path, sweep_interval_s=0.2)
+    async with store, store.tail_all() as tail:
+        await heard(tail, 50)
+        assert await nothing_more(tail, 0.1)
+        turns, sweeps, reads = tail._turns, store.stats.sweeps, store.stats.reads
+        assert await nothing_more(tail, 1)
+
+        assert tail._turns == turns
+        assert store.stats.reads == reads
+        assert store.stats.sweeps - sweeps <= 6
+        assert all(actor.writing for actor in actors)
+
+
+async def test_several_consumers_of_one_directory_are_independent(store: SessionStore) -> None:
+    actor = Actor(store.directory).open().say("one", "two")
+    async with store, store.tail_all() as one, store.tail_all() as two, store.tail(ID) as lone:
+        assert (await heard(one, 1))[ID] == actor.records[:1]
+        assert await heard(two, 3) == owed(actor)
+        assert [await anext(lone) for _ in range(3)] == actor.records
+        assert (await heard(one, 2))[ID] == actor.records[1:]
+
+
+async def test_a_step_cancelled_at_any_await_can_be_tried_again(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every read goes to a thread, so that there are more awaits.
+    monkeypatch.setattr(SessionFile, "read_cached", lambda *_: None)
+    actors = [Actor(store.directory, i).open().say("one") for i in ids(3)]
+    got: dict[UUID, list[Record]] = {}
+    async with store, store.tail_all(max_open=2) as tail:
+        written = 2
+        moment = 1
+        while sum(map(len, got.values())) < 3 * written or written < 12:
+            if sum(map(len, got.values())) >= 3 * written:
+                written += 1
+                for actor in actors:
+                    actor.say("more")
+            with anyio.CancelScope() as scope, anyio.fail_after(10):
+                step = cancelled_at(tail.__anext__(), moment, scope.cancel)
+                session_id, record = await step
+                got.setdefault(session_id, []).append(record)
+                moment = 0
+            moment += 1
+
+        assert got == owed(*actors)
+        assert await nothing_more(tail)
+        assert store.stats.open_files == tail.open_files <= 2
+
+
+@pytest.mark.parametrize("way", ["break", "raise", "dropped", "closed", "cancelled"])
+async def test_whoever_leaves_leaves_nothing_behind(store: SessionStore, way: str) -> None:
+    actors = [Actor(store.directory, i).open() for i in ids(5)]
+    async with store:
+        with anyio.move_on_after(0.05):
+            await anyio.to_thread.run_sync(time.sleep, 0)
+        before = Counts.now()
+        tail = store.tail_all()
+        if way == "break":
+            async with tail:
+                async for _ in tail:
+                    break
+        elif way == "raise":
+            with pytest.raises(KeyError):
+                async with tail:
+                    await anext(tail)
+                    raise KeyError
+        elif way == "dropped":
+            await heard(tail, 5)
+        elif way == "cancelled":
+            await heard(tail, 5)
+            async with tail:
+                assert await nothing_more(tail)
+        else:
+            await heard(tail, 5)
+            await tail.aclose()
+        del tail
+        gc.collect()
+        assert store._watcher is not None
+
+        assert Counts.now() == before
+        assert store.stats.open_files == 0
+        assert store._watcher._all == []
+    assert all(actor.writing for actor in actors)
+
+
+async def test_a_store_that_is_left_takes_its_watch_and_task_along(tmp_path: Path) -> None:
+    with anyio.move_on_after(0.05):
+        await anyio.to_thread.run_sync(time.sleep, 0)
+    before = Counts.now()
+    for _ in range(3):
+        with pytest.raises(KeyError):
+            async with SessionStore(tmp_path) as store:
+                tail = store.tail_all()
+                assert await nothing_more(tail, 0.01)
+                raise KeyError
+        await tail.aclose()
+        del tail, store
+        gc.collect()
+
+    assert Counts.now() == before
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_a_tail_closed_by_another_task_ends(tmp_path: Path, shared: bool) -> None:
+    store = SessionStore(tmp_path)
+    ended = False
+
+    async def listen(tail: DirectoryTail) -> None:
+        nonlocal ended
+        async for _ in tail:
+            pass
+        ended = True
+
+    async with store, anyio.create_task_group() as tasks:
+        tail = store.tail_all() if shared else SessionStore(tmp_path).tail_all()
+        with anyio.fail_after(2):
+            tasks.start_soon(listen, tail)
+            await wait_all_tasks_blocked()
+            await tail.aclose()
+            while not ended:
+                await wait_all_tasks_blocked()
+
+    assert ended
+
+
+async def test_the_counters_say_what_was_done(trusting: SessionStore) -> None:
+    actor = Actor(trusting.directory).open().say("one", "two")
+    async with trusting, trusting.tail_all() as tail:
+        await heard(tail, 3)
+        assert await nothing_more(tail)
+        actor.say("three")
+        await heard(tail, 1)
+        stats = trusting.stats
+
+        assert (stats.records, stats.bytes) == (4, len(actor.data))
+        assert stats.events >= 1
+        assert (stats.missed, stats.overflows, stats.distrusted, stats.open_files) == (0, 0, 0, 1)
+        assert 0 < stats.lag_s < 5
+
+
+_PRODUCER = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = sys.argv[3].split(":")
+from actors import Actor
+from samples import chunk_line
+from uuid import UUID
+big = Actor(Path(sys.argv[1]), UUID(int=1)).open()
+block = b"".join(chunk_line(n, "x" * 1000) for n in range(1000))
+end = time.monotonic() + float(sys.argv[2])
+while time.monotonic() < end:
+    began = time.monotonic()
+    big.data = b""
+    big.write(block)
+    time.sleep(max(0, len(block) / 100e6 - (time.monotonic() - began)))
+"""
+
+
+@pytest.mark.slow
+async def test_quiet_sessions_are_heard_in_time_beside_one_of_100_mb_a_second(
+    tmp_path: Path,
+) -> None:
+    quiet = [Actor(tmp_path, UUID(int=i + 2)).open() for i in range(500)]
+    store = SessionStore(tmp_path)
+    late: list[float] = []
+    said: dict[UUID, float] = {}
+    async with store, store.tail_all() as tail, anyio.create_task_group() as tasks:
+        await heard(tail, 500)
+        command = [sys.executable, "-c", _PRODUCER, str(tmp_path), "6", ":".join(sys.path)]
+        producer = subprocess.Popen(command)
+
+        async def speak() -> None:
+            for n in range(50):
+                for actor in quiet[n % 10 :: 50]:
+                    said[actor.id] = time.monotonic()
+                    actor.say("here")
+                await anyio.sleep(0.1)
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(speak)
+        async for session_id, _ in tail:
+            if session_id in said:
+                late.append(time.monotonic() - said.pop(session_id))
+        producer.wait()
+    assert producer.wait() == 0
+    late.sort()
+
+    assert len(late) >= 490
+    assert late[int(len(late) * 0.99)] < 0.05
+
+
+_IDLE = """
+import anyio, sys
+from sessiontail import SessionStore
+async def main():
+    async with SessionStore(sys.argv[1], sweep_interval_s=60) as store, store.tail_all() as tail:
+        for _ in range(200):
+            await anext(tail)
+        with anyio.move_on_after(0.5):
+            await anext(tail)
+        print("idle", flush=True)
+        with anyio.move_on_after(30):
+            await anext(tail)
+anyio.run(main, backend=sys.argv[2])
+"""
+
+
+@pytest.mark.slow
+async def test_200_idle_sessions_make_under_5_system_calls_a_second(
+    tmp_path: Path, anyio_backend_name: str
+) -> None:
+    import shutil
+
+    if shutil.which("strace") is None:
+        pytest.skip("no strace")
+    actors = [Actor(tmp_path, i).open() for i in ids(200)]
+    with subprocess.Popen(
+        [sys.executable, "-c", _IDLE, str(tmp_path), anyio_backend_name],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "idle\n"
+        log = tmp_path / "strace"
+        trace = ["timeout", "-s", "INT", "6", "strace", "-f", "-o", str(log), "-p", str(child.pid)]
+        subprocess.run(trace, capture_output=True, check=False)
+        child.kill()
+    calls = [line for line in log.read_text().splitlines() if "(" in line]
+
+    assert len(calls) < 5 * 6
+    assert all(actor.writing for actor in actors)
