@@ -161,7 +161,7 @@ class DirectoryModel(RuleBasedStateMachine):
             told.state = "dead"
 
     @rule(number=numbers, cut=st.booleans())
-    def resume(self, number: int, cut: bool) -> None:
+    def resume(self, number: int, *, cut: bool) -> None:
         told = self.pick(number, "dead")
         if told is not None:
             assert told.actor is not None
@@ -240,7 +240,7 @@ class DirectoryModel(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("events", [True, False])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_what_is_yielded_is_what_the_files_hold(backend: str, events: bool) -> None:
+def test_what_is_yielded_is_what_the_files_hold(backend: str, *, events: bool) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
     machine = type("Model", (DirectoryModel,), {"backend": backend, "events": events})

@@ -45,7 +45,7 @@ _chunk_decoder = msgspec.json.Decoder(Chunk)
 # How the real writer begins these lines; whatever begins otherwise takes the exact path.
 CHUNK_START = b'{"record_type": "chunk"'
 TRAILER_START = b'{"record_type": "trailer"'
-_OPENS, _CLOSES = b"{}"
+_OPENS, _CLOSES = set(b"{"), set(b"}")
 
 # What taking a header's or trailer's values can raise: missing keys, wrong types, bad times and
 # ids, infinite numbers, and str() of something nested deeply.
@@ -179,9 +179,8 @@ class RecordDecoder:
             end, lines = last, lines - 1
         if not lines:
             return header + trailer
-        inner = block.ends[len(header) : len(header) + lines - 1]
-        if self.header_version != CURRENT_SCHEMA_VERSION or any(
-            data[at] != _OPENS or data[at - 2] != _CLOSES for at in inner
+        if self.header_version != CURRENT_SCHEMA_VERSION or not _one_a_line(
+            data, block.ends[len(header) : len(header) + lines - 1]
         ):
             return None
         whole = data if end - start == len(data) else memoryview(data)[start:end]
@@ -189,7 +188,11 @@ class RecordDecoder:
             records: list[Record] = _chunk_decoder.decode_lines(whole)  # type: ignore[assignment]
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
-        return header + records + trailer if len(records) == lines else None
+        if len(records) != lines:
+            return None
+        records[:0] = header
+        records += trailer
+        return records
 
     def _decode_lines(self, block: Block) -> Batch:
         records: list[Record] = []
@@ -240,6 +243,12 @@ def _lines(block: Block) -> Iterator[tuple[int, int, bytes]]:
     for number, end in enumerate(block.ends, block.line):
         yield number, block.offset + start, block.data[start:end]
         start = end
+
+
+def _one_a_line(data: bytes, ends: list[int]) -> bool:
+    """Say whether a line ends with ``}`` and the next begins with ``{`` at each of these."""
+    before = [end - 2 for end in ends]
+    return {*map(data.__getitem__, ends)} <= _OPENS and {*map(data.__getitem__, before)} <= _CLOSES
 
 
 def _long_line_damage(long: LongLine) -> Damage:

@@ -761,6 +761,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         for stem in self._ended.keys() - found.marks.keys() if there else ():
             if not os.path.exists(stem_paths(stem, self.directory).spelled[1]):  # noqa: PTH110, ASYNC240 - few
                 del self._ended[stem]
+                self._tell(stem, Outcome.DELETED)
         if found.locks is not None:
             self._locks, self._locks_at_s = found.locks, time.monotonic()
             for stem in found.unheld:

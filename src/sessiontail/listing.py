@@ -172,7 +172,7 @@ def read_meta(
     try:
         file = SessionFile(path)
         try:
-            return _meta(file, locks, verify=verify)
+            return _meta(file, path, locks, verify=verify)
         finally:
             file.close()
     except OSError as error:
@@ -185,7 +185,7 @@ def _read_metas(directory: Path, names: Iterable[str], locks: LockTable, verify:
     cold = 0
     for name in names:
         # A WAL may have been renamed since the directory was read.
-        for candidate in dict.fromkeys((name, name.removesuffix(WAL_ENDING))):
+        for candidate in {name: None, name.removesuffix(WAL_ENDING): None}:
             try:
                 meta, cached = read_meta(directory / candidate, locks, verify=verify)
             except SessionNotFound:
@@ -200,7 +200,7 @@ def _read_metas(directory: Path, names: Iterable[str], locks: LockTable, verify:
 
 
 def _meta(
-    file: SessionFile, locks: LockTable, *, verify: bool
+    file: SessionFile, path: Path, locks: LockTable, *, verify: bool
 ) -> tuple[PersistedSessionMeta, bool]:
     decoder = RecordDecoder()
     head = file.read_cached(0, _END_BYTES)
@@ -225,17 +225,16 @@ def _meta(
         if brief.trailer is None:
             _count(file, body, size, brief, decoder)
     trailer = brief.trailer
-    split = split_name(file.path.name)
     state, pid = state_of(
         status,
-        is_wal=split is not None and split[1],
+        is_wal=path.name.endswith(WAL_ENDING),
         closed=trailer is not None,
         locks=locks,
         now_s=time.time(),
     )
     meta = PersistedSessionMeta(
         id=header.id,
-        path=file.path,
+        path=path,
         created_at=header.created_at,
         lineage_operator=header.lineage_operator,
         lineage_kind=header.lineage_kind,
@@ -313,16 +312,13 @@ def _take_trailer(last: bytes, brief: _Brief) -> None:
 def _count(file: SessionFile, body: int, size: int, brief: _Brief, decoder: RecordDecoder) -> None:
     """Count chunks and find the last trailer, decoding only lines of an unusual form."""
     for block in _blocks(file, body, size, brief):
-        data = block.data
-        known = data.count(b"\n" + CHUNK_START) + data.startswith(CHUNK_START)
-        if known == block.lines:
-            brief.chunks += known
-            continue
-        for line in data.split(b"\n")[:-1]:
-            if line.startswith(CHUNK_START):
+        data, start = block.data, 0
+        for end in block.ends:
+            if data.startswith(CHUNK_START, start):
                 brief.chunks += 1
             else:
-                brief.add(decoder.decode_line(line))
+                brief.add(decoder.decode_line(data[start:end]))
+            start = end
 
 
 def _decode_all(file: SessionFile, size: int, brief: _Brief) -> None:

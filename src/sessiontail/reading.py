@@ -73,6 +73,14 @@ class RecordFeed(Delivery, AsyncIterator[Record]):
             await self._pull()
         return self._take_one()
 
+    @property
+    def fd(self) -> int | None:
+        """The open file's descriptor, for its bytes; None while there is none open.
+
+        It is closed at the end: who wants it for longer duplicates it.
+        """
+        return self._reader.file.fd if self._reader and self._reader.file.fd >= 0 else None
+
     def batches(self) -> AsyncIterator[list[Record]]:
         """Return an iterator over lists of records, each from at most 256 KiB of file.
 

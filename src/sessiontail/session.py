@@ -187,12 +187,18 @@ class SessionFold:
         Raises:
             DamagedSession: a line is damaged (not with ``salvage``).
         """
-        kinds = set(map(type, records))
-        if kinds == {Chunk}:
-            self._chunks += records  # type: ignore[arg-type]
-            return
+        # Chunks between perhaps a header and a trailer are taken in one go.
+        inner = records[1:-1]
+        if {*map(type, inner)} == {Chunk}:
+            self._add(records[:1])
+            self._chunks += inner  # type: ignore[arg-type]
+            self._add(records[-1:])
+        else:
+            self._add(records)
+
+    def _add(self, records: Sequence[Record]) -> None:
         for record in records:
-            if type(record) is Chunk:
+            if isinstance(record, Chunk):
                 self._chunks.append(record)
             elif isinstance(record, Header):
                 self._header = record

@@ -33,7 +33,7 @@ from sessiontail.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.records import Chunk, Damage, Header, Record, SandboxSpec, TokenUsage, as_utc
 from sessiontail.session import damaged
 
-__all__ = ["SessionWriter"]
+__all__ = ["SessionWriter", "header_record"]
 
 _FLAGS = (
     os.O_RDWR
@@ -228,7 +228,7 @@ class SessionWriter:
             os.ftruncate(self._fd, framer.offset)
             self._torn_bytes_cut = framer.pending
         if first is None:
-            self._append(_header_record(self._header))
+            self._append(header_record(self._header))
 
     def _refuse_stranger(self, first: Record, version: int | None) -> None:
         wal = self._paths.wal
@@ -325,7 +325,8 @@ def _line(record: dict[str, Any]) -> bytes:
         return (json.dumps(record) + "\n").encode()
 
 
-def _header_record(header: Header) -> dict[str, Any]:
+def header_record(header: Header) -> dict[str, Any]:
+    """Return a header as the log has it."""
     return {
         "record_type": "header",
         "schema_version": header.schema_version,

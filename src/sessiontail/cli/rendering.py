@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sessiontail.cli.terminal import Output
 from sessiontail.records import Chunk, Header, Record, TokenUsage, Trailer
-from sessiontail.writing import _header_record as header_record
+from sessiontail.writing import header_record
 
 __all__ = ["EXCERPT", "Renderer", "age", "as_json", "dump", "kind_of", "size", "tokens"]
 

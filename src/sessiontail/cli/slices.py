@@ -38,9 +38,9 @@ class FileSlices:
 
     def hold(self) -> None:
         """Take the descriptor, while the reader has the file open."""
-        reader = self._feed._reader  # noqa: SLF001 - by name, it could be another file by now
-        if self._fd < 0 and reader is not None and reader.file.fd >= 0:
-            self._fd = os.dup(reader.file.fd)
+        # Not opened by name, which could lead to another file by now.
+        if self._fd < 0 and self._feed.fd is not None:
+            self._fd = os.dup(self._feed.fd)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return the bytes; fewer where the file was cut since, none if it was never open."""

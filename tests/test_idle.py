@@ -1,0 +1,98 @@
+"""Readers that have nothing to read do next to nothing.
+
+Counted by the kernel, in processes of their own: how often one woke up, how often it read, how
+long it ran. Whoever makes fewer than 5 system calls a second wakes up less than 5 times a second;
+whoever makes more in few wakes reads or runs.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from actors import Actor
+
+SESSIONS = 200
+WINDOW_S = 3.0
+
+# A reader of 200 live sessions, or of the first of them; it says so when it has read them.
+READER = """
+import sys
+import anyio
+from contextlib import AsyncExitStack
+from uuid import UUID
+from sessiontail import SessionStore
+
+directory, way, backend = sys.argv[1:]
+
+async def main():
+    store = SessionStore(directory, events=way != "polling", sweep_interval_s=60)
+    async with AsyncExitStack() as stack:
+        if way in ("store", "directory"):
+            await stack.enter_async_context(store)
+        feed = store.tail_all() if way == "directory" else store.tail(UUID(int=0))
+        for _ in range(%d if way == "directory" else 1):
+            await anext(feed)
+        # What follows the first look (names, locks) belongs to it.
+        with anyio.move_on_after(1):
+            await anext(feed)
+        print("idle", flush=True)
+        await anext(feed)
+
+anyio.run(main, backend=backend)
+"""
+
+
+def counted(process: subprocess.Popen[bytes]) -> tuple[int, int, int]:
+    """Wakes of all threads, calls that read, and CPU time in ticks, so far."""
+    proc = Path("/proc", str(process.pid))
+    wakes = 0
+    for task in (proc / "task").iterdir():
+        status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())
+        wakes += int(status["voluntary_ctxt_switches"])
+    io = dict(line.split(": ") for line in (proc / "io").read_text().splitlines())
+    utime, stime = (proc / "stat").read_text().rpartition(")")[2].split()[11:13]
+    return wakes, int(io["syscr"]), int(utime) + int(stime)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's counters are in /proc")
+def test_an_idle_reader_wakes_under_5_times_a_second(tmp_path: Path) -> None:
+    ways = ("lone", "store", "directory")
+    wanted = [(way, backend) for way in ways for backend in ("asyncio", "trio")]
+    with ExitStack() as stack:
+        for i in range(SESSIONS):
+            stack.enter_context(Actor(tmp_path, UUID(int=i)).open())
+        readers = {}
+        for way, backend in [*wanted, ("polling", "asyncio")]:
+            command = [sys.executable, "-c", READER % SESSIONS, str(tmp_path), way, backend]
+            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
+            stack.callback(process.kill)
+            readers[way, backend] = process
+        for process in readers.values():
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"idle\n"
+
+        before = {key: counted(process) for key, process in readers.items()}
+        time.sleep(WINDOW_S)
+        done = {
+            key: tuple(now - then for now, then in zip(counted(process), before[key], strict=True))
+            for key, process in readers.items()
+        }
+
+    print(done)
+    limit = int(5 * WINDOW_S)
+    most_ticks = int(0.02 * WINDOW_S * os.sysconf("SC_CLK_TCK"))
+    for key in wanted:
+        wakes, reads, ticks = done[key]
+        assert wakes < limit, (key, done[key])
+        assert reads < limit, (key, done[key])
+        assert ticks <= most_ticks, (key, done[key])
+    # Who looks by itself ten times a second is counted, so the counter counts.
+    assert done["polling", "asyncio"][0] > limit

@@ -1,0 +1,231 @@
+"""What happens to sessions: each event once, in order, with its meta; and waiting for a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import anyio
+import pytest
+from anyio import wait_all_tasks_blocked
+
+from actors import Actor, WriterServer, cancelled_at, nothing_more
+from samples import ID, header_line
+from sessiontail import (
+    Chunk,
+    EventKind,
+    PersistenceError,
+    Record,
+    SessionEnded,
+    SessionEvent,
+    SessionState,
+    SessionStore,
+    SessionWatch,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["events", "polling"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
+    directory = tmp_path / "sessions"
+    directory.mkdir()
+    return SessionStore(directory, events=request.param == "events", poll_interval_s=0.01)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WriterServer]:
+    with WriterServer(tmp_path_factory.mktemp("home")) as server:
+        yield server
+
+
+async def next_event(watch: SessionWatch) -> SessionEvent:
+    with anyio.fail_after(20):
+        return await anext(watch)
+
+
+async def told(watch: SessionWatch) -> tuple[str, UUID]:
+    event = await next_event(watch)
+    return event.kind.value, event.meta.id
+
+
+async def test_each_event_of_a_sessions_life_is_told_in_order(store: SessionStore) -> None:
+    actor = Actor(store.directory)
+    async with store, store.watch() as watch:
+        assert await nothing_more(watch)
+        actor.open().say("one")
+        event = await next_event(watch)
+        assert (event.kind, event.meta.id) == (EventKind.STARTED, ID)
+        assert event.meta.state is SessionState.LIVE
+        actor.write(actor.chunk("torn")[:20])
+        actor.kill()
+        assert await told(watch) == ("abandoned", ID)
+        actor.resume(cut=True)
+        assert await told(watch) == ("resumed", ID)
+        actor.cut(0)
+        actor.write(header_line())
+        assert await told(watch) == ("replaced", ID)
+        actor.say("two").close()
+        event = await next_event(watch)
+        assert (event.kind, event.meta.state) == (EventKind.CLOSED, SessionState.CLOSED)
+        assert event.meta.path == actor.final
+        actor.final.unlink()
+        assert await told(watch) == ("deleted", ID)
+        assert await nothing_more(watch)
+
+
+async def test_a_session_reopened_under_its_id_is_resumed(store: SessionStore) -> None:
+    first, second = Actor(store.directory), Actor(store.directory)
+    async with store, store.watch() as watch:
+        assert await nothing_more(watch)
+        first.open().close()
+        assert [await told(watch), await told(watch)] == [("started", ID), ("closed", ID)]
+        second.open()
+        assert await told(watch) == ("resumed", ID)
+        second.close()
+        assert await told(watch) == ("closed", ID)
+
+
+async def test_real_writers_start_close_and_die(store: SessionStore, server: WriterServer) -> None:
+    store.directory = server.home / "sessions"
+    for path in store.directory.iterdir():
+        path.unlink()
+    async with store, store.watch() as watch:
+        assert await nothing_more(watch)
+        closes, dies, renames_not = (uuid4() for _ in range(3))
+        server.start(id=str(closes), seed=1, chunks=5)
+        assert [await told(watch), await told(watch)] == [("started", closes), ("closed", closes)]
+        server.start(id=str(dies), seed=2, chunks=5, kill_at_byte=700)
+        assert [await told(watch), await told(watch)] == [("started", dies), ("abandoned", dies)]
+        server.start(id=str(dies), seed=3, chunks=5, cut=True)
+        assert [await told(watch), await told(watch)] == [("resumed", dies), ("closed", dies)]
+        server.start(id=str(renames_not), seed=4, chunks=5, kill_before_rename=True)
+        assert await told(watch) == ("started", renames_not)
+        assert await told(watch) == ("abandoned", renames_not)
+
+
+async def test_existing_sessions_are_told_of_where_asked_for(store: SessionStore) -> None:
+    closed, live = Actor(store.directory, UUID(int=1)), Actor(store.directory, UUID(int=2))
+    closed.open().close()
+    live.open().say("one")
+    async with store, store.watch() as watch, store.watch(include_existing=True) as every:
+        got = {await told(every), await told(every)}
+        assert got == {("started", closed.id), ("started", live.id)}
+        live.close()
+        assert await told(every) == ("closed", live.id)
+        assert await nothing_more(every)
+        assert await nothing_more(watch)
+
+
+async def test_an_event_whose_file_is_gone_has_the_meta_that_was_known(store: SessionStore) -> None:
+    actor = Actor(store.directory)
+    async with store, store.watch() as watch:
+        assert await nothing_more(watch)
+        actor.open()
+        assert await told(watch) == ("started", ID)
+        before = watch._tail._gate
+
+        def gate(moment: str) -> None:
+            before(moment)
+            if moment == "before waiting" and actor.writing:
+                actor.close()
+            if watch._news:
+                actor.final.unlink(missing_ok=True)
+
+        watch._tail._gate = gate
+        assert await told(watch) == ("closed", ID)
+        actor.final.unlink(missing_ok=True)
+        assert await told(watch) == ("deleted", ID)
+
+
+async def test_a_step_of_a_watch_cancelled_at_any_await_can_be_tried_again(
+    store: SessionStore,
+) -> None:
+    events: list[tuple[str, UUID]] = []
+    async with store, store.watch() as watch:
+        assert await nothing_more(watch)
+        actors = [Actor(store.directory, UUID(int=n + 1)) for n in range(4)]
+        for actor in actors:
+            actor.open().say("one").kill()
+            moment, found = 0, 0
+            while found < 2:
+                moment += 1
+                with anyio.CancelScope() as scope, anyio.fail_after(10):
+                    event = await cancelled_at(watch.__anext__(), moment, scope.cancel)
+                    events.append((event.kind.value, event.meta.id))
+                    found += 1
+
+    # A file that is let go before anybody looked can be seen as held, never as two sessions.
+    assert events == [(k, a.id) for a in actors for k in ("started", "abandoned")]
+
+
+async def test_a_watch_does_not_stop_at_a_damaged_header(store: SessionStore) -> None:
+    bad, good = Actor(store.directory, UUID(int=1)), Actor(store.directory, UUID(int=2))
+    async with store, store.watch() as watch:
+        assert await nothing_more(watch)
+        bad.open(header=False).write(b"[]\n")
+        good.open()
+        assert await told(watch) == ("started", good.id)
+        assert await nothing_more(watch)
+
+
+def says(text: str, *, among: list[Record]) -> bool:
+    return any(isinstance(record, Chunk) and record.text == text for record in among)
+
+
+async def test_the_record_that_is_waited_for_is_returned(store: SessionStore) -> None:
+    actor = Actor(store.directory)
+    got: list[Record] = []
+    async with store, anyio.create_task_group() as tasks:
+
+        async def wait() -> None:
+            def wanted(record: Record) -> bool:
+                return says("two", among=[record])
+
+            got.append(await store.wait_for(ID, wanted, timeout=10))
+
+        tasks.start_soon(wait)
+        tasks.start_soon(wait)
+        await wait_all_tasks_blocked()
+        actor.open().say("one", "two", "three")
+
+    assert got == [actor.records[2]] * 2
+
+
+async def test_waiting_for_a_record_ends_with_the_session(store: SessionStore) -> None:
+    actor = Actor(store.directory).open().say("one")
+    actor.close()
+    async with store:
+        with pytest.raises(SessionEnded, match=r"the session ended \(closed\) without that record"):
+            await store.wait_for(ID, lambda _: False, timeout=10)
+
+
+async def test_waiting_for_a_record_has_a_limit_and_can_be_cancelled(store: SessionStore) -> None:
+    actor = Actor(store.directory).open()
+    async with store:
+        with pytest.raises(TimeoutError):
+            await store.wait_for(ID, lambda _: False, timeout=0.05)
+        with pytest.raises(TimeoutError):
+            await store.wait_for(uuid4(), lambda _: True, timeout=0.05)
+        with anyio.move_on_after(0.05) as scope:
+            await store.wait_for(ID, lambda _: False)
+        assert store._watcher is not None
+
+        assert scope.cancelled_caught
+        assert store._watcher._by_stem == {}
+        assert actor.writing
+
+
+async def test_only_records_behind_the_cursor_count(store: SessionStore) -> None:
+    actor = Actor(store.directory).open().say("one", "one")
+    async with store:
+        async with store.tail(ID) as tail:
+            for _ in range(2):
+                await anext(tail)
+            cursor = tail.cursor
+        found = await store.wait_for(ID, lambda r: isinstance(r, Chunk), after=cursor, timeout=5)
+
+        assert found == actor.records[2]
+        with pytest.raises(PersistenceError):
+            await store.wait_for(ID, lambda _: True, after="st1.nonsense", timeout=5)
