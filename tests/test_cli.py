@@ -1,7 +1,8 @@
-"""The command, run as a user runs it: in a process of its own, on real files."""
+"""The command on real files: in this process, and in one of its own where that matters."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -11,7 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
+
+from sessiontail.cli.app import run as application
 
 ONE = "4f2c0000-0000-4000-8000-000000000001"
 TWO = "4f2d0000-0000-4000-8000-000000000002"
@@ -61,9 +66,28 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-W", "error", "-m", "sessiontail", *map(str, arguments)]
 
 
-def run(
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process; return what a process of its own would."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
+    with (
+        redirect_stdout(out),
+        redirect_stderr(err),
+        Path(os.devnull).open() as nothing,
+        patch.object(sys, "stdin", nothing),
+    ):
+        code = application(list(map(str, arguments)))
+    texts = []
+    for stream in (out, err):
+        stream.flush()
+        stream.seek(0)
+        texts.append(stream.read())
+    return subprocess.CompletedProcess(arguments, code, *texts)
+
+
+def run_apart(
     *arguments: str | Path, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
     return subprocess.run(
         command(*arguments),
         capture_output=True,
@@ -221,7 +245,7 @@ def test_ls_shows_unknown_tokens_as_unknown_and_counts_what_it_skipped(tmp_path:
     one, two = closed(tmp_path, ONE, "one"), crashed(tmp_path, TWO)
     (tmp_path / "notes.jsonl").write_bytes(b"")
 
-    done = run("ls", "--dir", tmp_path, "--sort", "id", env={"TZ": "UTC"})
+    done = run_apart("ls", "--dir", tmp_path, "--sort", "id", env={"TZ": "UTC"})
     listed = run("ls", "--dir", tmp_path, "--sort", "id", "-o", "jsonl")
 
     rows = [re.split(r" {2,}", line.strip()) for line in done.stdout.splitlines()]

@@ -13,7 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from test_cli import ONE, TORN, TWO, chunk, closed, command, crashed, header, run, trailer
+from test_cli import (
+    ONE,
+    TORN,
+    TWO,
+    chunk,
+    closed,
+    command,
+    crashed,
+    header,
+    run,
+    run_apart,
+    trailer,
+)
 from writers import real_writer
 
 
@@ -39,6 +51,14 @@ def end(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
     """Wait for the process; return its exit code and what was left of its output."""
     out, err = process.communicate(timeout=20)
     return process.returncode, out, err
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Children inherit that SIGINT is ignored, as in a shell's background job."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -264,7 +284,7 @@ def test_ids_are_completed_in_the_shell(tmp_path: Path) -> None:
     closed(tmp_path, ONE)
     crashed(tmp_path, TWO)
 
-    done = run(
+    done = run_apart(
         env={
             "_SESSIONTAIL_COMPLETE": "bash_complete",
             "COMP_WORDS": f"sessiontail cat --dir {tmp_path} 4f2d",
@@ -278,7 +298,7 @@ def test_ids_are_completed_in_the_shell(tmp_path: Path) -> None:
 def test_the_demo_shows_a_crash_and_leaves_nothing_behind(tmp_path: Path) -> None:
     began = time.monotonic()
 
-    done = run("demo", env={"TMPDIR": str(tmp_path)})
+    done = run_apart("demo", env={"TMPDIR": str(tmp_path)})
 
     assert (done.returncode, done.stderr) == (0, "")
     assert time.monotonic() - began < 20

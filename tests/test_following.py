@@ -362,7 +362,8 @@ _AS_NOBODY = """
 import anyio, os, sys
 from sessiontail import SessionStore
 async def main():
-    async with SessionStore(sys.argv[1]) as store, store.tail_all() as tail:
+    store = SessionStore(sys.argv[1], sweep_interval_s=0.1)
+    async with store, store.tail_all() as tail:
         await tail.begin()  # all modules are loaded now
         os.setgid(65534); os.setuid(65534)
         got = [await anext(tail) for _ in range(3)]

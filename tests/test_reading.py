@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from actors import Actor, drain, records_of, take
-from samples import ID, session_bytes
+from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from sessiontail import CursorInvalid, PersistenceError, SessionNotFound, SessionStore, read_session
+from sessiontail.advancing import READ_BYTES
 
 pytestmark = pytest.mark.anyio
 
@@ -61,6 +63,41 @@ async def test_a_cursor_of_a_longer_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(CursorInvalid):
         await drain(SessionStore(tmp_path).read(ID, after=reader.cursor))
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("between", [b"", b"\n", b"\r\n\n"])
+async def test_a_cursor_inside_a_batch_of_short_lines_stands_behind_its_record(
+    tmp_path: Path, between: bytes
+) -> None:
+    lines = [header_line(), *(chunk_line(i, "é" * (i % 7)) for i in range(1900)), trailer_line(1900)]
+    data = b"".join(between * (i % 3) + line for i, line in enumerate(lines))
+    path = tmp_path / f"{ID}.jsonl"
+    path.write_bytes(data)
+    reader = read_session(path=path)
+    owed = records_of(data)
+    cursors = []
+    for count in range(len(owed)):
+        await anext(reader)
+        if count % 50 == 0 or count > len(owed) - 4:
+            cursors.append((count + 1, reader.cursor, data[: reader.offset], reader.line))
+    assert READ_BYTES // 2 < len(data) <= READ_BYTES
+
+    for count, cursor, before, line in cursors:
+        assert (records_of(before), before.count(b"\n")) == (owed[:count], line)
+        assert await drain(read_session(path=path, after=cursor)) == owed[count:]
+
+
+async def test_the_open_files_descriptor_is_there_until_the_end(tmp_path: Path) -> None:
+    (tmp_path / f"{ID}.jsonl").write_bytes(session_bytes(1))
+    reader = read_session(ID, directory=tmp_path)
+    before = reader.fd
+    await take(reader, 1)
+    assert reader.fd is not None
+    data = os.pread(reader.fd, 1000, 0)
+    await drain(reader)
+
+    assert (before, data, reader.fd) == (None, session_bytes(1), None)
 
 
 async def test_an_absent_session_is_not_found(tmp_path: Path) -> None:

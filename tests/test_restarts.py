@@ -241,8 +241,8 @@ async def test_a_consumer_killed_at_any_moment_goes_on_from_its_stored_cursor(
     length, cursor = json.loads(state.read_text())
     got: dict[UUID, list[str]] = {}
     for line in log.read_bytes()[:length].decode().splitlines():
-        name, _, rest = line.partition(" ")
-        got.setdefault(UUID(name), []).append(rest)
+        whose, _, rest = line.partition(" ")
+        got.setdefault(UUID(whose), []).append(rest)
     async with SessionStore(sessions).tail_all(after=cursor, include_closed=True) as tail:
         left = total - sum(map(len, got.values()))
         for session_id, records in (await heard(tail, left)).items():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from pathlib import Path
 
 import anyio
@@ -326,6 +328,100 @@ async def test_a_read_that_the_page_cache_cuts_short_is_no_end(
         got += await drain(tail)
 
         assert (got, tail.outcome) == (actor.records, Outcome.CLOSED)
+
+
+@pytest.mark.parametrize("reads", ["cached", "in a thread"])
+async def test_a_read_that_fails_is_an_error_and_the_next_try_loses_nothing(
+    store: SessionStore, reads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Actor(store.directory).open().say("one") as actor:
+        tail = store.tail(actor.id)
+        got = await take(tail, 2)
+        actor.say("two", "x" * 300_000)
+        name = "preadv" if reads == "cached" else "pread"
+        plain = getattr(os, name)
+
+        def failing(fd: int, *arguments: object) -> object:
+            if fd == tail.fd:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return plain(fd, *arguments)
+
+        with monkeypatch.context() as failure:
+            failure.setattr(os, name, failing)
+            if reads == "in a thread":
+                failure.setattr(SessionFile, "read_cached", lambda *_: None)
+            said = []
+            for _ in range(2):
+                with pytest.raises(PersistenceError) as caught:
+                    await anext(tail)
+                said.append(str(caught.value))
+        actor.close()
+        got += await drain(tail)
+
+        assert said == [f"{actor.wal}: Input/output error"] * 2
+        assert (got, tail.outcome) == (actor.records, Outcome.CLOSED)
+
+
+async def test_without_a_watch_left_the_file_is_polled_and_it_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from inotify_simple import INotify
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(INotify, "add_watch", full)
+    with Actor(tmp_path).open().say("one") as actor:
+        tail = SessionStore(tmp_path, poll_interval_s=0.01, sweep_interval_s=60).tail(actor.id)
+        got = await take(tail, 2)
+        tail._gate = lambda moment: late.pop()() if moment == "before waiting" and late else None
+        late = [actor.close, lambda: actor.say("two")]
+        got += await drain(tail)
+
+        assert (got, tail.outcome) == (actor.records, Outcome.CLOSED)
+        assert tail._watcher is not None
+        assert tail._watcher.polled_because == (
+            "the directory cannot be watched: No space left on device"
+        )
+
+
+async def test_a_slow_consumer_of_a_fast_writer_holds_no_memory(store: SessionStore) -> None:
+    # 50 MB, of which the consumer takes one record for each MB.
+    block = b"".join(chunk_line(i, "x" * 930) for i in range(1000))
+    with Actor(store.directory).open() as actor, actor.wal.open("ab", buffering=0) as file:
+        tail = store.tail(actor.id)
+        await take(tail, 1)
+        tracemalloc.start()
+        try:
+            for _ in range(50):
+                file.write(block)
+                await take(tail, 1)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        file.write(trailer_line(50_000))
+        actor.kill()
+        actor.rename()
+        left = [len(batch) async for batch in tail.batches()]
+
+        assert (sum(left), tail.outcome) == (50_000 - 50 + 1, Outcome.CLOSED)
+        assert actor.final.stat().st_size > 50_000_000
+        assert peak < 4_000_000
+
+
+async def test_a_file_renamed_without_a_trailer_ends_though_a_writer_is_waited_for(
+    store: SessionStore,
+) -> None:
+    with Actor(store.directory).open().say("one") as actor:
+        tail = store.tail(actor.id, on_abandoned="wait")
+        got = await take(tail, 2)
+        actor.say("two")
+        actor.write(b'{"record_type": "trai')
+        actor.kill()
+        actor.rename()
+        got += await drain(tail)
+
+        assert (got, tail.outcome, tail.torn_bytes) == (actor.records, Outcome.ABANDONED, 21)
 
 
 async def test_a_session_that_is_not_there_is_an_error_that_can_be_tried_again(
