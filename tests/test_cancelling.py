@@ -100,6 +100,32 @@ async def by_wait_for(step: Coroutine[Any, Any, Record], moment: int) -> list[Re
     return [] if task.cancelled() else [task.result()]
 
 
+async def by_group(step: Coroutine[Any, Any, Record], moment: int) -> list[Record]:
+    """A sibling in the consumer's task group fails."""
+    got: list[Record] = []
+    ended: list[BaseException] = []
+    fail = anyio.Event()
+
+    async def consumer() -> None:
+        try:
+            got.append(await cancelled_at(step, moment, fail.set))
+        except StopAsyncIteration as end:
+            ended.append(end)
+        fail.set()
+
+    async def sibling() -> None:
+        await fail.wait()
+        raise ZeroDivisionError
+
+    with suppress(ExceptionGroup):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(consumer)
+            tasks.start_soon(sibling)
+    if ended:
+        raise ended[0]
+    return got
+
+
 WAYS = {
     "scope": by_scope,
     "native": by_native_cancel,
@@ -217,6 +243,42 @@ async def test_a_shared_watch_serves_steps_that_are_cancelled(
             got = await torture(tail, cancelling, [])
 
             assert (got, tail.outcome) == (actor.records, Outcome.CLOSED)
+
+
+async def test_a_step_in_a_group_whose_other_task_fails_can_be_tried_again(
+    store: SessionStore, reads: str
+) -> None:
+    path = store.directory / f"{ID}.jsonl"
+    path.write_bytes(session_bytes(3))
+
+    assert await torture(store.tail(ID), by_group, []) == records_of(session_bytes(3))
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_shielded_step_keeps_its_record_for_whoever_asks_for_it(
+    store: SessionStore,
+) -> None:
+    with Actor(store.directory).open() as actor:
+        async with store.tail(actor.id) as tail:
+            got = await take(tail, 1)
+            step = asyncio.ensure_future(anext(tail))
+            waiter = asyncio.ensure_future(_wait_shielded(step))
+            await anyio.wait_all_tasks_blocked()
+            waiter.cancel()
+            await asyncio.wait([waiter])
+            with pytest.raises(anyio.BusyResourceError):
+                await anext(tail)
+            actor.say("one", "two")
+            got.append(await asyncio.wait_for(step, 10))
+            actor.close()
+            got += await drain(tail)
+
+        assert waiter.cancelled()
+        assert (got, tail.outcome) == (actor.records, Outcome.CLOSED)
+
+
+async def _wait_shielded(step: asyncio.Future[Record]) -> Record:
+    return await asyncio.shield(step)
 
 
 async def test_a_cancel_is_answered_within_100_ms(store: SessionStore) -> None:

@@ -372,8 +372,9 @@ def test_payloads_nested_as_deep_as_they_are_taken_are_printed(tmp_path: Path) -
     )
     path.write_bytes(header(ONE) + line)
 
-    as_json = run("cat", path, "-n", "1", "-o", "jsonl")
-    as_text = run("cat", path)
+    # How deep depends on the stack that is used up already.
+    as_json = run_apart("cat", path, "-n", "1", "-o", "jsonl")
+    as_text = run_apart("cat", path)
 
     assert as_json.stdout.encode() == line
     assert (as_text.returncode, as_text.stderr) == (0, "")
@@ -425,14 +426,14 @@ def test_a_session_s_escapes_never_reach_a_terminal(tmp_path: Path) -> None:
 def test_colours_are_for_terminals_that_want_them(tmp_path: Path) -> None:
     path = closed(tmp_path, ONE, "hello")
 
-    for arguments in (("cat", path), ("ls", "--dir", tmp_path)):
+    unwanted = ({"NO_COLOR": "1"}, {"TERM": "dumb"})
+    for arguments, env in zip((("cat", path), ("ls", "--dir", tmp_path)), unwanted, strict=True):
         coloured = at_terminal(*arguments)
-        plain = at_terminal(*arguments, env={"NO_COLOR": "1"})
-        dumb = at_terminal(*arguments, env={"TERM": "dumb"})
+        plain = at_terminal(*arguments, env=env)
         piped = run(*arguments)
 
         assert b"\x1b[3" in coloured[1] or b"\x1b[2m" in coloured[1]
-        assert b"\x1b" not in plain[1] + dumb[1] + piped.stdout.encode()
+        assert b"\x1b" not in plain[1] + piped.stdout.encode()
 
 
 def test_a_closed_pipe_ends_it_quietly(tmp_path: Path) -> None:

@@ -971,7 +971,7 @@ async def test_quiet_sessions_are_heard_in_time_beside_one_of_100_mb_a_second(
     late.sort()
 
     assert len(late) >= 490
-    assert late[int(len(late) * 0.99)] < 0.05
+    assert late[int(len(late) * 0.99)] < 0.05, [late[len(late) * n // 100] for n in (50, 90, 99)]
 
 
 _IDLE = """
@@ -998,9 +998,11 @@ async def test_200_idle_sessions_make_under_5_system_calls_a_second(
 
     if shutil.which("strace") is None:
         pytest.skip("no strace")
-    actors = [Actor(tmp_path, i).open() for i in ids(200)]
+    directory = tmp_path / "sessions"  # the log lies beside it
+    directory.mkdir()
+    actors = [Actor(directory, i).open() for i in ids(200)]
     with subprocess.Popen(
-        [sys.executable, "-c", _IDLE, str(tmp_path), anyio_backend_name],
+        [sys.executable, "-c", _IDLE, str(directory), anyio_backend_name],
         stdout=subprocess.PIPE,
         text=True,
     ) as child:

@@ -177,7 +177,9 @@ async def test_a_busy_reader_never_makes_a_lock_attempt_fail(tmp_path: Path) -> 
     wal.write_bytes(session_bytes(3, closed=False))
     store = SessionStore(tmp_path)
     process = subprocess.Popen(
-        [sys.executable, "-c", ATTEMPTS, str(wal), "20000"], stdout=subprocess.PIPE
+        [sys.executable, "-c", ATTEMPTS, str(wal), "20000"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     rounds = 0
     with process:
@@ -185,21 +187,25 @@ async def test_a_busy_reader_never_makes_a_lock_attempt_fail(tmp_path: Path) -> 
             await store.list()
             await store.load(ID)
             assert len([record async for record in store.read(ID)]) == 4
-            async with store.tail(ID) as tail:
+            async with store.tail(ID) as tail, store.tail_all() as all_of_them:
                 for _ in range(4):
                     await anext(tail)
+                    await anext(all_of_them)
             rounds += 1
+            if rounds == 20:
+                assert process.stdin is not None
+                process.stdin.close()
         assert process.stdout is not None
         failed = int(process.stdout.read())
 
     assert failed == 0
-    assert rounds > 10
 
 
 ATTEMPTS = """
-import fcntl, sys
-failed = 0
-for _ in range(int(sys.argv[2])):
+import fcntl, select, sys
+failed = attempts = 0
+while attempts < int(sys.argv[2]) or not select.select([sys.stdin], [], [], 0)[0]:
+    attempts += 1
     with open(sys.argv[1], "ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

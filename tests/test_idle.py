@@ -86,7 +86,6 @@ def test_an_idle_reader_wakes_under_5_times_a_second(tmp_path: Path) -> None:
             for key, process in readers.items()
         }
 
-    print(done)
     limit = int(5 * WINDOW_S)
     most_ticks = int(0.02 * WINDOW_S * os.sysconf("SC_CLK_TCK"))
     for key in wanted:

@@ -73,7 +73,7 @@ class DirectoryModel(RuleBasedStateMachine):
     def begin(self, max_open: int) -> None:
         self.max_open = max_open
         self.open()
-        self.settle()
+        self.portal.call(self.tail.begin)  # what is closed before is not owed
 
     def open(self) -> None:
         store = SessionStore(

@@ -8,6 +8,7 @@ event loop; where there is none (another system, no instance left) or where it c
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import sys
@@ -322,10 +323,13 @@ class Watcher:
             inotify.close()
 
     def _open(self) -> None:
-        from inotify_simple import INotify  # noqa: PLC0415 - Linux only
+        import inotify_simple  # noqa: PLC0415 - Linux only
 
+        # Its own search for libc starts ldconfig: that takes 5 ms, and fails without descriptors.
+        if inotify_simple._libc is None:  # noqa: SLF001
+            inotify_simple._libc = ctypes.CDLL(None, use_errno=True)  # noqa: SLF001
         try:
-            self._inotify = INotify(nonblocking=True)
+            self._inotify = inotify_simple.INotify(nonblocking=True)
         except OSError as error:  # EMFILE: 128 instances a user, or no descriptor left
             self.polled_because = f"no inotify instance: {error.strerror}"
             return
