@@ -42,15 +42,6 @@ def reads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     return str(request.param)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def only_new_objects_are_collected() -> Any:
-    # What the run has made before takes half a second to go through, each time.
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Any:
     gc.collect()

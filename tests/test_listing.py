@@ -499,7 +499,7 @@ async def test_a_header_written_between_status_and_reading_is_no_crash(tmp_path:
                 path.write_bytes(header_line())
             return read_cached(offset, size)
 
-    meta, _ = listing._meta(Late(path), LockTable(b"", complete=True), verify=False)
+    meta, _ = listing._meta(Late(path), path, LockTable(b"", complete=True), verify=False)
     file.close()
 
     assert meta.size_bytes == len(header_line())

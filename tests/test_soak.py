@@ -65,9 +65,13 @@ def test_ten_minutes_of_agents_that_come_and_go_are_followed_exactly(tmp_path: P
     rng = random.Random(SEED)
     command = [sys.executable, "-m", "sessiontail", "--dir", str(directory)]
     samples: list[tuple[float, int]] = []
+    # A shell in the background ignores Ctrl-C, and so would its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     with out.open("wb") as file:
-        tail = subprocess.Popen([*command, "tail", "-f", "-n", "all", "-o", "jsonl"], stdout=file)
+        tail = subprocess.Popen(
+            [*command, "tail", "-f", "-n", "all", "-o", "jsonl", "--stats"], stdout=file
+        )
         end = time.monotonic() + SOAK_S
         seed = SEED
         while (left := end - time.monotonic()) > 0:
@@ -88,7 +92,8 @@ def test_ten_minutes_of_agents_that_come_and_go_are_followed_exactly(tmp_path: P
             time.sleep(11)
         samples.append((resident_mb(tail.pid), descriptors(tail.pid)))
         tail.send_signal(signal.SIGINT)
-        code = tail.wait(10)
+        _, status, usage = os.wait4(tail.pid, 0)
+        code = tail.returncode = os.waitstatus_to_exitcode(status)
 
     got: dict[str, list[Any]] = {}
     for line in out.read_text("utf-8").split("\n")[:-1]:
@@ -99,7 +104,7 @@ def test_ten_minutes_of_agents_that_come_and_go_are_followed_exactly(tmp_path: P
     early, late = samples[len(samples) // 4], samples[-1]
     sys.stderr.write(
         f"{len(wanted)} sessions, {sum(map(len, wanted.values()))} records, {damaged} damaged; "
-        f"resident {early[0]:.1f} to {late[0]:.1f} MB, descriptors {early[1]} to {late[1]}\n"
+        f"processor time {usage.ru_utime + usage.ru_stime:.1f} s, resident {early[0]:.1f} to {late[0]:.1f} MB, descriptors {early[1]} to {late[1]}\n"
     )
     assert code == 130
     assert got == {stem: records for stem, records in wanted.items() if records}

@@ -33,10 +33,12 @@ FLOORS = [
     "stats",
     "watching",
     "holders",
+    "surveying",
     "advancing",
     "delivery",
     "reading",
     "tailing",
+    "lanes",
     "writing",
     "listing",
     "pruning",
@@ -221,14 +223,16 @@ def test_an_exported_name_is_there_and_documented(name: str) -> None:
             assert documented, f"{name}.{attribute}"
 
 
-def test_everything_public_of_the_package_is_listed() -> None:
-    public = {
-        name
-        for name, value in vars(sessiontail).items()
-        if not name.startswith("_") and not isinstance(value, type(sys))
+def test_what_type_checkers_see_is_what_is_there() -> None:
+    seen = {
+        alias.name
+        for node in ast.walk(parse(PACKAGE / "__init__.py"))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sessiontail.")
+        for alias in node.names
     }
 
-    assert public == set(sessiontail.__all__)
+    assert seen == set(sessiontail.__all__)
+    assert all(getattr(sessiontail, name) is not None for name in seen)
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module != "openrath"])

@@ -16,40 +16,38 @@ import errno
 import heapq
 import logging
 import os
-import stat
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, NamedTuple, Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 from uuid import UUID
 
 from anyio import BusyResourceError, ClosedResourceError
 from anyio.lowlevel import checkpoint
 
 from sessiontail.advancing import READ_BYTES, START, FileReader
-from sessiontail.cursor import DirectoryPosition, Position, fingerprint
+from sessiontail.cursor import DirectoryPosition, Position
 from sessiontail.decoding import Batch
-from sessiontail.delivery import Delivery
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
-from sessiontail.files import SessionFile, explain, in_thread
+from sessiontail.files import explain, in_thread
 from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.holders import LockTable
-from sessiontail.layout import SessionPaths, split_name, stem_paths
+from sessiontail.lanes import Lane, descriptor_limit, open_generation, open_generations, stem_uuid
+from sessiontail.layout import SessionPaths, stem_paths
 from sessiontail.listing import position_before_end
 from sessiontail.records import Chunk, ChunkKind, Damage, Record
 from sessiontail.session import Outcome
 from sessiontail.stats import StoreStats
+from sessiontail.surveying import Seen, Survey, ended_key, is_text, look_around, survey
 from sessiontail.tailing import Follower
 from sessiontail.watching import Subscription, Watcher
 
-__all__ = ["DirectoryTail", "descriptor_limit"]
+__all__ = ["DirectoryTail"]
 
 logger = logging.getLogger("sessiontail")
 
-# Descriptors that are left to the rest of the program.
-RESERVE_DESCRIPTORS = 32
 # How often the lock table is compared where events do not tell that a writer is gone.
 _LOCKS_INTERVAL_S = 1.0
 # The same where they do.
@@ -69,100 +67,9 @@ _SWEEP_SHARE = 0.05
 # The same where events are trusted.
 _TRUSTED_SWEEP_SHARE = 0.005
 
+# What happens to a session: how it ended for now, or that it begins or goes on.
+News: TypeAlias = Outcome | Literal["started", "resumed"]
 SessionRecord: TypeAlias = tuple[UUID, Record]
-
-
-class Seen(NamedTuple):
-    """What one sweep saw under a stem."""
-
-    #: (st_dev, st_ino), st_size and st_mtime_ns of the WAL; of the final name where there is none.
-    key: tuple[int, int]
-    size: int
-    mtime_ns: int
-    is_wal: bool
-
-
-class Lane(Delivery):
-    """One session of a directory: where it stands, and what it waits for."""
-
-    __slots__ = (
-        "abandoned",
-        "after",
-        "closed_before",
-        "dirty",
-        "follower",
-        "is_new",
-        "judge",
-        "last",
-        "mtime_ns",
-        "queued",
-        "stem",
-    )
-
-    def __init__(self, stem: str, after: Position) -> None:
-        super().__init__()
-        self.stem = stem
-        #: Where it is to begin.
-        self.after = after
-        #: Begin with so many records before the end, instead.
-        self.last: int | None = None
-        #: Whether a file under the final name beside its WAL is done with.
-        self.closed_before = False
-        self.follower: Follower | None = None
-        #: Whether it stands in the queue.
-        self.queued = False
-        #: Whether something was told since its last look.
-        self.dirty = False
-        #: Whether a verdict is due when it meets its end.
-        self.judge = True
-        #: Whether its writer was found gone; it may come back.
-        self.abandoned = False
-        #: Whether its first record is the session's first sign of life.
-        self.is_new = True
-        #: Of the file, when a sweep last saw it.
-        self.mtime_ns = 0
-
-    @property
-    def session_id(self) -> UUID | None:
-        """The header's id, else the one that the file is named after."""
-        return self._session_id or _uuid(self.stem)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it holds a descriptor."""
-        return self.follower is not None and self.follower.reader.file.fd >= 0
-
-    def begin(self, follower: Follower, position: Position) -> None:
-        """Follow an open file from a position."""
-        self.follower = follower
-        self._begin(follower.reader, position)
-
-    def put(self, batch: Batch, before: bytes) -> None:
-        """Take a batch to hand over."""
-        self._put(batch, before)
-
-    def take_one(self) -> Record:
-        """Hand one record over."""
-        record = self._take_one()
-        if not self._waiting:
-            self._batch = None  # an idle lane holds no records
-            self._header = None
-        return record
-
-    def take_rest(self) -> None:
-        """Hand over all that wait."""
-        self._take_rest()
-        self._batch = self._header = None
-
-    @property
-    def waiting(self) -> int:
-        """Records that wait to be handed over."""
-        return self._waiting
-
-    @property
-    def at(self) -> Position:
-        """Where the next record begins."""
-        return self.position if self.follower is not None else self.after
 
 
 class DirectoryTail(AsyncIterator[SessionRecord]):
@@ -185,6 +92,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         include_closed: bool = False,
         last: int | None = None,
         on_missing: Literal["wait", "error"] = "wait",
+        on_event: Callable[[UUID, News], None] | None = None,
         max_line_bytes: int = MAX_LINE_BYTES,
         max_open: int | None = None,
         stats: StoreStats | None = None,
@@ -199,6 +107,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             include_closed: also sessions that are closed before this begins.
             last: of sessions that exist already, only so many of the last records.
             on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
+            on_event: called with a session's id and what happened to it.
             max_line_bytes: a longer line is one ``Damage``.
             max_open: descriptors at most; by default the soft limit less a reserve.
             stats: counts into these.
@@ -210,13 +119,14 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._closed = True  # until all is made
         self.directory = directory
         #: What happened to sessions, for who asks for it (``observing``); else None.
-        self.news: deque[tuple[str, Outcome | Literal["started", "resumed"]]] | None = None
+        self.news: deque[tuple[str, News]] | None = None
         #: Sessions that could not be read at the last try, with the error; they are tried again.
         self.errors: dict[str, PersistenceError] = {}
         self._kinds = None if kinds is None else frozenset(ChunkKind(kind) for kind in kinds)
         self._include_closed = include_closed
         self._last = last
         self._on_missing = on_missing
+        self._on_event = on_event
         self._max_line_bytes = max_line_bytes
         self._max_open = max_open
         self._stats = stats or StoreStats()
@@ -479,7 +389,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         for stem, decisive in marked.items():
             lane = self._lanes.get(stem)
             if lane is None:
-                if not stem.isascii() and not _is_text(stem):
+                if not stem.isascii() and not is_text(stem):
                     continue
                 lane = self._add(stem, START)
             elif decisive:
@@ -619,9 +529,14 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             return lane.follower.reader.file.stat().st_nlink > 0
         return True
 
-    def _tell(self, stem: str, news: Outcome | Literal["started", "resumed"]) -> None:
+    def _tell(self, stem: str, news: News) -> None:
         if self.news is not None:
             self.news.append((stem, news))
+        if self._on_event is not None:
+            lane = self._lanes.get(stem)
+            session_id = stem_uuid(stem) if lane is None else lane.session_id
+            if session_id is not None:
+                self._on_event(session_id, news)
 
     def _forget(self, lane: Lane) -> None:
         self._park(lane)
@@ -752,9 +667,12 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             self._look_into(stem, seen, subscription) for stem, seen in found.changed.items()
         )
         for stem in self._lanes.keys() - found.marks.keys():
-            # Renamed while the directory was read, or gone: the open file will tell.
-            self._lanes[stem].judge = True
-            self._enqueue(self._lanes[stem])
+            # Renamed while the directory was read, or gone: the open file will tell. Where the
+            # whole directory is gone, there is nothing to open.
+            absent = self._lanes[stem]
+            if there or absent.is_open:
+                absent.judge = True
+                self._enqueue(absent)
         for stem in self._failed:
             if stem in self._lanes:
                 self._enqueue(self._lanes[stem])
@@ -797,169 +715,3 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             self._enqueue(lane)
         lane.mtime_ns = seen.mtime_ns
         return False
-
-
-def descriptor_limit() -> int:
-    """Return how many session files may be open: the soft limit less what others need."""
-    try:
-        import resource  # noqa: PLC0415 - not on Windows
-
-        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        used = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-    except (ImportError, OSError):
-        return 200
-    if soft == resource.RLIM_INFINITY:
-        soft = 65536
-    return max(4, soft - used - RESERVE_DESCRIPTORS)
-
-
-def look_around(directory: Path) -> dict[str, Seen] | None:
-    """Return what lies in a directory by stem, blocking; None where it is absent.
-
-    Raises:
-        PersistenceError: it cannot be read.
-    """
-    seen: dict[str, Seen] = {}
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                split = split_name(entry.name)
-                if split is None:
-                    continue
-                stem, is_wal = split
-                if (not is_wal and stem in seen) or not _is_text(stem):
-                    continue
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except OSError:
-                    continue  # renamed or gone since
-                if stat.S_ISREG(status.st_mode):
-                    key = (status.st_dev, status.st_ino)
-                    seen[stem] = Seen(key, status.st_size, status.st_mtime_ns, is_wal)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise explain(error, directory) from error
-    return seen
-
-
-class Survey(NamedTuple):
-    """What a sweep found."""
-
-    #: Stem to a hash of all that was seen of it.
-    marks: dict[str, int]
-    #: What differs from the sweep before.
-    changed: dict[str, Seen]
-    #: Stems of WALs that nobody holds, where ``locks`` were looked at.
-    unheld: list[str]
-    locks: LockTable | None
-
-
-def survey(directory: Path, before: dict[str, int], locks_due: bool) -> Survey | None:  # noqa: FBT001 - passed through a thread
-    """Look at a directory and compare with the sweep before, blocking; None where it is absent.
-
-    It works in a thread, so that thousands of quiet sessions cost the event loop nothing.
-
-    Raises:
-        PersistenceError: it cannot be read.
-    """
-    seen = look_around(directory)
-    if seen is None:
-        return None
-    marks = {stem: hash(found) for stem, found in seen.items()}
-    changed = {stem: seen[stem] for stem, mark in marks.items() if before.get(stem) != mark}
-    if not locks_due:
-        return Survey(marks, changed, [], None)
-    locks = LockTable.read()
-    unheld = [stem for stem, found in seen.items() if found.is_wal and not locks.holds(found.key)]
-    return Survey(marks, changed, unheld, locks)
-
-
-def open_generation(
-    wal: str, final: str, known: tuple[int, int]
-) -> tuple[SessionFile | None, bool]:
-    """Open the file that is known, under either name, blocking.
-
-    Returns:
-        The file, if it is there; and whether another one is.
-
-    Raises:
-        OSError: a file is there and cannot be opened.
-    """
-    others = False
-    # The WAL again at the end: it is made anew when a closed session is reopened.
-    for path in (wal, final, wal):
-        file = _open_regular(path)
-        if file is None:
-            continue
-        if _key(file) == known:
-            return file, True
-        others = True
-        file.close()
-    return None, others
-
-
-def open_generations(
-    wal: str,
-    final: str,
-    ended: bytes | None,
-    closed_before: bool,  # noqa: FBT001 - passed through a thread
-) -> list[SessionFile]:
-    """Open all files of a session that are not done with, the oldest first, blocking.
-
-    Args:
-        wal: one of its names.
-        final: the other.
-        ended: stands for the closed file that is done with.
-        closed_before: any closed file beside a WAL is done with.
-
-    Raises:
-        OSError: a file is there and cannot be opened.
-    """
-    files: list[SessionFile] = []
-    # The final name again at the end: the WAL may be renamed in between.
-    for path in (final, wal, final):
-        file = _open_regular(path)
-        if file is None or any(_key(file) == _key(other) for other in files):
-            continue
-        status = file.stat()
-        if path == final and ended == ended_key(status.st_size, status.st_mtime_ns):
-            continue
-        files.append(file)
-    return files[-1:] if closed_before else files
-
-
-def _open_regular(path: str) -> SessionFile | None:
-    try:
-        return SessionFile(path)
-    except OSError as error:
-        # Not there, or no regular file: not a session.
-        if error.errno in (errno.ENOENT, errno.EINVAL, errno.ELOOP, errno.ENXIO):
-            return None
-        raise
-
-
-def _key(file: SessionFile) -> tuple[int, int]:
-    status = file.stat()
-    return status.st_dev, status.st_ino
-
-
-def ended_key(size: int, mtime_ns: int) -> bytes:
-    """Return 8 bytes that stand for a finished file, as long as nobody changes it."""
-    return fingerprint(b"%d %d" % (size, mtime_ns))
-
-
-def _is_text(stem: str) -> bool:
-    """Say whether a cursor, which is text, can hold a name; a session has no other."""
-    try:
-        stem.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _uuid(stem: str) -> UUID | None:
-    try:
-        return UUID(stem)
-    except ValueError:
-        return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.holders import LockTable
 from sessiontail.layout import split_name, stem_paths
 from sessiontail.listing import Scan, read_meta
-from sessiontail.session import PersistedSessionMeta
+from sessiontail.session import PersistedSessionMeta, SessionState
 from sessiontail.stats import StoreStats
 from sessiontail.watching import Watcher
 
@@ -108,9 +108,9 @@ class SessionWatch(AsyncIterator[SessionEvent]):
                 return SessionEvent(EventKind.STARTED, self._existing.popleft())
             while self._news:
                 stem, news = self._news[0]
-                meta = await in_thread(self._meta, stem)
-                self._news.popleft()
                 kind = EventKind(news)
+                meta = await in_thread(self._meta, stem, kind)
+                self._news.popleft()
                 if kind is EventKind.DELETED:
                     meta = self._metas.pop(stem, None)
                 elif meta is not None:
@@ -137,11 +137,17 @@ class SessionWatch(AsyncIterator[SessionEvent]):
         self._metas = metas
         self._existing = deque(metas.values() if self._include_existing else ())
 
-    def _meta(self, stem: str) -> PersistedSessionMeta | None:
+    def _meta(self, stem: str, kind: EventKind) -> PersistedSessionMeta | None:
+        # The verdict is known; only a writer's pid is asked for.
+        lives = kind in (EventKind.STARTED, EventKind.RESUMED)
+        locks = LockTable.read() if lives else LockTable(None, complete=False)
         paths = stem_paths(stem, self._directory)
         for path in (paths.wal, paths.final):
             try:
-                return read_meta(path, LockTable.read())[0]
+                meta, _ = read_meta(path, locks)
             except PersistenceError:
                 continue
+            return (
+                replace(meta, state=SessionState.ABANDONED) if kind is EventKind.ABANDONED else meta
+            )
         return None

@@ -22,7 +22,7 @@ from anyio.abc import TaskGroup
 from sessiontail import pruning
 from sessiontail.errors import PersistenceError, SessionEnded, SessionNotFound
 from sessiontail.files import change, in_thread
-from sessiontail.following import DirectoryTail
+from sessiontail.following import DirectoryTail, News
 from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.holders import LockTable
 from sessiontail.layout import (
@@ -252,6 +252,7 @@ class SessionStore:
         include_closed: bool = False,
         last: int | None = None,
         on_missing: Literal["wait", "error"] = "wait",
+        on_event: Callable[[UUID, News], None] | None = None,
         max_open: int | None = None,
     ) -> DirectoryTail:
         """Return one stream of ``(session_id, record)`` over all sessions; it never ends.
@@ -266,6 +267,8 @@ class SessionStore:
             include_closed: also sessions that were closed before.
             last: of sessions that exist already, only so many of the last records.
             on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
+            on_event: called with a session's id and what happened to it: "started", "resumed", or
+                an ``Outcome``.
             max_open: descriptors at most; by default the soft limit less a reserve.
 
         Raises:
@@ -280,6 +283,7 @@ class SessionStore:
             include_closed=include_closed,
             last=last,
             on_missing=on_missing,
+            on_event=on_event,
             max_line_bytes=self._max_line_bytes,
             max_open=max_open,
             stats=self.stats,

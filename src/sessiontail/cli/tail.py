@@ -32,13 +32,13 @@ from sessiontail.cli.terminal import Output, note
 from sessiontail.cursor import DirectoryPosition, Position
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
 from sessiontail.files import SessionFile, in_thread
-from sessiontail.following import ended_key
 from sessiontail.layout import split_name
 from sessiontail.listing import position_before_end
 from sessiontail.observing import EventKind
 from sessiontail.records import Record
 from sessiontail.session import Outcome, PersistedSessionMeta, SessionState
 from sessiontail.store import SessionStore
+from sessiontail.surveying import ended_key
 
 __all__ = ["Lines", "command"]
 
