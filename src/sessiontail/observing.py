@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import msgspec
 
 from sessiontail.errors import PersistenceError
 from sessiontail.files import in_thread
@@ -148,6 +150,8 @@ class SessionWatch(AsyncIterator[SessionEvent]):
             except PersistenceError:
                 continue
             return (
-                replace(meta, state=SessionState.ABANDONED) if kind is EventKind.ABANDONED else meta
+                msgspec.structs.replace(meta, state=SessionState.ABANDONED)
+                if kind is EventKind.ABANDONED
+                else meta
             )
         return None

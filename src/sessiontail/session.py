@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 from uuid import UUID
 
+import msgspec
+
 from sessiontail.errors import DamagedSession
 from sessiontail.records import (
     Chunk,
@@ -133,12 +135,12 @@ class PersistedSession:
         return await resumable_pair(self, agent_prompt=agent_prompt)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PersistedSessionMeta:
+class PersistedSessionMeta(msgspec.Struct, frozen=True, kw_only=True):
     """One session file in brief: its header, its trailer, and what the directory says."""
 
     id: UUID
-    path: Path
+    #: The file, as text; ``path`` gives it as a ``Path``.
+    file: str
     #: Always aware.
     created_at: datetime
     lineage_operator: str
@@ -163,6 +165,11 @@ class PersistedSessionMeta:
     torn_bytes: int = 0
     #: (st_dev, st_ino, st_mtime_ns): says later whether this is still the same file.
     file_key: tuple[int, int, int] = (0, 0, 0)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.file)
 
 
 class SessionFold:
