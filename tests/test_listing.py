@@ -50,7 +50,7 @@ def meta_of(path: Path, **fields: Any) -> PersistedSessionMeta:
     status = path.stat()
     values: dict[str, Any] = {
         "id": ID,
-        "path": path,
+        "file": str(path),
         "created_at": MOMENT,
         "lineage_operator": "implicit",
         "lineage_kind": LineageKind.UNKNOWN,
@@ -499,7 +499,7 @@ async def test_a_header_written_between_status_and_reading_is_no_crash(tmp_path:
                 path.write_bytes(header_line())
             return read_cached(offset, size)
 
-    meta, _ = listing._meta(Late(path), path, LockTable(b"", complete=True), verify=False)
+    meta, _ = listing._meta(Late(path), str(path), LockTable(b"", complete=True), verify=False)
     file.close()
 
     assert meta.size_bytes == len(header_line())

@@ -46,7 +46,7 @@ def meta(
 ) -> PersistedSessionMeta:
     return PersistedSessionMeta(
         id=UUID(int=number),
-        path=Path(f"{number}.jsonl"),
+        file=f"{number}.jsonl",
         created_at=NOW - timedelta(days=days),
         lineage_operator="implicit",
         lineage_kind=LineageKind.UNKNOWN,

@@ -46,6 +46,7 @@ _chunk_decoder = msgspec.json.Decoder(Chunk)
 class _HeaderLine(
     msgspec.Struct,
     frozen=True,
+    gc=False,
     tag="header",
     tag_field="record_type",
     forbid_unknown_fields=True,

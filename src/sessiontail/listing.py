@@ -231,7 +231,8 @@ def _meta(
             last = last[last.find(b"\n") + 1 :]
         _take_trailer(last, brief)
         if brief.trailer is None:
-            _count(file, body, size, brief, decoder)
+            key = (status.st_dev, status.st_ino, status.st_ctime_ns, size)
+            brief = _counted.get(key) or _remember(key, _count(file, body, size, decoder))
     trailer = brief.trailer
     state, pid = state_of(
         status,
@@ -317,8 +318,9 @@ def _take_trailer(last: bytes, brief: _Brief) -> None:
             brief.torn_bytes = len(last) - end
 
 
-def _count(file: SessionFile, body: int, size: int, brief: _Brief, decoder: RecordDecoder) -> None:
+def _count(file: SessionFile, body: int, size: int, decoder: RecordDecoder) -> _Brief:
     """Count chunks and find the last trailer, decoding only lines of an unusual form."""
+    brief = _Brief()
     for block in _blocks(file, body, size, brief):
         data, start = block.data, 0
         for end in block.ends:
@@ -327,6 +329,20 @@ def _count(file: SessionFile, body: int, size: int, brief: _Brief, decoder: Reco
             else:
                 brief.add(decoder.decode_line(data[start:end]))
             start = end
+    return brief
+
+
+# What was counted, by device, inode, time of last change and size: a crashed session is counted
+# once, not in every listing. Some 200 bytes each.
+_counted: dict[tuple[int, int, int, int], _Brief] = {}
+_MAX_COUNTED = 10_000
+
+
+def _remember(key: tuple[int, int, int, int], brief: _Brief) -> _Brief:
+    if len(_counted) >= _MAX_COUNTED:
+        _counted.clear()
+    _counted[key] = brief
+    return brief
 
 
 def _decode_all(file: SessionFile, size: int, brief: _Brief) -> None:

@@ -101,7 +101,7 @@ def plan(
     if (keep_last is not None and keep_last < 0) or (max_total_bytes or 0) < 0:
         raise ValueError("keep_last and max_total_bytes cannot be negative")
     allowed = None if states is None else {SessionState(state) for state in states}
-    ordered = sorted(metas, key=lambda meta: (meta.created_at, meta.path.name))
+    ordered = sorted(metas, key=lambda meta: (meta.created_at, meta.file))
     total = sum(meta.size_bytes for meta in ordered)
     live_ids = {meta.id for meta in ordered if meta.state is SessionState.LIVE}
     remove: list[Verdict] = []

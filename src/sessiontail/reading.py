@@ -318,10 +318,13 @@ async def _fold_file(
                 break  # truncated since
             stats.reads += 1
             stats.bytes += len(data)
-            for item in framer.feed(data):
+            items = framer.feed(data)
+            for item in items:
                 records = decoder.decode(item).records
                 stats.records += len(records)
                 session.add(records)
+            if items and framer.position < end:
+                framer.rewind()  # to read half a line again is cheaper than to join a block
     except OSError as error:
         raise explain(error, file.path) from error
     finally:

@@ -1,6 +1,7 @@
 """The records of a session file, as frozen values: header, chunks, trailer, damage.
 
 Field names are the log's own, so that grep finds both sides. Parsing lives in ``decoding``.
+None of them can be part of a cycle, so the garbage collector need not look at them (``gc=False``).
 Source: openrath 2.0.0, ``rath.session.persistence._serialize`` and ``rath.session.chunk``.
 """
 
@@ -68,7 +69,7 @@ class DamageReason(StrEnum):
     LINE_TOO_LONG = "line-too-long"
 
 
-class TokenUsage(msgspec.Struct, frozen=True):
+class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     """Tokens of one session, as its own writer counted them (children start anew)."""
 
     prompt_tokens: int
@@ -76,7 +77,7 @@ class TokenUsage(msgspec.Struct, frozen=True):
     total_tokens: int
 
 
-class SandboxSpec(msgspec.Struct, frozen=True):
+class SandboxSpec(msgspec.Struct, frozen=True, gc=False):
     """The sandbox that a session was opened with. Values stand as the log has them."""
 
     image: str | None = None
@@ -87,7 +88,7 @@ class SandboxSpec(msgspec.Struct, frozen=True):
     working_dir: str | None = None
 
 
-class ToolCall(msgspec.Struct, frozen=True):
+class ToolCall(msgspec.Struct, frozen=True, gc=False):
     """One call that the assistant asks for, in OpenAI's words."""
 
     id: str
@@ -104,7 +105,7 @@ class ToolCall(msgspec.Struct, frozen=True):
             return None
 
 
-class Header(msgspec.Struct, frozen=True, kw_only=True):
+class Header(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The first record: which session this is, and where it came from."""
 
     id: UUID
@@ -125,7 +126,7 @@ class Chunk(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
-    gc=False,  # decoded JSON has no cycles; 10 % off a load (benchmarks/bench_load.py)
+    gc=False,
     tag="chunk",
     tag_field="record_type",
     forbid_unknown_fields=True,  # lets the fast path notice the odd line (decoding)
@@ -181,7 +182,7 @@ class Chunk(
         return {"role": self.kind.value, "content": content}
 
 
-class Trailer(msgspec.Struct, frozen=True, kw_only=True):
+class Trailer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The last record of a session that was closed cleanly."""
 
     #: None where the file has no time there.
@@ -194,7 +195,7 @@ class Trailer(msgspec.Struct, frozen=True, kw_only=True):
     raw: dict[str, Any] = {}
 
 
-class Damage(msgspec.Struct, frozen=True, kw_only=True):
+class Damage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A line that is no record: where it lies, why, and its bytes."""
 
     #: Counted from 1, blank lines included.

@@ -135,7 +135,7 @@ class PersistedSession:
         return await resumable_pair(self, agent_prompt=agent_prompt)
 
 
-class PersistedSessionMeta(msgspec.Struct, frozen=True, kw_only=True):
+class PersistedSessionMeta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One session file in brief: its header, its trailer, and what the directory says."""
 
     id: UUID

@@ -141,7 +141,7 @@ class SessionStore:
             PersistenceError: the directory cannot be read; one that is absent is empty.
         """
         metas = [meta async for meta in self.scan(verify=verify)]
-        return sorted(metas, key=lambda meta: (meta.created_at, meta.path.name))
+        return sorted(metas, key=lambda meta: (meta.created_at, meta.file))
 
     async def load(
         self,
