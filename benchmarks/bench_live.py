@@ -35,13 +35,13 @@ PROCESSES = 2
 class Tally:
     """What a consumer got."""
 
-    counts: dict[str, int] = field(default_factory=dict)
-    sums: dict[str, int] = field(default_factory=dict)
+    counts: dict[object, int] = field(default_factory=dict)
+    sums: dict[object, int] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
     disorder: int = 0
     closed: int = 0
 
-    def add(self, session_id: str, index: int, payload: dict[str, Any]) -> None:
+    def add(self, session_id: object, index: int, payload: dict[str, Any]) -> None:
         self.latencies.append(time.monotonic() - payload["at"])
         seen = self.counts.get(session_id, 0)
         self.disorder += index != seen
@@ -121,6 +121,8 @@ class Load:
 
     def row(self, what: str, tally: Tally, cpu_s: float, wall_s: float, memory_mb: float) -> Row:
         wanted = {k: v for report in self.reports for k, v in report["sessions"].items()}
+        tally.counts = {str(key): count for key, count in tally.counts.items()}
+        tally.sums = {str(key): checksum for key, checksum in tally.sums.items()}
         exact = not tally.disorder and all(
             (tally.counts.get(session_id, 0), tally.sums.get(session_id, 0)) == (count, checksum)
             for session_id, (count, checksum, _) in wanted.items()
@@ -163,7 +165,7 @@ async def consume_with_us(made: Load, tally: Tally, ready: anyio.Event) -> None:
     async with SessionStore(made.directory) as store:
         async for session_id, record in store.tail_all():
             if type(record) is Chunk:
-                tally.add(str(session_id), record.index or 0, record.payload)
+                tally.add(session_id, record.index or 0, record.payload)
             elif isinstance(record, Trailer):
                 tally.closed += 1
             else:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources

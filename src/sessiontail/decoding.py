@@ -205,8 +205,8 @@ class RecordDecoder:
             end, lines = last, lines - 1
         if not lines:
             return header + trailer
-        if self.header_version != CURRENT_SCHEMA_VERSION or not _one_a_line(
-            data, block.ends[len(header) : len(header) + lines - 1]
+        if self.header_version != CURRENT_SCHEMA_VERSION or (
+            lines > 1 and not _one_a_line(data, block.ends[len(header) : len(header) + lines - 1])
         ):
             return None
         whole = data if end - start == len(data) else memoryview(data)[start:end]

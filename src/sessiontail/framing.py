@@ -113,6 +113,8 @@ class LineFramer:
         Returns:
             Whole lines in file order, usually as one block; often nothing.
         """
+        if not self.pending and chunk.endswith(b"\n") and len(chunk) <= self.max_line_bytes:
+            return [self._block(chunk)]
         found: list[Block | LongLine] = []
         if self._head is not None:
             end = chunk.find(b"\n") + 1

@@ -32,9 +32,9 @@ from sessiontail.cli.terminal import Output, note
 from sessiontail.cursor import DirectoryPosition, Position
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
 from sessiontail.files import SessionFile, in_thread
+from sessiontail.following import News
 from sessiontail.layout import split_name
 from sessiontail.listing import position_before_end
-from sessiontail.observing import EventKind
 from sessiontail.records import Record
 from sessiontail.session import Outcome, PersistedSessionMeta, SessionState
 from sessiontail.store import SessionStore
@@ -459,8 +459,7 @@ class _Tailing:
         """Print every running session's records; it never ends by itself."""
         self._mixed = True
         after = self.options.after or await self._start_of_all()
-        async with anyio.create_task_group() as group, self.store.tail_all(after=after) as feed:
-            group.start_soon(self._tell_ends)
+        async with self.store.tail_all(after=after, on_event=self._tell) as feed:
             async for session_id, record in feed:
                 self._keeper.forget()
                 if self._lines.wants(record):
@@ -468,14 +467,11 @@ class _Tailing:
                     self._lines.flush()
                 self._keeper.commit(feed)
 
-    async def _tell_ends(self) -> None:
-        # A store of its own: what this reads is not what --stats asks for.
-        async with SessionStore(self.store.directory).watch() as events:
-            async for event in events:
-                if event.kind is EventKind.ABANDONED and event.meta.id in self._gone:
-                    self._gone.remove(event.meta.id)  # it was so before
-                elif event.kind is not EventKind.STARTED:
-                    note(f"{Target(event.meta.id, None).name} {event.kind}")
+    def _tell(self, session_id: UUID, news: News) -> None:
+        if news is Outcome.ABANDONED and session_id in self._gone:
+            self._gone.remove(session_id)  # it was so before
+        elif news != "started":
+            note(f"{Target(session_id, None).name} {news}")
 
     async def _start_of_all(self) -> str:
         """Return a cursor before the last records of what runs, behind all that is done with."""
