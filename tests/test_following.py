@@ -173,6 +173,23 @@ async def test_an_abandoned_session_goes_on_when_a_writer_comes_back(store: Sess
         assert got == actor.records
 
 
+async def test_a_session_renamed_without_a_trailer_and_reopened_is_heard_while_it_runs(
+    store: SessionStore,
+) -> None:
+    first, second = Actor(store.directory), Actor(store.directory)
+    first.open().say("one")
+    async with store, store.tail_all() as tail:
+        got = (await heard(tail, 2))[ID]
+        first.kill()
+        first.rename()
+        await settled(tail, lambda: tail.open_files == 0)
+        second.open().say("two")
+        got += (await heard(tail, 2))[ID]
+
+        assert got == first.records + second.records
+        assert await nothing_more(tail)
+
+
 async def test_a_deleted_session_made_again_begins_anew(store: SessionStore) -> None:
     actor = Actor(store.directory).open().say("one")
     async with store, store.tail_all() as tail:

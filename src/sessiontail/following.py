@@ -57,6 +57,9 @@ _TURNS_BETWEEN_CHECKPOINTS = 32
 
 # Turns after which verdicts are formed although there is always news.
 _TURNS_BETWEEN_ROUNDS = 64
+# Reading the lock table takes at most this part of the time, and a verdict waits at most so long.
+_ROUND_SHARE = 0.2
+_MAX_ROUND_PAUSE_S = 0.25
 
 _UNKNOWN = LockTable(None, complete=False)
 
@@ -145,6 +148,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._round: deque[Lane] = deque()
         self._locks = LockTable(None, complete=False)
         self._locks_at_s = 0.0
+        self._round_due_s = 0.0
         self._rechecks: list[tuple[float, str]] = []
         # Lanes with a descriptor, the longest idle first.
         self._open: OrderedDict[str, Lane] = OrderedDict()
@@ -340,7 +344,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 self._ended[stem] = ended_key(found.size, found.mtime_ns)
             else:
                 lane = self._add(stem, START)
-                lane.mtime_ns = found.mtime_ns
+                lane.swept = (found.size, found.mtime_ns)
                 if resumed is None:
                     lane.last = self._last
                     lane.closed_before = found.is_wal and not self._include_closed
@@ -371,13 +375,16 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 lane.judge = True
                 self._enqueue(lane)
         # A session that always has more to read must not put off the ends of the others.
-        verdicts = self._round or self._judging
+        verdicts = self._round
+        if not verdicts and self._judging and self._round_due_s <= time.monotonic():
+            verdicts = self._judging
         share = 2 if self._round else _TURNS_BETWEEN_ROUNDS
         if self._ready and (not verdicts or self._turns % share):
             return self._ready
         if verdicts:
             return verdicts
-        self._locks = _UNKNOWN  # thousands of locks are not kept for nothing
+        if not self._judging:
+            self._locks = _UNKNOWN  # thousands of locks are not kept for nothing
         return None
 
     def _take_marks(self) -> None:
@@ -426,13 +433,18 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         if isinstance(found, Batch):
             if lane.abandoned:
                 lane.abandoned = False
-                self._tell(lane.stem, "resumed")
+                self._tell(lane.stem, lane.session_id, "resumed")
             elif lane.is_new and not before and found.records:
-                self._tell(lane.stem, "resumed" if lane.stem in self._ended else "started")
+                news: News = "resumed" if lane.stem in self._ended else "started"
+                self._tell(lane.stem, lane.session_id, news)
             if found.records:
                 if self._is_foreign(lane, found):
                     return False
                 lane.put(found, before)
+            if judged and not lane.dirty and follower.is_held(locks):
+                # Its writer lived when the table was read: that answers why it was asked.
+                lane.judge = False
+                self._plan_recheck(lane, follower)
             # More to read, or a verdict due: back to the end of the line.
             if lane.dirty or lane.judge or not follower.reader.at_end or follower.trailer_seen:
                 self._enqueue(lane)
@@ -492,33 +504,34 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._park(lane)
 
     def _end(self, lane: Lane, outcome: Outcome) -> None:
-        follower = lane.follower
         if outcome is Outcome.ABANDONED:
             # Its writer may come back: the position stays, the descriptor goes.
-            assert follower is not None
-            follower.reconsider()
             if not lane.abandoned:
-                self._tell(lane.stem, outcome)
+                self._tell(lane.stem, lane.session_id, outcome)
             lane.abandoned, lane.judge = True, False
             self._park(lane)
             return
         if outcome is Outcome.DELETED and self._went_with_directory(lane):
-            if follower is not None:
-                follower.reconsider()
             self._park(lane)
             return
         if outcome is Outcome.CLOSED:
-            assert follower is not None
-            status = follower.reader.file.stat()
-            self._ended[lane.stem] = ended_key(status.st_size, status.st_mtime_ns)
-        elif outcome is Outcome.DELETED:
-            self._ended.pop(lane.stem, None)
-        self._forget(lane)
-        self._tell(lane.stem, outcome)
+            self._finish(lane)
+        else:
+            if outcome is Outcome.DELETED:
+                self._ended.pop(lane.stem, None)
+            self._forget(lane)
+        self._tell(lane.stem, lane.session_id, outcome)
         if outcome is Outcome.REPLACED:
             self._add(lane.stem, START).is_new = False
-        elif outcome is Outcome.CLOSED and stem_paths(lane.stem, self.directory).wal.exists():
-            self._add(lane.stem, START)  # reopened under its id; what was told of that is taken
+
+    def _finish(self, lane: Lane) -> None:
+        """Note that a file is done with; go on with the next one under its id, if there is one."""
+        assert lane.follower is not None
+        status = lane.follower.reader.file.stat()
+        self._ended[lane.stem] = ended_key(status.st_size, status.st_mtime_ns)
+        self._forget(lane)
+        if stem_paths(lane.stem, self.directory).wal.exists():
+            self._add(lane.stem, START)  # what was told of that is taken
 
     def _went_with_directory(self, lane: Lane) -> bool:
         """Say whether only the directory is gone, or renamed: the session may come back with it."""
@@ -529,14 +542,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             return lane.follower.reader.file.stat().st_nlink > 0
         return True
 
-    def _tell(self, stem: str, news: News) -> None:
+    def _tell(self, stem: str, session_id: UUID | None, news: News) -> None:
         if self.news is not None:
             self.news.append((stem, news))
-        if self._on_event is not None:
-            lane = self._lanes.get(stem)
-            session_id = stem_uuid(stem) if lane is None else lane.session_id
-            if session_id is not None:
-                self._on_event(session_id, news)
+        if self._on_event is not None and session_id is not None:
+            self._on_event(session_id, news)
 
     def _forget(self, lane: Lane) -> None:
         self._park(lane)
@@ -569,6 +579,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             self._end(lane, Outcome.REPLACED if others else Outcome.DELETED)
             return False
         lane.follower.reader.file = file
+        if others and lane.abandoned and lane.follower.renamed:
+            # Renamed without a trailer, which nobody comes back to; reopened under its id.
+            self._note_open(lane)
+            self._finish(lane)
+            return False
         try:
             changed = await lane.follower.reader.changed_in_place()
         except BaseException:
@@ -625,8 +640,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
 
     async def _start_round(self) -> None:
         """Read the lock table once for all that wait for a verdict."""
+        began_s = time.monotonic()
         self._locks = await in_thread(LockTable.read)
-        self._locks_at_s = time.monotonic()
+        self._locks_at_s = now_s = time.monotonic()
+        pause_s = (now_s - began_s) * (1 / _ROUND_SHARE - 1)
+        self._round_due_s = now_s + min(pause_s, _MAX_ROUND_PAUSE_S)
         self._round.extend(self._judging)
         self._judging.clear()
 
@@ -639,6 +657,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             return
         if self._rechecks:
             due_s = min(due_s, self._rechecks[0][0] - time.monotonic())
+        if self._judging:
+            due_s = min(due_s, self._round_due_s - time.monotonic())
         self._gate("before waiting")
         await self._subscription.wait(max(0.0, due_s))
 
@@ -679,7 +699,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         for stem in self._ended.keys() - found.marks.keys() if there else ():
             if not os.path.exists(stem_paths(stem, self.directory).spelled[1]):  # noqa: PTH110, ASYNC240 - few
                 del self._ended[stem]
-                self._tell(stem, Outcome.DELETED)
+                self._tell(stem, stem_uuid(stem), Outcome.DELETED)
         if found.locks is not None:
             self._locks, self._locks_at_s = found.locks, time.monotonic()
             for stem in found.unheld:
@@ -695,7 +715,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
 
     def _look_into(self, stem: str, seen: Seen, subscription: Subscription) -> bool:
         """Enqueue what has changed since the last sweep; return whether no event told."""
-        lane = self._lanes.get(stem)
+        lane, watcher = self._lanes.get(stem), self._watcher
+        assert watcher is not None
         if lane is None:
             if self._ended.get(stem) == ended_key(seen.size, seen.mtime_ns):
                 return False
@@ -703,15 +724,21 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             return stem not in subscription.marked
         was_queued = lane.queued
         follower = lane.follower
+        (size, mtime_ns), lane.swept = lane.swept, (seen.size, seen.mtime_ns)
         if follower is None or follower.file_key != seen.key:
             lane.judge = True
             self._enqueue(lane)
-        elif seen.size != follower.reader.known_end:
+        elif seen.size > follower.reader.known_end:
             self._enqueue(lane)
             told = was_queued or stem in subscription.marked or stem in self._failed
             return not told
-        elif seen.mtime_ns != lane.mtime_ns:
-            lane.judge = True  # as long as before: perhaps rewritten in place
-            self._enqueue(lane)
-        lane.mtime_ns = seen.mtime_ns
+        elif seen.size < follower.reader.known_end:
+            if not lane.is_open or follower.cut():  # else read on since the sweep looked
+                self._enqueue(lane)
+        elif seen.mtime_ns != mtime_ns:
+            if seen.size == size:
+                lane.judge = True  # as long as before: perhaps rewritten in place
+                self._enqueue(lane)
+            elif not watcher.trusted:
+                self._enqueue(lane)
         return False

@@ -42,9 +42,9 @@ class Lane(Delivery):
         "is_new",
         "judge",
         "last",
-        "mtime_ns",
         "queued",
         "stem",
+        "swept",
     )
 
     def __init__(self, stem: str, after: Position) -> None:
@@ -67,8 +67,8 @@ class Lane(Delivery):
         self.abandoned = False
         #: Whether its first record is the session's first sign of life.
         self.is_new = True
-        #: Of the file, when a sweep last saw it.
-        self.mtime_ns = 0
+        #: The file's size and time when a sweep last saw it.
+        self.swept = (0, 0)
 
     @property
     def session_id(self) -> UUID | None:
@@ -145,7 +145,7 @@ def open_generation(
         if file is None:
             continue
         if file_key(file) == known:
-            return file, True
+            return file, others
         others = True
         file.close()
     return None, others

@@ -20,7 +20,7 @@ class StoreStats:
     reads: int = 0
     #: Bytes read from session files.
     bytes: int = 0
-    #: Records handed over.
+    #: Records decoded: what a cancelled or unfinished reader left is counted too.
     records: int = 0
     #: Looks at the whole directory, or at a lone file, that no event asked for.
     sweeps: int = 0

@@ -70,7 +70,6 @@ class Follower:
         "_recheck_after_s",
         "_seen_held",
         "_unheld_since_s",
-        "_verdict",
         "blocking",
         "file_key",
         "gate",
@@ -105,7 +104,6 @@ class Follower:
         #: Called with the name of each moment that a race could hit; tests act there.
         self.gate: Callable[[str], None] = _no_gate
         self._seen_held = False
-        self._verdict: Outcome | None = None
         self._recheck_after_s: float | None = None
         self._quiet_since_s = time.monotonic()
         self._unheld_since_s: float | None = None
@@ -119,6 +117,18 @@ class Follower:
     def grown(self) -> bool:
         """Say whether the file is longer than what was read of it."""
         return self.reader.file.stat().st_size > self.reader.known_end
+
+    def cut(self) -> bool:
+        """Say whether the file is shorter than what was read of it."""
+        return self.reader.file.stat().st_size < self.reader.known_end
+
+    def is_held(self, locks: LockTable) -> bool:
+        """Say whether a writer holds the file by this table: a verdict as good as the end's."""
+        self.recheck_s = None
+        if not locks.holds(self.file_key):
+            return False
+        self._note_held()
+        return True
 
     async def step(
         self, *, judge: bool, locks: Callable[[], LockTable] = LockTable.read
@@ -135,29 +145,24 @@ class Follower:
         Raises:
             OSError: the file cannot be read.
         """
-        self.recheck_s = self._verdict = None
+        self.recheck_s = verdict = None
         while True:
             try:
-                batch = await self.reader.next_batch(thorough=self._verdict is not None)
+                batch = await self.reader.next_batch(thorough=verdict is not None)
             except FileReplaced:
                 return Outcome.REPLACED
             if batch is not None:
-                self._verdict = None
                 if any(type(record) is Trailer for record in batch.records):
                     self.trailer_seen = True
                 return batch
-            if self._verdict is not None:
-                return self._verdict
+            if verdict is not None:
+                return verdict
             self.gate("end met")
             if judge or self.trailer_seen:
-                self._verdict = await self._judge(locks)
-            if self._verdict is None:
+                verdict = await self._judge(locks)
+            if verdict is None:
                 return None
             self.gate("verdict formed")
-
-    def reconsider(self) -> None:
-        """Drop the verdict: the tail goes on waiting."""
-        self._verdict = None
 
     async def _judge(self, locks: Callable[[], LockTable]) -> Outcome | None:
         look = await in_thread(self._look) if self.blocking else self._look()
@@ -196,13 +201,7 @@ class Follower:
 
     def _judge_wal(self, status: os.stat_result, locks: LockTable) -> Outcome | None:
         if locks.holder(status) is not None:
-            self._seen_held = True
-            self._unheld_since_s = None
-            if self._recheck_after_s is not None:
-                self.recheck_s = self._recheck_after_s
-                self._recheck_after_s *= 4
-                if self._recheck_after_s > JUDGE_INTERVAL_S:
-                    self._recheck_after_s = None
+            self._note_held()
             return None
         now_s = time.monotonic()
         quiet_s = max(time.time() - status.st_mtime, now_s - self._quiet_since_s)
@@ -218,6 +217,15 @@ class Follower:
                 self.recheck_s = 0.1
                 return None
         return Outcome.ABANDONED
+
+    def _note_held(self) -> None:
+        self._seen_held = True
+        self._unheld_since_s = None
+        if self._recheck_after_s is not None:
+            self.recheck_s = self._recheck_after_s
+            self._recheck_after_s *= 4
+            if self._recheck_after_s > JUDGE_INTERVAL_S:
+                self._recheck_after_s = None
 
     def _judge_nameless(self, look: Look, locks: Callable[[], LockTable]) -> Outcome | None:
         gone = Outcome.REPLACED if look.usurped else Outcome.DELETED
@@ -315,9 +323,8 @@ class SessionTail(RecordFeed):
                     self._put(found, before)
                     return
                 continue
-            if found is Outcome.ABANDONED and self._patient and not follower.renamed:
-                follower.reconsider()
-            elif found is not None:
+            may_come_back = found is Outcome.ABANDONED and not follower.renamed
+            if found is not None and not (self._patient and may_come_back):
                 self.outcome = found
                 raise StopAsyncIteration
             if self._judge:
