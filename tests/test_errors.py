@@ -75,3 +75,9 @@ def test_a_name_that_is_no_utf_8_prints_anywhere() -> None:
     error = PersistenceError("bad", path=os.fsdecode(b"a\xff.jsonl"))
 
     assert str(error).encode() == b"a\\udcff.jsonl: bad"
+
+
+def test_an_error_is_one_line_whatever_the_name() -> None:
+    error = PersistenceError("bad", path="наш\nlog\x1b[2J.jsonl")
+
+    assert str(error) == "наш\\nlog\\x1b[2J.jsonl: bad"

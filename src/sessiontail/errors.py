@@ -65,8 +65,11 @@ class PersistenceError(RuntimeError):
     def __str__(self) -> str:
         if self.path is None:
             return self.message
-        # A name that is not UTF-8 is shown escaped: an error message must print anywhere.
-        place = fsdecode(self.path).encode("utf-8", "backslashreplace").decode()
+        # An error is one line that prints anywhere, whatever bytes a name has.
+        place = "".join(
+            letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+            for letter in fsdecode(self.path)
+        )
         if self.line is not None:
             place += f":{self.line}"
         if self.offset is not None:

@@ -16,6 +16,8 @@ __all__ = ["MAX_LINE_BYTES", "Block", "LineFramer", "LongLine"]
 # 64 MiB: the largest tool result seen is below 20 MB; a line above this is a runaway writer.
 MAX_LINE_BYTES = 64 * 1024 * 1024
 
+_NEWLINE = 0x0A
+
 # What is kept of a line that is too long: enough to see what it was.
 _LONG_LINE_HEAD_BYTES = 4096
 
@@ -38,11 +40,11 @@ class Block(NamedTuple):
         # Not data.count(): find() goes by memchr, twice as fast where lines are long (3.11), and
         # finds on its way what decoding and cursors ask for.
         ends: list[int] = []
-        found, find = ends.append, data.find
-        end = find(b"\n") + 1
+        find = data.find
+        end = find(_NEWLINE) + 1
         while end:
-            found(end)
-            end = find(b"\n", end) + 1
+            ends.append(end)
+            end = find(_NEWLINE, end) + 1
         return cls(data, offset, line, ends)
 
     @property

@@ -135,7 +135,9 @@ def stem_paths(stem: str, directory: Path) -> SessionPaths:
 def resolve_path(path: str | PathLike[str]) -> Path:
     """Return the file that a user's path means: absolute, a link followed."""
     absolute = os.path.abspath(path)  # noqa: PTH100 - a tenth of the time of Path.resolve()
-    return Path(os.path.realpath(absolute) if os.path.islink(absolute) else absolute)  # noqa: PTH114
+    if os.path.islink(absolute):  # noqa: PTH114 - as above
+        absolute = os.path.realpath(absolute)
+    return path if isinstance(path, Path) and str(path) == absolute else Path(absolute)
 
 
 def path_paths(path: str | PathLike[str]) -> SessionPaths:

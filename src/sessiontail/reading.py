@@ -296,19 +296,19 @@ async def load_file(
             continue
         except OSError as error:
             raise explain(error, path) from error
-        return await _fold_file(file, salvage, max_line_bytes, stats or StoreStats())
+        session = SessionFold(path, salvage=salvage)
+        return await _fold_file(file, session, max_line_bytes, stats or StoreStats())
     raise not_found(candidates)
 
 
 async def _fold_file(
     file: SessionFile,
-    salvage: bool,  # noqa: FBT001 - passed on
+    session: SessionFold,
     max_line_bytes: int,
     stats: StoreStats,
 ) -> PersistedSession:
     framer = LineFramer(max_line_bytes=max_line_bytes)
     decoder = RecordDecoder()
-    session = SessionFold(file.path, salvage=salvage)
     try:
         end = file.stat().st_size
         while (left := end - framer.position) > 0:
