@@ -99,14 +99,21 @@ def run_apart(
     )
 
 
-def at_terminal(*arguments: str | Path, env: dict[str, str] | None = None) -> tuple[int, bytes]:
-    """Run the command with a terminal as stdout; return its exit code and what the terminal got."""
+def at_terminal(
+    *arguments: str | Path, env: dict[str, str] | None = None, keys: bytes = b""
+) -> tuple[int, bytes]:
+    """Run the command with a terminal as stdout; return its exit code and what the terminal got.
+
+    With ``keys``, the terminal is its stdin and stderr too, and these are typed at its question.
+    """
     ours, theirs = pty.openpty()
+    # A terminal interrupts those whose controlling terminal it is.
+    controlled = ["setsid", "--ctty", "--wait"] if keys else []
     process = subprocess.Popen(
-        command(*arguments),
-        stdin=subprocess.DEVNULL,
+        [*controlled, *command(*arguments)],
+        stdin=theirs if keys else subprocess.DEVNULL,
         stdout=theirs,
-        stderr=subprocess.DEVNULL,
+        stderr=theirs if keys else subprocess.DEVNULL,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "120", **(env or {})},
     )
     os.close(theirs)
@@ -119,6 +126,9 @@ def at_terminal(*arguments: str | Path, env: dict[str, str] | None = None) -> tu
         if not data:
             break
         got += data
+        if keys and got.endswith(b"[y/N]: "):
+            os.write(ours, keys)
+            keys = b""
     os.close(ours)
     return process.wait(30), got
 
@@ -219,7 +229,9 @@ def test_an_id_may_be_shortened_until_it_is_ambiguous(tmp_path: Path) -> None:
     ambiguous = run("cat", "4f2", "--dir", tmp_path)
     wrong = run("cat", "zz", "--dir", tmp_path)
     absent = run("cat", "zz", "--dir", tmp_path / "absent")
+    undashed = run("cat", TWO.replace("-", "")[:12], "--dir", tmp_path, "-k", "user")
 
+    assert undashed.stdout == exact.stdout
     assert (exact.stdout, exact.stderr) == ("user        two\n", "")
     assert (ambiguous.returncode, ambiguous.stderr) == (
         2,
@@ -239,6 +251,48 @@ def test_an_id_may_be_shortened_until_it_is_ambiguous(tmp_path: Path) -> None:
             "give the one where sessions lie with --dir\n"
         ),
     )
+
+
+def test_a_file_that_no_listing_shows_is_found_by_its_id_and_says_what_it_lacks(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / f"{ONE}.jsonl"
+    path.touch()
+
+    strict = run("cat", "4f2c", "--strict", "--dir", tmp_path)
+    tail = run("tail", ONE, "--dir", tmp_path)
+
+    no_header = f"sessiontail: {path}: no header: not a session file\n"
+    assert (strict.returncode, strict.stderr) == (3, no_header)
+    assert (tail.returncode, tail.stderr) == (1, "sessiontail: nothing to print\n")
+    assert run("rm", ONE, "--dir", tmp_path, "--yes").returncode == 0
+    assert not path.exists()
+
+
+def test_a_narrow_terminal_gets_every_column(tmp_path: Path) -> None:
+    closed(tmp_path, ONE, "one")
+
+    _, wide = at_terminal("ls", "--dir", tmp_path)
+    _, narrow = at_terminal("ls", "--dir", tmp_path, env={"COLUMNS": "30"})
+
+    for word in (b"closed", b"CHUNKS", b"4f2c0000"):
+        assert word in wide
+        assert word in narrow
+
+
+def test_a_question_that_gets_no_answer_deletes_nothing(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, "one")
+
+    end_of_file = at_terminal("rm", ONE, "--dir", tmp_path, keys=b"\x04")
+    interrupted = at_terminal("rm", ONE, "--dir", tmp_path, keys=b"\x03")
+    no = at_terminal("rm", ONE, "--dir", tmp_path, keys=b"n\n")
+    there = path.exists()
+    yes = at_terminal("rm", ONE, "--dir", tmp_path, keys=b"y\n")
+
+    assert (end_of_file[0], interrupted[0], no[0], yes[0]) == (1, 130, 1, 0)
+    assert end_of_file[1].endswith(b"sessiontail: nothing was deleted\r\n")
+    assert no[1].endswith(b"sessiontail: nothing was deleted\r\n")
+    assert (there, path.exists()) == (True, False)
 
 
 def test_ls_shows_unknown_tokens_as_unknown_and_counts_what_it_skipped(tmp_path: Path) -> None:
@@ -329,6 +383,16 @@ def test_cat_shows_damage_where_it_is_and_strict_stops_there_with_3(tmp_path: Pa
         f"sessiontail: {path}:3 (byte {offset}): invalid JSON: Expecting property name "
         "enclosed in double quotes (column 2)\n"
     )
+
+
+def test_messages_that_end_at_damage_are_an_array_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(header(ONE) + chunk(0, "a") + b"{broken}\n" + chunk(1, "b"))
+
+    strict = run("cat", path, "--strict", "-o", "messages")
+
+    assert strict.returncode == 3
+    assert json.loads(strict.stdout) == [{"role": "user", "content": "a"}]
 
 
 def test_raw_is_the_whole_lines_of_the_file_byte_for_byte(tmp_path: Path) -> None:
@@ -462,6 +526,20 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert done.stderr == b"sessiontail: cannot write: No space left on device\n"
+
+
+def test_a_closed_output_is_one_line(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, "one")
+
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *command("cat", path)],
+        stderr=subprocess.PIPE,
+        timeout=30,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == b"sessiontail: standard output is closed: nowhere to write to\n"
 
 
 def test_a_file_that_may_not_be_read_is_one_line() -> None:

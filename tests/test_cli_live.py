@@ -223,6 +223,24 @@ def test_several_sessions_are_told_apart(tmp_path: Path) -> None:
     assert done.stderr.count("sessiontail: stats: events=") == 1
 
 
+def test_sessions_whose_ids_begin_alike_are_told_apart(tmp_path: Path) -> None:
+    twin = ONE[:-1] + "9"
+    closed(tmp_path, ONE, "one")
+    closed(tmp_path, twin, "two")
+
+    done = run("tail", "-f", ONE, twin, "--dir", tmp_path, "-k", "user")
+
+    assert sorted(done.stdout.splitlines()) == [f"{ONE} user        one", f"{twin} user        two"]
+
+
+def test_prune_tells_what_it_cannot_count(tmp_path: Path) -> None:
+    (tmp_path / f"{ONE}.jsonl").write_text("garbage\n")
+
+    done = run("prune", "--dir", tmp_path, "--max-size", "0")
+
+    assert done.stderr.startswith("sessiontail: 1 file skipped: 1 x ")
+
+
 def test_prune_without_yes_shows_the_plan_and_deletes_nothing(live: Path) -> None:
     old = closed(live.parent, TWO, "old")
 
@@ -293,6 +311,24 @@ def test_ids_are_completed_in_the_shell(tmp_path: Path) -> None:
     )
 
     assert (done.stdout, done.stderr) == (f"plain,{TWO}\n", "")
+
+
+def test_an_interrupted_demo_says_nothing_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("demo"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    while b"assistant" not in process.stdout.readline():
+        pass
+    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all of them
+    code, _, notes = end(process)
+
+    assert (code, notes) == (130, b"")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_demo_shows_a_crash_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_position_fits_its_own_bytes_only() -> None:
         (b"X" + head[1:], tail),
         (head, b"X" + tail[1:]),
     ):
-        with pytest.raises(CursorInvalid, match=f"another one than at byte {len(data)} of"):
+        with pytest.raises(CursorInvalid, match=f"taken at byte {len(data)} of another"):
             position.verify(other_head, other_tail)
 
 

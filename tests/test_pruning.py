@@ -105,9 +105,9 @@ METAS = [
         (
             {"max_total_bytes": 25},
             [
-                (1, "all together are 50 bytes, more than 25"),
-                (2, "all together are 40 bytes, more than 25"),
-                (3, "all together are 30 bytes, more than 25"),
+                (1, "all together are more than 25 bytes"),
+                (2, "all together are more than 25 bytes"),
+                (3, "all together are more than 25 bytes"),
             ],
             [(4, "live"), (5, "within the limits")],
         ),

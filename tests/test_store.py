@@ -329,7 +329,7 @@ async def test_wait_for_returns_the_record_or_says_why_there_is_none(
     found = await sessions.wait_for(ID, lambda record: isinstance(record, Trailer))
     with pytest.raises(SessionEnded, match=r"the session ended \(closed\) without that record"):
         await sessions.wait_for(ID, lambda _: False)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError, match=rf"no such record of session {OTHER} within 0.05 s"):
         await sessions.wait_for(OTHER, lambda _: True, timeout=0.05)
 
     assert isinstance(found, Trailer)

@@ -75,8 +75,8 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
         """
         if fingerprint(head) != self.head or fingerprint(tail) != self.tail:
             raise CursorInvalid(
-                f"the cursor does not fit: the file is another one than at byte {self.offset} "
-                "of the session that the cursor was taken from; start without it"
+                f"the cursor does not fit: it was taken at byte {self.offset} of another session, "
+                "or the file was rewritten since; start without it"
             )
         if tail and not tail.endswith(b"\n"):
             raise CursorInvalid(f"the cursor stands in the middle of a line, at {self.offset}")

@@ -43,6 +43,8 @@ class PrunePlan:
     remove: tuple[Verdict, ...]
     #: Stays, oldest first.
     keep: tuple[Verdict, ...]
+    #: Files that are no sessions, or cannot be read: they stay, and count nowhere.
+    skipped: tuple[PersistenceError, ...] = ()
 
     @property
     def bytes_to_free(self) -> int:
@@ -120,8 +122,7 @@ def plan(
             remove.append(Verdict(meta, f"older than {_span(older_than)}"))
             total -= meta.size_bytes
         elif max_total_bytes is not None and total > max_total_bytes:
-            why = f"all together are {total} bytes, more than {max_total_bytes}"
-            remove.append(Verdict(meta, why))
+            remove.append(Verdict(meta, f"all together are more than {max_total_bytes} bytes"))
             total -= meta.size_bytes
         else:
             keep.append(Verdict(meta, "within the limits"))
@@ -250,6 +251,8 @@ else:
 
 
 def _span(span: timedelta) -> str:
-    if span.days and not span.seconds:
-        return f"{span.days} day" + "s" * (span.days != 1)
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        count, rest = divmod(span.total_seconds(), length)
+        if count and not rest:
+            return f"{count:.0f} {unit}" + "s" * (count != 1)
     return str(span)

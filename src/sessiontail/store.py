@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from os import PathLike
 from pathlib import Path
@@ -327,11 +328,13 @@ class SessionStore:
             InvalidSessionId: the id is no UUID.
             CursorInvalid: ``after`` does not fit.
         """
-        with anyio.fail_after(timeout):
+        with anyio.move_on_after(timeout) as scope:
             async with self.tail(session_id, after=after, wait=True) as tail:
                 async for record in tail:
                     if predicate(record):
                         return record
+        if scope.cancelled_caught:
+            raise TimeoutError(f"no such record of session {session_id} within {timeout} s")
         raise SessionEnded(
             f"the session ended ({tail.outcome}) without that record", path=tail.path
         )
@@ -376,14 +379,16 @@ class SessionStore:
             PersistenceError: the directory cannot be read.
         """
         now = datetime.now(UTC)
-        return pruning.plan(
-            await self.list(),
+        scan = self.scan()
+        plan = pruning.plan(
+            [meta async for meta in scan],
             now=now,
             older_than=older_than,
             keep_last=keep_last,
             max_total_bytes=max_total_bytes,
             states=states,
         )
+        return replace(plan, skipped=tuple(scan.skipped))
 
     async def prune(self, plan: PrunePlan) -> Pruned:
         """Apply a plan: look at each file again, delete under the writer's lock, oldest first.

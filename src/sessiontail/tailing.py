@@ -152,7 +152,7 @@ class Follower:
             except FileReplaced:
                 return Outcome.REPLACED
             if batch is not None:
-                if any(type(record) is Trailer for record in batch.records):
+                if Trailer in map(type, batch.records):
                     self.trailer_seen = True
                 return batch
             if verdict is not None:

@@ -105,7 +105,8 @@ def run(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit code, and print what went wrong as one line."""
     try:
         result = application.main(arguments, prog_name="sessiontail", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "sessiontail"
         note(f"{_sentence(error.format_message())}; see '{path} --help'")

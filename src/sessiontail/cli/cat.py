@@ -108,7 +108,7 @@ async def print_session(
             async for batch in found:
                 for record, raw in batch:
                     if strict and isinstance(record, Damage):
-                        printer.flush()
+                        printer.close()
                         raise damaged(record, feed.path)
                     if kinds and (record is None or kind_of(record) not in kinds):
                         continue
@@ -160,18 +160,18 @@ class Printer:
             self._renderer.record(record)
         self.printed += 1
 
-    def flush(self) -> None:
-        """Hand what was printed to the reader of the output."""
+    def close(self) -> None:
+        """Print the end of the form, and hand everything to the reader of the output."""
+        if self._form == "messages":
+            self._output.line("\n]" if self.printed else "[]")
         self._output.flush()
 
     def end(self, torn_bytes: int, torn: bytes) -> None:
         """Print what a crash left, and the end of the form."""
-        if self._form == "messages":
-            self._output.line("\n]" if self.printed else "[]")
         if torn_bytes and self._form == "text":
             text = f"{torn_bytes} bytes after the last whole line, no record:\n"
             self._renderer.block("torn", text + torn.decode("utf-8", "backslashreplace"))
-        self.flush()
+        self.close()
         if torn_bytes and self._form != "text":
             note(f"{torn_bytes} bytes after the last whole line left out: no record")
         if self._left_out:

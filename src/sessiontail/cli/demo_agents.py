@@ -8,6 +8,7 @@ No model is asked: what they say is in this file.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -194,6 +195,8 @@ def main(role: str, directory: str, *ids: str) -> None:
     """Be one of the agents."""
     acts: dict[str, Callable[..., Awaitable[None]]]
     acts = {"coder": code, "researcher": research, "planner": plan}
+    # Ctrl-C reaches the whole group of processes; the demo ends its agents itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     anyio.run(acts[role], Path(directory), *map(UUID, ids))
 
 

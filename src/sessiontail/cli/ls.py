@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from sessiontail.listing import Scan
 from sessiontail.session import PersistedSessionMeta
 from sessiontail.store import SessionStore
 
-__all__ = ["as_builtins", "command", "print_table"]
+__all__ = ["as_builtins", "command", "print_table", "tell_skipped"]
 
 _SORTS: dict[str, Callable[[PersistedSessionMeta], Any]] = {
     "created": lambda meta: meta.created_at,
@@ -73,7 +73,11 @@ Exit codes: 0 sessions listed, 1 none found or (with --verify) damage found, 2 u
 @click.option(
     "-n", "--number", type=click.IntRange(min=0), metavar="N", help="Only the first N of the order."
 )
-@click.option("--verify", is_flag=True, help="Decode every line and count the damaged ones.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Decode every line; count the damaged ones, and the bytes after the last whole one.",
+)
 @click.option(
     "-o",
     "--output",
@@ -124,9 +128,10 @@ def command(
     out.flush()
     if len(shown) < len(chosen):
         note(f"{len(chosen) - len(shown)} more; -n {len(chosen)} shows all")
-    _tell_skipped(scan.skipped)
-    if not shown:
+    tell_skipped(scan.skipped)
+    if not chosen:
         _tell_why_none(store, metas)
+    if not shown:
         return 1
     return 1 if any(meta.damaged_lines for meta in shown) or (verify and scan.skipped) else 0
 
@@ -143,7 +148,8 @@ async def _collect(scan: Scan) -> list[PersistedSessionMeta]:
     return metas
 
 
-def _tell_skipped(skipped: list[PersistenceError]) -> None:
+def tell_skipped(skipped: Collection[PersistenceError]) -> None:
+    """Tell how many files are no sessions, and why."""
     if not skipped:
         return
     by_reason: dict[str, list[str]] = {}
@@ -184,8 +190,8 @@ def print_table(
     head = ["STATE", "AGE", "CHUNKS", "SIZE", "TOKENS", "ID", "LINEAGE"]
     right = {1, 2, 3, 4}
     if verified:
-        head.insert(5, "DAMAGED")
-        right.add(5)
+        head[5:5] = ["DAMAGED", "TORN"]
+        right |= {5, 6}
     rows = []
     for meta in metas:
         row = [
@@ -198,7 +204,7 @@ def print_table(
             _lineage(meta),
         ]
         if verified:
-            row.insert(5, str(meta.damaged_lines or 0))
+            row[5:5] = [str(meta.damaged_lines or 0), size(meta.torn_bytes)]
         rows.append(row)
     if out.terminal:
         _print_rich(out, head, right, rows)
@@ -219,12 +225,12 @@ def _print_rich(out: Output, head: list[str], right: set[int], rows: list[list[s
     from rich.text import Text  # noqa: PLC0415 - likewise
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for i, name in enumerate(head):
-        # Only the last column gives way where the terminal is narrow.
-        width = 0 if i == len(head) - 1 else max(len(row[i]) for row in (head, *rows))
+    # Only the last column gives way where the terminal is narrow.
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head) - 1)]
+    for name, width in zip(head, [*widths, 0], strict=True):
         table.add_column(
             name,
-            justify="right" if i in right else "left",
+            justify="right" if head.index(name) in right else "left",
             min_width=width,
             no_wrap=True,
             overflow="ellipsis",
@@ -233,7 +239,10 @@ def _print_rich(out: Output, head: list[str], right: set[int], rows: list[list[s
         state = Text(row[0], style=_STATE_STYLES[row[0]])
         table.add_row(state, *[Text(clean(cell)) for cell in row[1:]])
     out.flush()
-    Console(color_system="auto" if out.color else None, highlight=False).print(table)
+    console = Console(color_system="auto" if out.color else None, highlight=False)
+    # Too narrow even for that: lines wrap, and nothing is left out.
+    console.width = max(console.width, sum(widths) + 2 * len(widths) + len(head[-1]))
+    console.print(table)
 
 
 def _lineage(meta: PersistedSessionMeta) -> str:

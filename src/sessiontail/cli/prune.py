@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import click
 
-from sessiontail.cli.ls import as_builtins
+from sessiontail.cli.ls import as_builtins, tell_skipped
 from sessiontail.cli.options import STATES, Size, Span, directory_option
 from sessiontail.cli.rendering import age, size
 from sessiontail.cli.terminal import Meter, Output, confirm, note
@@ -44,7 +44,10 @@ Exit codes: 0 done, or nothing to delete; 1 not confirmed, or something was kept
 @directory_option
 @click.option("--older-than", type=Span(), help="What was created longer ago goes: 12h, 30d, 8w.")
 @click.option(
-    "--keep-last", type=click.IntRange(min=0), metavar="N", help="The N newest stay in any case."
+    "--keep-last",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="The N newest of all stay in any case; without another rule, all others go.",
 )
 @click.option(
     "--max-size", type=Size(), help="The oldest go until all together take no more: 500M, 10G."
@@ -94,6 +97,7 @@ def command(
     if output == "text":
         _print_plan(out, plan)
         out.flush()
+        tell_skipped(plan.skipped)
     pruned = None
     if plan.remove and confirm(f"Delete {len(plan.remove)} sessions?", yes=yes):
         pruned = anyio.run(_apply, store, plan)
@@ -162,6 +166,7 @@ def _as_builtins(plan: PrunePlan, pruned: Pruned | None) -> dict[str, Any]:
         "bytes_to_free": plan.bytes_to_free,
         "remove": [{"why": one.why, **as_builtins(one.meta)} for one in plan.remove],
         "keep": [{"why": one.why, **as_builtins(one.meta)} for one in plan.keep],
+        "skipped": [str(error) for error in plan.skipped],
         "applied": pruned is not None,
         "removed": [str(one) for one in pruned.removed_ids] if pruned else [],
         "freed_bytes": pruned.freed_bytes if pruned else 0,

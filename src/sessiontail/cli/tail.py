@@ -27,7 +27,7 @@ from sessiontail.cli.options import (
 )
 from sessiontail.cli.rendering import Renderer, as_json, kind_of, text_of
 from sessiontail.cli.slices import FileSlices, entries
-from sessiontail.cli.targets import Target, resolve
+from sessiontail.cli.targets import Target, resolve, told_apart
 from sessiontail.cli.terminal import Output, note
 from sessiontail.cursor import DirectoryPosition, Position
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
@@ -183,6 +183,8 @@ def command(
         return 0 if all(outcome is Outcome.CLOSED for outcome in outcomes) else 1
     if None in outcomes:
         return 1
+    if ids and not (lines.printed or follow):
+        note("no record matches" if lines.filtered else "nothing to print")
     return 0 if lines.printed or follow else 1
 
 
@@ -255,6 +257,8 @@ class Keeper:
     def read(self) -> str | None:
         """Return what the file says; None where there is none, or nothing in it."""
         assert self._path is not None
+        if not self._path.parent.is_dir():
+            raise click.UsageError(f"--cursor-file: no such directory: {self._path.parent}")
         try:
             self._saved = self._path.read_text("utf-8").strip()
         except FileNotFoundError:
@@ -332,9 +336,8 @@ class _Tailing:
 
     async def print_last(self, ids: tuple[str, ...]) -> list[Outcome | None]:
         """Print the last records of each session, up to now."""
-        targets = [await resolve(self.store, text) for text in ids]
-        if not ids:
-            targets = await self._running()
+        targets = [await resolve(self.store, text) for text in ids] or await self._running()
+        targets = told_apart(targets)
         self._mixed = len(ids) != 1
         failed: list[Outcome | None] = []
         for target in targets:
@@ -357,7 +360,7 @@ class _Tailing:
         if not ids:
             await self._follow_all()
         wait = self.options.wait
-        targets = [await resolve(self.store, text, may_be_absent=wait) for text in ids]
+        targets = told_apart([await resolve(self.store, text, may_be_absent=wait) for text in ids])
         self._mixed = len(targets) > 1
         outcomes: list[Outcome | None] = [None] * len(targets)
 

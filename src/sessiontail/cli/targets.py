@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from uuid import UUID
@@ -17,7 +17,7 @@ from sessiontail.session import PersistedSessionMeta
 from sessiontail.store import SessionStore
 from sessiontail.tailing import SessionTail
 
-__all__ = ["Target", "resolve", "shorten"]
+__all__ = ["Target", "resolve", "shorten", "told_apart"]
 
 # Shown of an id where no more is needed to tell it from the others.
 _SHORT = 8
@@ -31,12 +31,14 @@ class Target:
 
     session_id: UUID | None
     path: Path | None
+    #: The beginning of its id that no other of the same command shares.
+    short: str | None = None
 
     @property
     def name(self) -> str:
         """What messages and prefixes call it."""
         if self.session_id is not None:
-            return str(self.session_id)[:_SHORT]
+            return self.short or str(self.session_id)[:_SHORT]
         assert self.path is not None
         return self.path.name
 
@@ -76,15 +78,20 @@ async def resolve(store: SessionStore, text: str, *, may_be_absent: bool = False
     whole = _whole_id(text)
     if whole is not None and may_be_absent:
         return Target(whole, None)
-    begin = text.lower()
+    begin, digits = text.lower(), text.lower().replace("-", "")
     found: dict[UUID, PersistedSessionMeta] = {}
-    async for meta in store.scan():
-        known = (begin and str(meta.id).startswith(begin)) or whole == meta.id
+    scan = store.scan()
+    async for meta in scan:
+        known = (digits and meta.id.hex.startswith(digits)) or whole == meta.id
         # Of two files of one session, the one that is named after it.
         better = meta.id not in found or _stem(meta) == str(meta.id)
         if better and (known or _stem(meta) == text):
             found[meta.id] = meta
     if not found:
+        unread = [e for e in scan.skipped if e.path and begin and e.path.name.startswith(begin)]
+        if len(unread) == 1:
+            # No session to a listing; reading it by its path says why.
+            return Target(None, unread[0].path)
         raise _not_found(store.directory, text, may_be_absent)
     if len(found) > 1:
         shown = sorted(map(str, found))
@@ -138,6 +145,12 @@ def _stem(meta: PersistedSessionMeta) -> str:
     split = split_name(meta.path.name)
     assert split is not None
     return split[0]
+
+
+def told_apart(targets: list[Target]) -> list[Target]:
+    """Return the same targets, each with a name that no other has."""
+    short = shorten({str(target.session_id) for target in targets if target.session_id})
+    return [replace(target, short=short.get(str(target.session_id))) for target in targets]
 
 
 def shorten(ids: set[str]) -> dict[str, str]:

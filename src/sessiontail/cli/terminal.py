@@ -44,6 +44,8 @@ class Output:
     """
 
     def __init__(self) -> None:
+        if sys.stdout is None:
+            raise click.ClickException("standard output is closed: nowhere to write to")
         self._buffer = sys.stdout.buffer
         self.terminal = sys.stdout.isatty()
         #: Whether colours are wanted: https://no-color.org.
@@ -112,8 +114,13 @@ def confirm(question: str, *, yes: bool) -> bool:
     if sys.stdin is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
         note("nothing was deleted: add --yes to do it")
         return False
-    if click.confirm(question, err=True):
-        return True
+    try:
+        if click.confirm(question, err=True):
+            return True
+    except click.Abort as abort:
+        if not isinstance(abort.__context__, EOFError):  # Ctrl-C, not Ctrl-D
+            raise
+        click.echo(err=True)
     note("nothing was deleted")
     return False
 
