@@ -145,6 +145,9 @@ CASES: dict[str, Case] = {
     "record_is_null": _bad_line(b"null", "not-an-object"),
     "record_is_text": _bad_line(b'"chunk"', "not-an-object"),
     "record_is_empty": _bad_line(b"{}", "unknown-record"),
+    "record_without_type": _bad_line(
+        b'{"index": 0, "kind": "user", "payload": {"content": "x"}}', "unknown-record"
+    ),
     "unknown_record_type": _bad_line(b'{"record_type": "note"}', "unknown-record"),
     "record_type_list": _bad_line(b'{"record_type": ["chunk"]}', "unknown-record"),
     "record_type_null": _bad_line(b'{"record_type": null}', "unknown-record"),

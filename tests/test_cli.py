@@ -385,6 +385,18 @@ def test_cat_shows_damage_where_it_is_and_strict_stops_there_with_3(tmp_path: Pa
     )
 
 
+def test_a_time_at_the_end_of_the_calendar_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(header(ONE, "0001-01-01T00:00:00+23:59") + chunk(0, "a"))
+
+    done = run("cat", path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(
+        f"header      {ONE}  run/op_create  created 0001-01-01 00:00:00+23:59\n"
+    )
+
+
 def test_messages_that_end_at_damage_are_an_array_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     path.write_bytes(header(ONE) + chunk(0, "a") + b"{broken}\n" + chunk(1, "b"))

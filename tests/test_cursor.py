@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import zlib
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,10 @@ def test_a_position_survives_as_text(position: Position) -> None:
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_")
 
 
-@given(st.dictionaries(st.text(), POSITIONS), st.dictionaries(st.text(), st.binary(max_size=8)))
+STEMS = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]))
+
+
+@given(st.dictionaries(STEMS, POSITIONS), st.dictionaries(STEMS, st.binary(max_size=8)))
 def test_a_directory_position_survives_as_text(
     positions: dict[str, Position], ended: dict[str, bytes]
 ) -> None:
@@ -86,13 +91,40 @@ def test_a_directory_cursor_is_no_cursor_of_a_session() -> None:
 
 
 @pytest.mark.parametrize(
-    "field", [{"offset": -1}, {"lines": -1}, {"offset": 2**63}, {"head": "text"}, {"lines": None}]
+    "field",
+    [
+        {"offset": -1},
+        {"lines": -1},
+        {"offset": 2**63},
+        {"head": "text"},
+        {"lines": None},
+        {"header_version": -(10**12)},
+    ],
 )
 def test_a_forged_cursor_is_refused_before_a_file_is_read(field: dict[str, Any]) -> None:
     forged = msgspec.structs.replace(POSITION, **field)
 
     with pytest.raises(CursorInvalid, match="damaged"):
         Position.decode(forged.encode())
+
+
+@pytest.mark.parametrize("stem", ["../outside", "/etc/passwd", "nul\0"])
+def test_a_directory_cursor_names_nothing_outside(stem: str) -> None:
+    for forged in (DirectoryPosition({stem: POSITION}, {}), DirectoryPosition({}, {stem: b""})):
+        with pytest.raises(CursorInvalid, match="cannot be a session of this directory"):
+            DirectoryPosition.decode(forged.encode())
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"\x91" * 100_000, bytes(80 * 1024 * 1024)],
+    ids=["nested deeply", "80 MB from 80 KB"],
+)
+def test_a_token_that_would_exhaust_us_is_refused(packed: bytes) -> None:
+    token = "st1." + urlsafe_b64encode(zlib.compress(packed)).decode()
+
+    with pytest.raises(CursorInvalid, match="damaged"):
+        Position.decode(token)
 
 
 def test_a_position_fits_its_own_bytes_only() -> None:

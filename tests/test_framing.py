@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessiontail import Block, LineFramer, LongLine
+from sessiontail.framing import MAX_BLOCK_LINES
 
 TEXT = st.lists(st.sampled_from([b"\n", b"\r", b"a", b"bcd", b"\x00", "é\u2028".encode()])).map(
     b"".join
@@ -216,3 +217,15 @@ def test_rewinding_a_long_line_reads_it_anew() -> None:
 def test_a_limit_below_one_byte_is_refused() -> None:
     with pytest.raises(ValueError, match="max_line_bytes must be at least 1, not 0"):
         LineFramer(max_line_bytes=0)
+
+
+@pytest.mark.parametrize("line", [b"\n", b"x\n", b'{"a": 1}\n' * 3, b"y" * 100 + b"\n"])
+def test_many_short_lines_come_in_blocks_that_a_loop_can_wait_for(line: bytes) -> None:
+    data = line * (200_000 // len(line))
+
+    found = feed_all(LineFramer(offset=7, line=3), [data])
+
+    assert max(item.lines for item in found if isinstance(item, Block)) <= MAX_BLOCK_LINES
+    ends = [7 + i + 1 for i, byte in enumerate(data) if byte == 0x0A]
+    assert [offset + len(raw) for offset, _, raw in lines(found) if isinstance(raw, bytes)] == ends
+    assert [number for _, number, _ in lines(found)] == list(range(3, 3 + len(ends)))

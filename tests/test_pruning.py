@@ -84,7 +84,7 @@ METAS = [
         ),
         (
             {"older_than": timedelta(hours=25), "keep_last": 3},
-            [(1, "older than 1 day, 1:00:00"), (2, "older than 1 day, 1:00:00")],
+            [(1, "older than 25 hours"), (2, "older than 25 hours")],
             [(3, "among the 3 newest"), (4, "live"), (5, "among the 3 newest")],
         ),
         (
@@ -458,10 +458,11 @@ async def test_a_writer_that_opens_while_we_delete_gets_its_wal_back_and_ends_no
     assert names(tmp_path) == [wal.name]
 
 
-async def test_a_wal_that_another_one_replaced_meanwhile_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ending", ["", ".__partial__"])
+async def test_a_file_that_another_one_replaced_meanwhile_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
-    path = put(tmp_path, f"{ID}.jsonl", session_bytes())
+    path = put(tmp_path, f"{ID}.jsonl{ending}", session_bytes(closed=not ending))
     refuse_writers = pruning._refuse_writers
 
     def and_then_one_comes(fd: int, path: Path) -> None:
@@ -474,6 +475,23 @@ async def test_a_wal_that_another_one_replaced_meanwhile_is_kept(
         delete_file(path)
 
     assert path.read_bytes() == session_bytes(2)
+    assert names(tmp_path) == [path.name]
+
+
+async def test_a_file_that_is_put_in_place_while_the_old_one_goes_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(tmp_path, f"{ID}.jsonl", session_bytes())
+    unlink = Path.unlink
+
+    def and_then_one_comes(self: Path) -> None:
+        put(tmp_path, "new", session_bytes(2)).rename(path)
+        unlink(self)
+
+    monkeypatch.setattr(Path, "unlink", and_then_one_comes)
+
+    assert delete_file(path)
+    assert (path.read_bytes(), names(tmp_path)) == (session_bytes(2), [path.name])
 
 
 # --- deleting one
@@ -521,6 +539,16 @@ async def test_an_id_that_is_none_never_reaches_the_file_system(
         await delete_session(session_id, directory=tmp_path / "sessions")
 
     assert outside.exists()
+
+
+async def test_a_directory_under_one_name_keeps_the_file_under_the_other(tmp_path: Path) -> None:
+    wal = put(tmp_path, f"{ID}.jsonl.__partial__", session_bytes(closed=False))
+    (tmp_path / f"{ID}.jsonl").mkdir()
+
+    with pytest.raises(PersistenceError, match="not a regular file"):
+        await SessionStore(tmp_path).delete(ID)
+
+    assert wal.exists()
 
 
 async def test_delete_of_a_directory_is_one_line_of_error(tmp_path: Path) -> None:

@@ -2,17 +2,66 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from uuid import UUID
 
+import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from actors import Actor, drain, records_of, take
-from samples import ID, chunk_line, header_line, session_bytes, trailer_line
-from sessiontail import CursorInvalid, PersistenceError, SessionNotFound, SessionStore, read_session
+from samples import ID, chunk_line, header_line, json_line, session_bytes, trailer_line
+from sessiontail import (
+    Block,
+    CursorInvalid,
+    LineFramer,
+    LongLine,
+    PersistenceError,
+    SessionNotFound,
+    SessionStore,
+    load_session,
+    read_session,
+    tail_session,
+)
 from sessiontail.advancing import READ_BYTES
+from sessiontail.framing import MAX_BLOCK_LINES
 
 pytestmark = pytest.mark.anyio
+
+OTHER = UUID("4f2c0000-0000-4000-8000-000000000002")
+
+
+async def turns_of_others(work: Callable[[], Awaitable[object]]) -> int:
+    """How often another task had its turn while this was done."""
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await checkpoint()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(take_turns)
+        await work()
+        group.cancel_scope.cancel()
+    return turns
+
+
+def at_the_first_block(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Act when a load has read its first block."""
+    feed = LineFramer.feed
+    acts = [act]
+
+    def and_then(self: LineFramer, chunk: bytes) -> list[Block | LongLine]:
+        while acts:
+            acts.pop()()
+        return feed(self, chunk)
+
+    monkeypatch.setattr(LineFramer, "feed", and_then)
 
 
 async def test_what_comes_after_the_first_look_is_left_for_the_next_reader(tmp_path: Path) -> None:
@@ -63,6 +112,75 @@ async def test_a_cursor_of_a_longer_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(CursorInvalid):
         await drain(SessionStore(tmp_path).read(ID, after=reader.cursor))
+
+
+@pytest.mark.parametrize("to", [0, 10, 400_000], ids=["nothing", "its head", "the middle"])
+async def test_a_file_that_is_cut_while_it_is_loaded_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: int
+) -> None:
+    with Actor(tmp_path).open().say(*["x" * 100_000] * 9) as actor:
+        at_the_first_block(monkeypatch, lambda: actor.cut(to))
+
+        with pytest.raises(PersistenceError, match="cut or rewritten while it was read"):
+            await load_session(actor.id, directory=tmp_path)
+
+
+async def test_two_generations_are_never_loaded_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"{ID}.jsonl"
+    first, second = (
+        header_line() + chunk_line(0, letter * 1000) * 900 + trailer_line(900) for letter in "ab"
+    )
+    path.write_bytes(first)
+    at_the_first_block(monkeypatch, lambda: path.write_bytes(second))
+
+    with pytest.raises(PersistenceError, match="cut or rewritten while it was read"):
+        await load_session(ID, directory=tmp_path)
+
+
+@pytest.mark.parametrize("name", [f"{ID}.jsonl", f"{ID}.jsonl.__partial__"])
+async def test_what_is_no_file_under_one_name_hides_no_session_under_the_other(
+    tmp_path: Path, name: str
+) -> None:
+    for path in (tmp_path / f"{ID}.jsonl", tmp_path / f"{ID}.jsonl.__partial__"):
+        if path.name == name:
+            path.mkdir()
+        else:
+            path.write_bytes(session_bytes(2))
+
+    session = await load_session(ID, directory=tmp_path)
+    read = await drain(read_session(ID, directory=tmp_path))
+
+    assert (len(session.chunk_table), len(read)) == (2, 4)
+
+
+async def test_a_cursor_of_another_session_is_refused_however_long_its_header(
+    tmp_path: Path,
+) -> None:
+    operator = "x" * 300
+    for session_id in (ID, OTHER):
+        record = {**json.loads(header_line(session_id)), "lineage_operator": operator}
+        late = json_line(dict(sorted(record.items(), key=lambda pair: pair[0] == "id")))
+        path = tmp_path / f"{session_id}.jsonl"
+        path.write_bytes(late + chunk_line(0, "y" * 300) + trailer_line())
+    reader = read_session(ID, directory=tmp_path)
+    await take(reader, 2)
+
+    with pytest.raises(CursorInvalid, match=f"is of session {ID}, the file of {OTHER}"):
+        await drain(read_session(OTHER, directory=tmp_path, after=reader.cursor))
+
+
+async def test_blank_and_damaged_lines_leave_the_loop_to_others(tmp_path: Path) -> None:
+    path = tmp_path / f"{ID}.jsonl"
+    for line in (b"\n", b"x\n"):
+        path.write_bytes(header_line() + line * 20_000 + trailer_line(0))
+        for work in (
+            lambda: load_session(path=path, salvage=True),
+            lambda: drain(read_session(path=path)),
+            lambda: drain(tail_session(path=path)),
+        ):
+            assert await turns_of_others(work) >= 20_000 // MAX_BLOCK_LINES
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -52,6 +52,16 @@ def test_an_odd_call_raises_nothing(call: Any) -> None:
         )
 
 
+def test_content_nested_too_deeply_for_text_raises_nothing() -> None:
+    deep: Any = []
+    for _ in range(5_000):
+        deep = [deep]
+    odd = chunk(ChunkKind.ASSISTANT, content={"a": deep}, tool_calls=[{"function": {"name": deep}}])
+
+    assert (odd.text, odd.tool_calls[0].name) == ("...", "...")
+    assert odd.to_message()["content"] == "..."
+
+
 @pytest.mark.parametrize("arguments", ["", "{", "[" * 5_000, "9" * 5_000])
 def test_arguments_that_are_no_json_parse_to_none(arguments: str) -> None:
     assert ToolCall("c1", "weather", arguments).parsed() is None

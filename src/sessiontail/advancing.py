@@ -17,6 +17,7 @@ from sessiontail.decoding import Batch, RecordDecoder
 from sessiontail.errors import CursorInvalid
 from sessiontail.files import SessionFile, in_thread
 from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
+from sessiontail.records import Header
 from sessiontail.stats import StoreStats
 
 __all__ = ["READ_BYTES", "START", "FileReader", "FileReplaced"]
@@ -27,6 +28,9 @@ READ_BYTES = 256 * 1024
 # 16 KiB: a live session's next record is about 2 KB; a buffer of READ_BYTES takes longer to
 # clear than such a record to read.
 _LIVE_READ_BYTES = 16 * 1024
+
+# 64 KiB: a header is some 400 bytes.
+_HEADER_BYTES = 64 * 1024
 
 # A torn tail above this is not read again for every few bytes that a slow writer adds.
 _BIG_TAIL_BYTES = 64 * 1024
@@ -172,6 +176,8 @@ class FileReader:
             position.verify(head, tail)
         except CursorInvalid as error:
             raise CursorInvalid(error.message, path=self.file.path) from None
+        if position.session_id is not None:
+            await self._verify_id(position.session_id)
         self.head, self._guard = head, tail
         self._framer = LineFramer(
             offset=position.offset,
@@ -180,6 +186,16 @@ class FileReader:
         )
         self._decoder = RecordDecoder(header_version=position.header_version)
         self._done = (position.offset, position.lines)
+
+    async def _verify_id(self, session_id: UUID) -> None:
+        """Compare a cursor's session with the first line's, which may be longer than a window."""
+        first, _, more = (await self.file.read(0, _HEADER_BYTES)).partition(b"\n")
+        header = RecordDecoder().decode_line(first) if more else None
+        if isinstance(header, Header) and header.id != session_id:
+            raise CursorInvalid(
+                f"the cursor is of session {session_id}, the file of {header.id}",
+                path=self.file.path,
+            )
 
     async def next_batch(self, *, thorough: bool = False) -> Batch | None:
         """Return the next records; None where no whole line follows now.
@@ -277,7 +293,10 @@ class FileReader:
                 self._items.extend(found)
                 return True
             if not data:
-                if framer.pending and self.file.stat().st_size < start:
+                length = self.file.stat().st_size
+                if self._limit is not None and length < self._limit:
+                    raise FileReplaced
+                if framer.pending and length < start:
                     self._go_back()  # cut off while it was read
                     continue
                 self._meet_end()

@@ -23,6 +23,9 @@ __all__ = ["DirectoryPosition", "Position"]
 # creation time lie within the first 256, and so does the last line's individual part.
 WINDOW_BYTES = 256
 
+# 64 MiB: a million sessions.
+_MAX_INFLATED_BYTES = 64 * 1024 * 1024
+
 _PREFIX = "st1."
 _DIRECTORY_PREFIX = "st1d."
 
@@ -40,7 +43,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     #: Lines before the offset.
     lines: _Count
     #: The schema version of the header on disk; None where no header was read so far.
-    header_version: int | None
+    header_version: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)] | None
     #: Whether a trailer was read.
     trailer_seen: bool
     #: Fingerprint of the first bytes of the file, ``WINDOW_BYTES`` or up to the offset.
@@ -101,7 +104,10 @@ class DirectoryPosition(msgspec.Struct, frozen=True, array_like=True):
         Raises:
             CursorInvalid: it is no token, is damaged, or is of another version.
         """
-        return _decode(_DIRECTORY_PREFIX, token, cls)
+        position = _decode(_DIRECTORY_PREFIX, token, cls)
+        if any("/" in stem or "\0" in stem for stem in (*position.open, *position.ended)):
+            raise CursorInvalid("the cursor names what cannot be a session of this directory")
+        return position
 
 
 def fingerprint(data: bytes) -> bytes:
@@ -123,7 +129,16 @@ def _decode(prefix: str, token: str, shape: type[_T]) -> _T:
     body = token.removeprefix(prefix)
     try:
         # zlib's own checksum (Adler-32) finds what a cut or a mistyped letter does.
-        packed = zlib.decompress(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        packed = _inflate(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
         return msgspec.msgpack.decode(packed, type=shape)
-    except (ValueError, zlib.error, msgspec.MsgspecError) as error:
+    except (ValueError, RecursionError, zlib.error, msgspec.MsgspecError) as error:
         raise CursorInvalid("the cursor is damaged: perhaps cut off when it was copied") from error
+
+
+def _inflate(data: bytes) -> bytes:
+    """Decompress, but no more than a cursor can hold: a token can be forged."""
+    inflater = zlib.decompressobj()
+    inflated = inflater.decompress(data, _MAX_INFLATED_BYTES)
+    if not inflater.eof:
+        raise ValueError("cut off, or too large")
+    return inflated

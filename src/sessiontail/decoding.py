@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -40,7 +40,14 @@ from sessiontail.records import (
 
 __all__ = ["Batch", "RecordDecoder"]
 
-_chunk_decoder = msgspec.json.Decoder(Chunk)
+
+class _Never(msgspec.Struct, tag="", tag_field="record_type"):
+    """Fits nothing. Of several structs msgspec wants the tag, of a single one it does without."""
+
+    never: Annotated[int, msgspec.Meta(gt=0, lt=0)]
+
+
+_chunk_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Chunk | _Never)
 
 
 class _HeaderLine(
@@ -211,7 +218,7 @@ class RecordDecoder:
             return None
         whole = data if end - start == len(data) else memoryview(data)[start:end]
         try:
-            records: list[Record] = _chunk_decoder.decode_lines(whole)  # type: ignore[assignment]
+            records: list[Record] = _chunk_decoder.decode_lines(whole)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
         if len(records) != lines:
@@ -418,7 +425,10 @@ def _trailer(record: dict[str, Any]) -> Trailer:
 
 
 def _malformed(reason: DamageReason, what: str, error: Exception) -> _Refused:
-    detail = f"no {error}" if isinstance(error, KeyError) else f"{error}"
+    try:
+        detail = f"no {error}" if isinstance(error, KeyError) else f"{error}"
+    except Exception:  # noqa: BLE001 - of a registered migration, somebody's code
+        detail = type(error).__name__
     return _Refused(reason, f"malformed {reason.value.split('-')[1]}: {what}: {detail}")
 
 

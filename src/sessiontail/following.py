@@ -27,7 +27,7 @@ from uuid import UUID
 from anyio import BusyResourceError, ClosedResourceError
 from anyio.lowlevel import checkpoint
 
-from sessiontail.advancing import READ_BYTES, START, FileReader
+from sessiontail.advancing import START, FileReader
 from sessiontail.cursor import DirectoryPosition, Position
 from sessiontail.decoding import Batch
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
@@ -52,8 +52,8 @@ logger = logging.getLogger("sessiontail")
 _LOCKS_INTERVAL_S = 1.0
 # The same where they do.
 _TRUSTED_LOCKS_INTERVAL_S = 30.0
-# Turns without a pause, each some 50 us; or as many as read READ_BYTES together.
-_TURNS_BETWEEN_CHECKPOINTS = 32
+# After so long the loop has its turn; a turn takes some 50 us, with READ_BYTES to decode 1 ms.
+_MAX_HOLD_S = 0.002
 
 # Turns after which verdicts are formed although there is always news.
 _TURNS_BETWEEN_ROUNDS = 64
@@ -160,9 +160,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._sweep_took_s = 0.0
         self._noticed_s = 0.0
         self._turns = 0
-        # Turns and bytes since the loop last had its turn.
-        self._unpaused_turns = 0
-        self._unpaused_bytes = 0
+        # When the loop last had its turn.
+        self._paused_s = 0.0
         if self._resumed is not None:
             self._ended.update(self._resumed.ended)
         self._closed = False
@@ -282,18 +281,15 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             line = self._next_line()
             if line is None:
                 await self._wait()
+                self._paused_s = time.monotonic()
                 continue
             if line is self._judging:
                 await self._start_round()
                 continue
             self._turns += 1
-            self._unpaused_turns += 1
-            if (
-                self._unpaused_turns >= _TURNS_BETWEEN_CHECKPOINTS
-                or self._stats.bytes - self._unpaused_bytes >= READ_BYTES
-            ):
-                self._unpaused_turns, self._unpaused_bytes = 0, self._stats.bytes
+            if time.monotonic() - self._paused_s >= _MAX_HOLD_S:
                 await checkpoint()
+                self._paused_s = time.monotonic()
             lane = line[0]
             if await self._turn(lane, line):
                 self._current = lane

@@ -9,6 +9,8 @@ Nothing here opens, waits or logs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import NamedTuple
 
 __all__ = ["MAX_LINE_BYTES", "Block", "LineFramer", "LongLine"]
@@ -16,7 +18,12 @@ __all__ = ["MAX_LINE_BYTES", "Block", "LineFramer", "LongLine"]
 # 64 MiB: the largest tool result seen is below 20 MB; a line above this is a runaway writer.
 MAX_LINE_BYTES = 64 * 1024 * 1024
 
+# The most lines of a block: damaged ones take 20 us each to decode, and the event loop waits.
+MAX_BLOCK_LINES = 512
+
 _NEWLINE = 0x0A
+# Where lines are shorter than 32 bytes, a list of them is faster than a search for each.
+_SAMPLE_BYTES, _DENSE_LINES = 2048, 64
 
 # What is kept of a line that is too long: enough to see what it was.
 _LONG_LINE_HEAD_BYTES = 4096
@@ -39,6 +46,11 @@ class Block(NamedTuple):
         """Return whole lines as a block."""
         # Not data.count(): find() goes by memchr, twice as fast where lines are long (3.11), and
         # finds on its way what decoding and cursors ask for.
+        if len(data) > _SAMPLE_BYTES and data.count(b"\n", 0, _SAMPLE_BYTES) > _DENSE_LINES:
+            lengths = map(len, data.split(b"\n")[:-1])
+            return cls(
+                data, offset, line, [end + i for i, end in enumerate(accumulate(lengths), 1)]
+            )
         ends: list[int] = []
         find = data.find
         end = find(_NEWLINE) + 1
@@ -51,6 +63,14 @@ class Block(NamedTuple):
     def lines(self) -> int:
         """How many lines it holds."""
         return len(self.ends)
+
+    def split(self) -> Iterator[Block]:
+        """Yield the same lines in blocks of ``MAX_BLOCK_LINES`` at most."""
+        for i in range(0, self.lines, MAX_BLOCK_LINES):
+            start = self.ends[i - 1] if i else 0
+            ends = [end - start for end in self.ends[i : i + MAX_BLOCK_LINES]]
+            data = self.data[start : start + ends[-1]]
+            yield Block(data, self.offset + start, self.line + i, ends)
 
 
 class LongLine(NamedTuple):
@@ -113,10 +133,11 @@ class LineFramer:
             chunk: any number of bytes, cut anywhere, even inside a UTF-8 character.
 
         Returns:
-            Whole lines in file order, usually as one block; often nothing.
+            Whole lines in file order, usually as one block; often nothing. Many short lines come
+            as several blocks.
         """
         if not self.pending and chunk.endswith(b"\n") and len(chunk) <= self.max_line_bytes:
-            return [self._block(chunk)]
+            return self._blocks(chunk)
         found: list[Block | LongLine] = []
         if self._head is not None:
             end = chunk.find(b"\n") + 1
@@ -160,27 +181,27 @@ class LineFramer:
         self.line += 1
         return long
 
-    def _block(self, data: bytes) -> Block:
+    def _blocks(self, data: bytes) -> list[Block | LongLine]:
         block = Block.cut(data, offset=self.offset, line=self.line)
         self.offset += len(data)
-        self.line += block.lines
-        return block
+        self.line += len(block.ends)
+        return [block] if len(block.ends) <= MAX_BLOCK_LINES else [*block.split()]
 
     def _cut(self, whole: bytes) -> list[Block | LongLine]:
         # No line can be too long where all of them together are not.
         if len(whole) <= self.max_line_bytes:
-            return [self._block(whole)]
+            return self._blocks(whole)
         found: list[Block | LongLine] = []
         good = start = 0
         while start < len(whole):
             end = whole.find(b"\n", start) + 1
             if end - start > self.max_line_bytes + 1:
                 if good < start:
-                    found.append(self._block(whole[good:start]))
+                    found += self._blocks(whole[good:start])
                 self._head = whole[start : start + self._head_bytes]
                 found.append(self._finish_long(end - start))
                 good = end
             start = end
         if good < len(whole):
-            found.append(self._block(whole[good:]))
+            found += self._blocks(whole[good:])
         return found

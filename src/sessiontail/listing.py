@@ -290,6 +290,10 @@ def _header(file: SessionFile, decoder: RecordDecoder, head: bytes) -> tuple[Hea
     """Return the header and where the line behind it begins."""
     start, line = 0, 1
     while True:
+        if head[start : start + 1].isspace():  # blank lines in one go: there may be a million
+            blank = head.rfind(b"\n", start, len(head) - len(head[start:].lstrip())) + 1
+            line += head.count(b"\n", start, blank)
+            start = max(start, blank)
         end = head.find(b"\n", start) + 1
         if not end:
             more = file.read_now(len(head), min(max(_END_BYTES, len(head)), MAX_LINE_BYTES))
@@ -317,9 +321,10 @@ def _take_trailer(last: bytes, brief: _Brief) -> None:
         line = line[line.rfind(b"\n") + 1 :]
     if line.startswith(b"{") and b'"trailer"' in line:
         record = RecordDecoder(header_version=CURRENT_SCHEMA_VERSION).decode_line(line)
-        if isinstance(record, Trailer) and record.final_chunk_count is not None:
+        count = record.final_chunk_count if isinstance(record, Trailer) else None
+        if isinstance(record, Trailer) and count is not None and count >= 0:
             brief.trailer = record
-            brief.chunks = record.final_chunk_count
+            brief.chunks = count
             brief.torn_bytes = len(last) - end
 
 

@@ -88,10 +88,9 @@ def upgrade_chunk(record: dict[str, Any], header_version: int) -> dict[str, Any]
         TypeError: a step returned no dict.
         Exception: whatever a registered migration raises.
     """
-    for version in range(header_version, CURRENT_SCHEMA_VERSION):
-        step = _chunk_migrations.get(version)
-        if step is not None:
-            record = _apply(step, record, version)
+    for version in sorted(_chunk_migrations):
+        if header_version <= version < CURRENT_SCHEMA_VERSION:
+            record = _apply(_chunk_migrations[version], record, version)
     return record
 
 

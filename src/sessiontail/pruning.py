@@ -20,10 +20,10 @@ from uuid import UUID
 from sessiontail.errors import PersistenceError, SessionBusy
 from sessiontail.files import SessionFile, explain
 from sessiontail.holders import LockTable
-from sessiontail.layout import path_paths
+from sessiontail.layout import SessionPaths, path_paths
 from sessiontail.session import PersistedSessionMeta, SessionState
 
-__all__ = ["PrunePlan", "Pruned", "Verdict", "delete_file", "plan"]
+__all__ = ["PrunePlan", "Pruned", "Verdict", "delete_both", "delete_file", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,26 @@ def apply(verdicts: Sequence[Verdict]) -> Pruned:
     return Pruned(tuple(removed), tuple(kept))
 
 
+def delete_both(paths: SessionPaths) -> bool:
+    """Delete a session's WAL and closed file, blocking; return whether there was one.
+
+    Raises:
+        SessionBusy: a writer holds one of them; nothing was deleted.
+        PersistenceError: one of the two is no file, and nothing was deleted; or as
+            ``delete_file``.
+    """
+    for path in (paths.wal, paths.final):
+        try:
+            SessionFile(path).close()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise explain(error, path) from error
+    # The WAL first: if it is held, the closed file beside it stays too.
+    gone = delete_file(paths.wal)
+    return delete_file(paths.final) or gone
+
+
 def delete_file(path: Path, *, expect: PersistedSessionMeta | None = None) -> bool:
     """Delete one session file, blocking; return whether it was there.
 
@@ -177,13 +197,7 @@ def delete_file(path: Path, *, expect: PersistedSessionMeta | None = None) -> bo
         ):
             raise PersistenceError("changed since it was listed; list again", path=path)
         _refuse_writers(file.fd, path)
-        named = path.lstat()
-        if (named.st_dev, named.st_ino) != (status.st_dev, status.st_ino):
-            raise PersistenceError("replaced since it was opened; list again", path=path)
-        if wal == path:
-            _unlink_wal(file.fd, path)
-        else:
-            path.unlink()
+        _unlink(file, path)
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -193,21 +207,30 @@ def delete_file(path: Path, *, expect: PersistedSessionMeta | None = None) -> bo
     return True
 
 
-def _unlink_wal(fd: int, path: Path) -> None:
-    """Unlink a WAL that nobody had open for writing a moment ago.
+def _unlink(file: SessionFile, path: Path) -> None:
+    """Unlink a file that nobody had open for writing a moment ago.
 
-    A writer that opens it now waits for our lease, and then goes on with this very file. The name
-    is therefore taken away first; if a writer came before that, it is given back.
+    Until its name is gone, anybody can put another file there, or open this one for writing: a
+    writer lets go of its lock before it renames, and one that opens a WAL now waits for our lease
+    and then goes on with this very file. The name is therefore taken away first; if somebody came
+    before that, it is given back.
     """
-    aside = path.with_name(f".{path.name}.deleting")
+    aside = path.with_name(f".{os.getpid()}-{file.stat().st_ino}.deleting")
     path.rename(aside)
     try:
-        _refuse_writers(fd, path)
-    except SessionBusy:
-        os.link(aside, path)  # where there is another WAL by now, this one stays aside
+        _refuse_another(file, aside, path)
+        _refuse_writers(file.fd, path)
+    except PersistenceError:
+        os.link(aside, path)  # where there is another file by now, this one stays aside
         aside.unlink()
         raise
     aside.unlink()
+
+
+def _refuse_another(file: SessionFile, aside: Path, path: Path) -> None:
+    moved, ours = aside.lstat(), file.stat()
+    if (moved.st_dev, moved.st_ino) != (ours.st_dev, ours.st_ino):
+        raise PersistenceError("replaced since it was opened; list again", path=path)
 
 
 def _check_wal(wal: Path, path: Path) -> None:

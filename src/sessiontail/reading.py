@@ -9,6 +9,7 @@ it can be tried again.
 
 from __future__ import annotations
 
+import errno
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -19,12 +20,12 @@ from anyio import BusyResourceError, ClosedResourceError
 from anyio.lowlevel import checkpoint
 
 from sessiontail.advancing import READ_BYTES, START, FileReader, FileReplaced
-from sessiontail.cursor import Position
+from sessiontail.cursor import WINDOW_BYTES, Position
 from sessiontail.decoding import RecordDecoder
 from sessiontail.delivery import Delivery
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
 from sessiontail.files import SessionFile, explain, in_thread, open_file
-from sessiontail.framing import MAX_LINE_BYTES, LineFramer
+from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer
 from sessiontail.layout import SessionPaths
 from sessiontail.records import Record
 from sessiontail.session import PersistedSession, SessionFold
@@ -191,9 +192,7 @@ class SessionReader(RecordFeed):
             try:
                 batch = await self._reader.next_batch()
             except FileReplaced:
-                raise PersistenceError(
-                    "rewritten while it was read; read it again", path=self.path
-                ) from None
+                raise _rewritten(self.path) from None
             except OSError as error:
                 raise explain(error, self.path) from error
             if batch is None:
@@ -201,6 +200,7 @@ class SessionReader(RecordFeed):
             if batch.records:
                 self._put(batch, before)
                 return
+            await checkpoint()  # blank lines
 
     async def _open(self) -> None:
         file = await open_fitting(self._candidates, self._after)
@@ -230,14 +230,15 @@ async def open_fitting(candidates: tuple[Path, ...], after: Position) -> Session
         CursorInvalid: the position fits none of them.
         PersistenceError: one of them cannot be read.
     """
-    misfit: CursorInvalid | None = None
+    misfit: PersistenceError | None = None
     for path in candidates:
         try:
             file = await open_file(path)
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise explain(error, path) from error
+            misfit = misfit or _no_file(error, path)
+            continue
         try:
             await resume(FileReader(file), after)
         except CursorInvalid as error:
@@ -248,6 +249,14 @@ async def open_fitting(candidates: tuple[Path, ...], after: Position) -> Session
     if misfit is not None:
         raise misfit
     return None
+
+
+def _no_file(error: OSError, path: Path) -> PersistenceError:
+    """Return the error for what is no regular file; raise it for a file that cannot be read."""
+    explained = explain(error, path)
+    if error.errno not in (errno.EINVAL, errno.ELOOP, errno.ENXIO):
+        raise explained from error
+    return explained
 
 
 def not_found(candidates: tuple[Path, ...]) -> SessionNotFound:
@@ -275,6 +284,10 @@ async def resume(reader: FileReader, position: Position) -> None:
             raise explain(error, reader.file.path) from error
 
 
+def _rewritten(path: Path) -> PersistenceError:
+    return PersistenceError("cut or rewritten while it was read; read it again", path=path)
+
+
 async def load_file(
     candidates: tuple[Path, ...],
     *,
@@ -289,16 +302,18 @@ async def load_file(
         DamagedSession: a line is damaged (not with ``salvage``), or there is no header.
         PersistenceError: the file cannot be read.
     """
+    misfit: PersistenceError | None = None
     for path in candidates:
         try:
             file = await open_file(path)
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise explain(error, path) from error
+            misfit = misfit or _no_file(error, path)
+            continue
         session = SessionFold(path, salvage=salvage)
         return await _fold_file(file, session, max_line_bytes, stats or StoreStats())
-    raise not_found(candidates)
+    raise misfit or not_found(candidates)
 
 
 async def _fold_file(
@@ -309,22 +324,32 @@ async def _fold_file(
 ) -> PersistedSession:
     framer = LineFramer(max_line_bytes=max_line_bytes)
     decoder = RecordDecoder()
+    guard = b""  # the last bytes before the framer's position
     try:
         end = file.stat().st_size
         while (left := end - framer.position) > 0:
             await checkpoint()
+            at = framer.position - len(guard)
+            if guard and await file.read(at, len(guard)) != guard:
+                raise _rewritten(file.path)
             data = await file.read(framer.position, min(left, READ_BYTES))
             if not data:
-                break  # truncated since
+                raise _rewritten(file.path)
             stats.reads += 1
             stats.bytes += len(data)
             items = framer.feed(data)
             for item in items:
+                if item is not items[0]:
+                    await checkpoint()
                 records = decoder.decode(item).records
                 stats.records += len(records)
                 session.add(records)
             if items and framer.position < end:
                 framer.rewind()  # to read half a line again is cheaper than to join a block
+                last = items[-1]
+                guard = last.data[-WINDOW_BYTES:] if isinstance(last, Block) else b""
+            elif framer.position < end:
+                guard = data[-WINDOW_BYTES:]
     except OSError as error:
         raise explain(error, file.path) from error
     finally:

@@ -144,7 +144,7 @@ class Chunk(
     def text(self) -> str | None:
         """The message's text; None for a turn that is only tool calls."""
         content = self.payload.get("content")
-        return content if content is None or isinstance(content, str) else str(content)
+        return content if content is None else _text(content)
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
@@ -154,10 +154,10 @@ class Chunk(
             return ()
         return tuple(
             ToolCall(
-                id=str(call.get("id", "")),
-                name=str(call["function"].get("name", "")),
-                arguments=str(call["function"].get("arguments", "")),
-                type=str(call.get("type", "function")),
+                id=_text(call.get("id", "")),
+                name=_text(call["function"].get("name", "")),
+                arguments=_text(call["function"].get("arguments", "")),
+                type=_text(call.get("type", "function")),
             )
             for call in calls
             if isinstance(call, dict) and isinstance(call.get("function"), dict)
@@ -170,14 +170,14 @@ class Chunk(
         """
         content = self.payload.get("content")
         if not (content is None or isinstance(content, (str, list))):
-            content = str(content)
+            content = _text(content)
         if self.kind is ChunkKind.ASSISTANT:
             calls = self.payload.get("tool_calls")
             message = {"role": "assistant", "content": content}
             return {**message, "tool_calls": calls} if calls else message
         content = "" if content is None else content
         if self.kind is ChunkKind.TOOL_RESULT:
-            call_id = str(self.payload.get("tool_call_id", ""))
+            call_id = _text(self.payload.get("tool_call_id", ""))
             return {"role": "tool", "tool_call_id": call_id, "content": content}
         return {"role": self.kind.value, "content": content}
 
@@ -217,6 +217,14 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 Record: TypeAlias = Header | Chunk | Trailer | Damage
+
+
+def _text(value: Any) -> str:
+    """Return any JSON value as text, in Python's words; it may be nested too deeply for that."""
+    try:
+        return value if isinstance(value, str) else str(value)
+    except RecursionError:
+        return "..."
 
 
 def as_utc(moment: datetime) -> datetime:

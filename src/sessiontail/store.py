@@ -38,7 +38,7 @@ from sessiontail.layout import (
 )
 from sessiontail.listing import Scan, read_meta, session_names
 from sessiontail.observing import SessionWatch
-from sessiontail.pruning import Pruned, PrunePlan, delete_file
+from sessiontail.pruning import Pruned, PrunePlan, delete_both, delete_file
 from sessiontail.reading import SessionReader, load_file
 from sessiontail.records import ChunkKind, Record
 from sessiontail.session import PersistedSession, PersistedSessionMeta, SessionState
@@ -356,9 +356,7 @@ class SessionStore:
         if path is not None:
             return await change(delete_file, resolve_path(path))
         paths = await self._locate(session_id)
-        # The WAL first: if it is held, the closed file beside it stays too.
-        gone = await change(delete_file, paths.wal)
-        return await change(delete_file, paths.final) or gone
+        return await change(delete_both, paths)
 
     async def plan_prune(
         self,

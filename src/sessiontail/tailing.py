@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from anyio.lowlevel import checkpoint
+
 from sessiontail.advancing import START, FileReader, FileReplaced
 from sessiontail.cursor import Position
 from sessiontail.decoding import Batch
@@ -322,6 +324,7 @@ class SessionTail(RecordFeed):
                 if found.records:
                     self._put(found, before)
                     return
+                await checkpoint()  # blank lines
                 continue
             may_come_back = found is Outcome.ABANDONED and not follower.renamed
             if found is not None and not (self._patient and may_come_back):

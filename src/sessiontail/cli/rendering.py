@@ -85,7 +85,7 @@ def _lines(record: Record) -> Iterator[str]:
             yield "(empty)"
     elif isinstance(record, Header):
         words = [str(record.id), f"{record.lineage_operator}/{record.lineage_kind}"]
-        words.append(f"created {record.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}")
+        words.append(f"created {_moment(record.created_at)}")
         if record.sandbox_backend is not None:
             words.append(f"sandbox {record.sandbox_backend}")
         yield "  ".join(words)
@@ -95,12 +95,19 @@ def _lines(record: Record) -> Iterator[str]:
         when = record.closed_at
         count = record.final_chunk_count
         yield (
-            (f"closed {when.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}" if when else "closed")
+            (f"closed {_moment(when)}" if when else "closed")
             + f"  {'?' if count is None else count} chunk{'' if count == 1 else 's'}  {_usage(record.cumulative_usage)}"
         )
     else:
         yield f"line {record.line} (byte {record.offset}), {record.length} bytes: {record.message}"
         yield record.text[:EXCERPT] + ("..." if len(record.text) > EXCERPT else "")
+
+
+def _moment(moment: datetime) -> str:
+    try:
+        return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+    except OverflowError:  # within a day of the year 1 or 9999
+        return str(moment)
 
 
 def _usage(usage: TokenUsage | None) -> str:
