@@ -51,6 +51,30 @@ async def test_a_line_over_the_maximum_that_is_cut_off_is_forgotten(tmp_path: Pa
         assert (torn, got) == (300_000, actor.records)
 
 
+async def test_the_end_of_the_page_cache_is_not_taken_for_the_end_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = SessionFile.read_cached
+
+    def up_to_a_page(file: SessionFile, offset: int, size: int) -> bytes | None:
+        data = whole(file, offset, size) or b""
+        return data[: max(0, 4096 - offset)]
+
+    with Actor(tmp_path).open().say("one") as actor:
+        reader = FileReader(SessionFile(actor.wal))
+        got = await rest(reader)
+        filler = actor.chunk()
+        actor.say("x" * (4096 - len(actor.data) - len(filler) + len("hi")), "behind")
+        assert actor.data[4095:4096] == b"\n"
+        monkeypatch.setattr(SessionFile, "read_cached", up_to_a_page)
+        first = await reader.next_batch()
+        at_end = reader.at_end
+        got += (first.records if first else []) + await rest(reader)
+        reader.close()
+
+        assert (at_end, got) == (False, actor.records)
+
+
 async def test_a_torn_tail_that_drips_is_not_read_again_for_each_drop(tmp_path: Path) -> None:
     with Actor(tmp_path).open() as actor:
         actor.write(actor.chunk("x" * 1_000_000)[:-100])

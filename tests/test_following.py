@@ -190,6 +190,102 @@ async def test_a_session_renamed_without_a_trailer_and_reopened_is_heard_while_i
         assert await nothing_more(tail)
 
 
+async def test_a_session_renamed_without_a_trailer_hides_no_wal_that_is_there_already(
+    store: SessionStore,
+) -> None:
+    first, second = Actor(store.directory), Actor(store.directory)
+    first.open().say("one")
+    first.kill()
+    first.rename()
+    second.open().say("two")
+    async with store, store.tail_all(include_closed=True) as tail:
+        assert (await heard(tail, 4))[ID] == first.records + second.records
+
+
+async def test_a_rename_that_no_event_tells_ends_a_session(tmp_path: Path) -> None:
+    store = SessionStore(tmp_path, events=False, poll_interval_s=0.01)
+    actor = Actor(tmp_path).open().say("one")
+    told: list[str] = []
+    async with store, store.tail_all(on_event=lambda _, news: told.append(news)) as tail:
+        await heard(tail, 2)
+        actor.kill()
+        actor.rename()
+        await settled(tail, lambda: tail.open_files == 0)
+
+    assert told == ["started", "abandoned"]
+
+
+async def test_a_wal_that_took_the_name_of_one_still_written_is_heard(tmp_path: Path) -> None:
+    store = SessionStore(tmp_path, events=False, poll_interval_s=0.01)
+    first, second = Actor(tmp_path), Actor(tmp_path)
+    first.open().say("one")
+    async with store, store.tail_all() as tail:
+        assert await heard(tail, 2) == owed(first)
+        first.wal.unlink()
+        second.open().say("two")
+        at(tail, "end met", lambda: first.say("late"))
+        got: list[Record] = []
+        while second.records[-1] not in got:
+            got += (await heard(tail, 1))[ID]
+
+        assert [record for record in got if record in second.records] == second.records
+
+
+async def test_a_held_session_moved_aside_behind_its_trailer_has_not_ended(
+    tmp_path: Path,
+) -> None:
+    store = SessionStore(tmp_path, poll_interval_s=0.01)
+    actor = Actor(tmp_path).open().say("one")
+    actor.finish()
+    actor.resume(cut=False).say("again")
+    told: list[str] = []
+    async with store, store.tail_all(on_event=lambda _, news: told.append(news)) as tail:
+        got = (await heard(tail, len(actor.records)))[ID]
+        actor.wal.rename(tmp_path / "aside")
+        assert await nothing_more(tail, 0.5)
+        (tmp_path / "aside").rename(actor.wal)
+        actor.say("more")
+        got += (await heard(tail, 1))[ID]
+
+        assert (got, told) == (actor.records, ["started"])
+        assert await nothing_more(tail)
+
+
+async def test_a_function_that_raises_at_an_event_loses_no_record(store: SessionStore) -> None:
+    actor = Actor(store.directory).open().say("one", "two")
+
+    def refuse(_: UUID, news: str) -> None:
+        raise LookupError(news)
+
+    async with store, store.tail_all(on_event=refuse) as tail:
+        with pytest.raises(LookupError, match="started"):
+            await anext(tail)
+
+        assert await heard(tail, 3) == owed(actor)
+
+
+async def test_the_end_of_a_session_is_told_while_others_come_and_go(tmp_path: Path) -> None:
+    store = SessionStore(tmp_path, events=False, poll_interval_s=0.01)
+    victim, *others = (Actor(tmp_path, session_id) for session_id in ids(400))
+    victim.open().say("one")
+    told: dict[UUID, list[str]] = {}
+    async with (
+        store,
+        store.tail_all(on_event=lambda who, news: told.setdefault(who, []).append(news)) as tail,
+    ):
+        await heard(tail, 2)
+        victim.kill()
+        for other in others:
+            other.open()
+            await heard(tail, 1)
+            other.kill()
+            other.wal.unlink()
+            if told[victim.id] == ["started", "abandoned"]:
+                break
+
+    assert told[victim.id] == ["started", "abandoned"]
+
+
 async def test_a_deleted_session_made_again_begins_anew(store: SessionStore) -> None:
     actor = Actor(store.directory).open().say("one")
     async with store, store.tail_all() as tail:
@@ -492,6 +588,31 @@ async def test_last_begins_so_many_records_before_the_end(store: SessionStore) -
         assert (await heard(tail, 2))[ID] == actor.records[-2:]
         later.open().say("one", "two", "three")
         assert await heard(tail, 4) == owed(later)
+
+
+async def test_last_counts_from_the_end_that_was_there_when_it_began(store: SessionStore) -> None:
+    actors = [Actor(store.directory, session_id).open().say("old", "last") for session_id in ids(9)]
+    async with store, store.tail_all(last=1) as tail:
+        at(tail, "after scan", lambda: [actor.say("new", "newer") for actor in actors])
+        got = await heard(tail, 27)
+
+        assert got == {actor.id: actor.records[-3:] for actor in actors}
+
+
+async def test_a_session_closed_before_is_not_heard_when_its_new_life_is_rewritten(
+    store: SessionStore,
+) -> None:
+    first, second = Actor(store.directory), Actor(store.directory)
+    first.open().say("old").close()
+    second.open().say("two")
+    async with store, store.tail_all() as tail:
+        assert await heard(tail, 2) == owed(second)
+        second.cut(0)
+        second.write(header_line(created_at="2026-02-02T00:00:00+00:00"))
+        second.say("another story", "longer than the first")
+
+        assert await heard(tail, 3) == owed(second)
+        assert await nothing_more(tail)
 
 
 async def test_a_lane_waits_for_one_batch_of_each_other_lane_at_most(tmp_path: Path) -> None:

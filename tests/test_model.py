@@ -31,7 +31,7 @@ from hypothesis.stateful import (
 from actors import Actor, cancelled_at
 from sessiontail import Outcome, Record, SessionStore, SessionTail, tailing
 
-EXAMPLES = int(os.environ.get("SESSIONTAIL_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("SESSIONTAIL_EXAMPLES", "75"))
 
 
 class Long(str):

@@ -23,7 +23,7 @@ from samples import header_line
 from sessiontail import DirectoryTail, Record, SessionStore
 
 # 4 machines share them.
-EXAMPLES = int(os.environ.get("SESSIONTAIL_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("SESSIONTAIL_EXAMPLES", "120"))
 SESSIONS = 30
 
 numbers = st.integers(0, SESSIONS - 1)

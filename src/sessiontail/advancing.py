@@ -32,6 +32,9 @@ _LIVE_READ_BYTES = 16 * 1024
 # 64 KiB: a header is some 400 bytes.
 _HEADER_BYTES = 64 * 1024
 
+# 4 KiB, or a multiple of it: what the page cache has, ends at a multiple of this.
+_PAGE_BYTES = 4096
+
 # A torn tail above this is not read again for every few bytes that a slow writer adds.
 _BIG_TAIL_BYTES = 64 * 1024
 
@@ -261,6 +264,7 @@ class FileReader:
             or not start < len(data) < start + _LIVE_READ_BYTES
             or not data.endswith(b"\n")
             or not data.startswith(guard)
+            or not (framer.offset - start + len(data)) % _PAGE_BYTES  # the cache's end, perhaps
         ):
             return False
         self.at_end, self.torn_bytes = True, 0
@@ -321,9 +325,10 @@ class FileReader:
         self.stats.reads += 1
         self.stats.bytes += got
         if got < size:
-            # What a live writer has just added is in the page cache, whole.
-            live = self._want == _LIVE_READ_BYTES
-            self.at_end = live or file.stat().st_size <= framer.position + got
+            # What a live writer has just added is in the page cache, which ends with a page.
+            end = framer.position + got
+            live = self._want == _LIVE_READ_BYTES and end % _PAGE_BYTES
+            self.at_end = bool(live) or file.stat().st_size <= end
         self._want = _LIVE_READ_BYTES if got < _LIVE_READ_BYTES else READ_BYTES
         return data[len(guard) :] if guard else data
 

@@ -31,7 +31,7 @@ from sessiontail.advancing import START, FileReader
 from sessiontail.cursor import DirectoryPosition, Position
 from sessiontail.decoding import Batch
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
-from sessiontail.files import explain, in_thread
+from sessiontail.files import SessionFile, explain, in_thread
 from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.holders import LockTable
 from sessiontail.lanes import Lane, descriptor_limit, open_generation, open_generations, stem_uuid
@@ -59,7 +59,7 @@ _MAX_HOLD_S = 0.002
 _TURNS_BETWEEN_ROUNDS = 64
 # Reading the lock table takes at most this part of the time, and a verdict waits at most so long.
 _ROUND_SHARE = 0.2
-_MAX_ROUND_PAUSE_S = 0.25
+_MAX_ROUND_PAUSE_S = 0.05
 
 _UNKNOWN = LockTable(None, complete=False)
 
@@ -146,8 +146,9 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._ready: deque[Lane] = deque()
         self._judging: deque[Lane] = deque()
         self._round: deque[Lane] = deque()
-        self._locks = LockTable(None, complete=False)
-        self._locks_at_s = 0.0
+        self._locks = _UNKNOWN
+        # When a sweep last compared the locks of all.
+        self._compared_at_s = 0.0
         self._round_due_s = 0.0
         self._rechecks: list[tuple[float, str]] = []
         # Lanes with a descriptor, the longest idle first.
@@ -275,9 +276,9 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         while not self.news:
             if self._closed:
                 raise StopAsyncIteration
-            self._take_marks()
             if self._turns % _TURNS_BETWEEN_SWEEP_CHECKS == 0 and self._sweep_due_s() <= 0:
                 await self._sweep()
+            self._take_marks()
             line = self._next_line()
             if line is None:
                 await self._wait()
@@ -290,6 +291,9 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             if time.monotonic() - self._paused_s >= _MAX_HOLD_S:
                 await checkpoint()
                 self._paused_s = time.monotonic()
+                assert self._watcher is not None
+                if not self._watcher.pumped:
+                    self._watcher.drain()
             lane = line[0]
             if await self._turn(lane, line):
                 self._current = lane
@@ -358,7 +362,6 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         return lane
 
     def _enqueue(self, lane: Lane) -> None:
-        lane.dirty = True
         if not lane.queued:
             lane.queued = True
             self._ready.append(lane)
@@ -395,13 +398,15 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 if not stem.isascii() and not is_text(stem):
                     continue
                 lane = self._add(stem, START)
+                lane.ending = decisive
             elif decisive:
                 lane.judge = True
                 if lane.follower is not None:
                     lane.follower.expect_end()
             self._enqueue(lane)
         if everything:
-            self._swept_at_s = self._sweep_took_s = 0.0  # hints were lost: look at once
+            # Hints were lost: look at everything at once.
+            self._swept_at_s = self._sweep_took_s = self._compared_at_s = 0.0
 
     async def _turn(self, lane: Lane, line: deque[Lane]) -> bool:
         """Let the first in line look once; return whether it has records.
@@ -409,7 +414,6 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         The lane leaves the queue only when the look is done: a cancelled one is taken again.
         """
         judged = line is self._round
-        lane.dirty = False
         try:
             if not lane.is_open and not await self._open_lane(lane):
                 self._leave(lane, line)
@@ -417,8 +421,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             follower = lane.follower
             assert follower is not None
             before = follower.reader.guard
-            locks = self._locks if judged else _UNKNOWN
-            found = await follower.step(judge=judged, locks=lambda: locks)
+            locks = self._locks
+            found = await follower.step(judge=judged, locks=(lambda: locks) if judged else None)
         except OSError as error:
             self._fail(lane, line, error)
             return False
@@ -427,35 +431,34 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             self.errors.pop(lane.stem, None)
         self._leave(lane, line)
         if isinstance(found, Batch):
+            news: News | None = None
             if lane.abandoned:
-                lane.abandoned = False
-                self._tell(lane.stem, lane.session_id, "resumed")
+                lane.abandoned, news = False, "resumed"
             elif lane.is_new and not before and found.records:
-                news: News = "resumed" if lane.stem in self._ended else "started"
-                self._tell(lane.stem, lane.session_id, news)
+                news = "resumed" if lane.stem in self._ended else "started"
             if found.records:
                 if self._is_foreign(lane, found):
                     return False
                 lane.put(found, before)
-            if judged and not lane.dirty and follower.is_held(locks):
+                self._current = lane
+            if judged and follower.is_held(locks):
                 # Its writer lived when the table was read: that answers why it was asked.
                 lane.judge = False
                 self._plan_recheck(lane, follower)
             # More to read, or a verdict due: back to the end of the line.
-            if lane.dirty or lane.judge or not follower.reader.at_end or follower.trailer_seen:
+            if lane.judge or not follower.reader.at_end or follower.trailer_seen:
                 self._enqueue(lane)
+            if news is not None:  # last: it calls the user's function
+                self._tell(lane.stem, lane.session_id, news)
             return bool(lane.waiting)
         if found is not None:
             self._end(lane, found)
         elif not judged and (lane.judge or follower.trailer_seen):
             lane.queued = True
             self._judging.append(lane)
-        else:
-            if judged:
-                lane.judge = False
-                self._plan_recheck(lane, follower)
-            if lane.dirty:
-                self._enqueue(lane)
+        elif judged:
+            lane.judge = False
+            self._plan_recheck(lane, follower)
         return False
 
     def _leave(self, lane: Lane, line: deque[Lane]) -> None:
@@ -472,8 +475,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             if isinstance(first, Damage):
                 if lane.stem not in self._ended:
                     logger.warning("skipped %s: it does not start with a header", lane.stem)
-                status = lane.follower.reader.file.stat()
-                self._ended[lane.stem] = ended_key(status.st_size, status.st_mtime_ns)
+                self._note_ended(lane.stem, lane.follower.reader.file)
                 self._forget(lane)
                 return True
             lane._note(first)  # noqa: SLF001 - its id is needed for the first record
@@ -505,7 +507,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             if not lane.abandoned:
                 self._tell(lane.stem, lane.session_id, outcome)
             lane.abandoned, lane.judge = True, False
-            self._park(lane)
+            renamed = lane.follower is not None and lane.follower.renamed
+            if renamed and stem_paths(lane.stem, self.directory).wal.exists():
+                self._finish(lane)  # nobody comes back to this one, and another is there
+            else:
+                self._park(lane)
             return
         if outcome is Outcome.DELETED and self._went_with_directory(lane):
             self._park(lane)
@@ -523,11 +529,14 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
     def _finish(self, lane: Lane) -> None:
         """Note that a file is done with; go on with the next one under its id, if there is one."""
         assert lane.follower is not None
-        status = lane.follower.reader.file.stat()
-        self._ended[lane.stem] = ended_key(status.st_size, status.st_mtime_ns)
+        self._note_ended(lane.stem, lane.follower.reader.file)
         self._forget(lane)
         if stem_paths(lane.stem, self.directory).wal.exists():
             self._add(lane.stem, START)  # what was told of that is taken
+
+    def _note_ended(self, stem: str, file: SessionFile) -> None:
+        status = file.stat()
+        self._ended[stem] = ended_key(status.st_size, status.st_mtime_ns)
 
     def _went_with_directory(self, lane: Lane) -> bool:
         """Say whether only the directory is gone, or renamed: the session may come back with it."""
@@ -598,7 +607,12 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         Of two, the closed one comes first, unless it is done with: the other follows it.
         """
         ended = self._ended.get(lane.stem)
-        files = await in_thread(open_generations, *paths.spelled, ended, lane.closed_before)
+        files = await in_thread(open_generations, *paths.spelled, ended)
+        if lane.closed_before:
+            for file in files[:-1]:
+                self._note_ended(lane.stem, file)
+                file.close()
+            files = files[-1:]
         if not files:
             if ended is None or not await in_thread(paths.final.exists):
                 self._end(lane, Outcome.DELETED)
@@ -608,7 +622,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         position = lane.after
         reader = FileReader(files[0], max_line_bytes=self._max_line_bytes, stats=self._stats)
         if lane.last is not None:
-            position = await in_thread(position_before_end, files[0], lane.last)
+            # Before the end that it had when this began.
+            position = await in_thread(position_before_end, files[0], lane.last, lane.swept[0])
         if position.offset:
             for file in files:
                 reader.file = file
@@ -626,6 +641,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         assert self._watcher is not None
         follower = Follower(paths, reader, position, blocking=self._watcher.remote)
         follower.gate = self._gate
+        if lane.ending:
+            follower.expect_end()
         lane.begin(follower, position)
         self._note_open(lane)
         return True
@@ -638,7 +655,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         """Read the lock table once for all that wait for a verdict."""
         began_s = time.monotonic()
         self._locks = await in_thread(LockTable.read)
-        self._locks_at_s = now_s = time.monotonic()
+        now_s = time.monotonic()
         pause_s = (now_s - began_s) * (1 / _ROUND_SHARE - 1)
         self._round_due_s = now_s + min(pause_s, _MAX_ROUND_PAUSE_S)
         self._round.extend(self._judging)
@@ -672,10 +689,17 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._stats.sweeps += 1
         began_s = time.monotonic()
         there = watcher.check_directory()
-        locks_due = began_s - self._locks_at_s >= (
+        locks_due = began_s - self._compared_at_s >= (
             _LOCKS_INTERVAL_S if watcher.polled_because else _TRUSTED_LOCKS_INTERVAL_S
         )
-        found = await in_thread(survey, self.directory, self._surveyed, locks_due)
+        try:
+            found = await in_thread(survey, self.directory, self._surveyed, locks_due)
+        except PersistenceError as error:
+            cause = error.__cause__
+            if not isinstance(cause, OSError) or cause.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self._swept_at_s = time.monotonic()  # somebody has all descriptors: the next one looks
+            return
         if found is None and self._on_missing == "error":
             raise SessionNotFound("the directory is gone", path=self.directory)
         found = found or Survey({}, {}, [], None)
@@ -697,7 +721,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 del self._ended[stem]
                 self._tell(stem, stem_uuid(stem), Outcome.DELETED)
         if found.locks is not None:
-            self._locks, self._locks_at_s = found.locks, time.monotonic()
+            self._locks, self._compared_at_s = found.locks, time.monotonic()
             for stem in found.unheld:
                 lane = self._lanes.get(stem)
                 if lane is not None and not lane.abandoned:
@@ -721,7 +745,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         was_queued = lane.queued
         follower = lane.follower
         (size, mtime_ns), lane.swept = lane.swept, (seen.size, seen.mtime_ns)
-        if follower is None or follower.file_key != seen.key:
+        if follower is None or follower.file_key != seen.key or not seen.is_wal:
             lane.judge = True
             self._enqueue(lane)
         elif seen.size > follower.reader.known_end:

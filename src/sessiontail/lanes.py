@@ -37,7 +37,7 @@ class Lane(Delivery):
         "abandoned",
         "after",
         "closed_before",
-        "dirty",
+        "ending",
         "follower",
         "is_new",
         "judge",
@@ -59,8 +59,8 @@ class Lane(Delivery):
         self.follower: Follower | None = None
         #: Whether it stands in the queue.
         self.queued = False
-        #: Whether something was told since its last look.
-        self.dirty = False
+        #: Whether its first mark said that it may have ended.
+        self.ending = False
         #: Whether a verdict is due when it meets its end.
         self.judge = True
         #: Whether its writer was found gone; it may come back.
@@ -155,7 +155,6 @@ def open_generations(
     wal: str,
     final: str,
     ended: bytes | None,
-    closed_before: bool,  # noqa: FBT001 - passed through a thread
 ) -> list[SessionFile]:
     """Open all files of a session that are not done with, the oldest first, blocking.
 
@@ -163,7 +162,6 @@ def open_generations(
         wal: one of its names.
         final: the other.
         ended: stands for the closed file that is done with.
-        closed_before: any closed file beside a WAL is done with.
 
     Raises:
         OSError: a file is there and cannot be opened.
@@ -178,7 +176,7 @@ def open_generations(
         if path == final and ended == ended_key(status.st_size, status.st_mtime_ns):
             continue
         files.append(file)
-    return files[-1:] if closed_before else files
+    return files
 
 
 def _open_regular(path: str) -> SessionFile | None:

@@ -376,12 +376,16 @@ def _blocks(file: SessionFile, start: int, size: int, brief: _Brief) -> Iterable
     brief.torn_bytes = framer.pending
 
 
-def position_before_end(file: SessionFile, last: int) -> Position:
+def position_before_end(file: SessionFile, last: int, end: int | None = None) -> Position:
     """Return the position ``last`` lines before the end, blocking; the start if there are fewer.
+
+    ``end`` is taken for the file's, where it has grown since.
 
     A file that does not start with a header has no other position than its start.
     """
     size = file.stat().st_size
+    if end is not None:
+        size = min(size, end)
     decoder = RecordDecoder()
     try:
         header, _ = _header(file, decoder, file.read_now(0, _END_BYTES))

@@ -127,19 +127,19 @@ class Follower:
     def is_held(self, locks: LockTable) -> bool:
         """Say whether a writer holds the file by this table: a verdict as good as the end's."""
         self.recheck_s = None
-        if not locks.holds(self.file_key):
+        if self.blocking or not locks.holds(self.file_key) or self._look().place != "wal":
             return False
         self._note_held()
         return True
 
     async def step(
-        self, *, judge: bool, locks: Callable[[], LockTable] = LockTable.read
+        self, *, judge: bool, locks: Callable[[], LockTable] | None = LockTable.read
     ) -> Batch | Outcome | None:
         """Look once.
 
         Args:
             judge: whether to form a verdict where nothing new is found.
-            locks: gives the lock table as it is then.
+            locks: gives the lock table as it is then; None: there is no word of writers now.
 
         Returns:
             The next records, or how the session ended, or None: nothing now.
@@ -166,7 +166,7 @@ class Follower:
                 return None
             self.gate("verdict formed")
 
-    async def _judge(self, locks: Callable[[], LockTable]) -> Outcome | None:
+    async def _judge(self, locks: Callable[[], LockTable] | None) -> Outcome | None:
         look = await in_thread(self._look) if self.blocking else self._look()
         status = look.status
         if status.st_size < self.reader.offset:
@@ -180,10 +180,12 @@ class Follower:
         self.renamed = look.place == "final"
         if look.place != "nowhere":
             self._absent_looks = 0
-        if look.place == "wal":
-            return self._judge_wal(status, locks())
         if look.place == "final":
             return Outcome.CLOSED if self.trailer_seen else Outcome.ABANDONED
+        if locks is None:
+            return None
+        if look.place == "wal":
+            return self._judge_wal(status, locks())
         return self._judge_nameless(look, locks)
 
     def _look(self) -> Look:
