@@ -157,6 +157,7 @@ class Watcher:
         self._by_stem: dict[str, list[Subscription]] = {}
         self._all: list[Subscription] = []
         self._inotify: Any = None
+        self._parse: Any = None
         self._watch: int | None = None
         self._watched: tuple[int, int] | None = None
         # The stem whose open file is watched instead of the directory.
@@ -251,10 +252,8 @@ class Watcher:
             data = os.read(self._inotify.fileno(), _EVENT_BYTES)
         except BlockingIOError:
             return False
-        from inotify_simple import parse_events  # noqa: PLC0415 - Linux only
-
         told: dict[str, int] = {}
-        for watch, mask, _, name in parse_events(data):
+        for watch, mask, _, name in self._parse(data):
             self.stats.events += 1
             if watch == self._watch:
                 told[name] = told.get(name, 0) | mask
@@ -346,6 +345,7 @@ class Watcher:
         # Its own search for libc starts ldconfig: that takes 5 ms, and fails without descriptors.
         if inotify_simple._libc is None:  # noqa: SLF001
             inotify_simple._libc = ctypes.CDLL(None, use_errno=True)  # noqa: SLF001
+        self._parse = inotify_simple.parse_events
         try:
             self._inotify = inotify_simple.INotify(nonblocking=True)
         except OSError as error:  # EMFILE: 128 instances a user, or no descriptor left
