@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 
 import hypothesis  # before trio: loaded after it, it warns of trio's random state
 import pytest
+
+from sessiontail import SessionStore
 
 
 def pytest_collection_finish() -> None:
@@ -19,4 +22,12 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return backend
 
 
-__all__ = ["anyio_backend", "hypothesis"]
+@pytest.fixture(params=["events", "polling"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
+    """A store of an empty directory, told by events or looking by itself."""
+    directory = tmp_path / "sessions"
+    directory.mkdir()
+    return SessionStore(directory, events=request.param == "events", poll_interval_s=0.01)
+
+
+__all__ = ["anyio_backend", "hypothesis", "store"]

@@ -36,13 +36,6 @@ from sessiontail.files import SessionFile
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["events", "polling"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
-    directory = tmp_path / "sessions"
-    directory.mkdir()
-    return SessionStore(directory, events=request.param == "events", poll_interval_s=0.01)
-
-
 @pytest.fixture
 def trusting(tmp_path: Path) -> SessionStore:
     """A store that hardly looks by itself: what its tails get was told."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import anyio
@@ -25,13 +24,6 @@ from sessiontail import (
 )
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["events", "polling"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
-    directory = tmp_path / "sessions"
-    directory.mkdir()
-    return SessionStore(directory, events=request.param == "events", poll_interval_s=0.01)
 
 
 @pytest.fixture(scope="module")

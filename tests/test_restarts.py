@@ -21,13 +21,6 @@ from sessiontail import CursorInvalid, Record, SessionStore
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["events", "polling"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
-    directory = tmp_path / "sessions"
-    directory.mkdir()
-    return SessionStore(directory, events=request.param == "events", poll_interval_s=0.01)
-
-
 async def test_a_cursor_taken_behind_any_record_goes_on_with_the_next(store: SessionStore) -> None:
     actors = [Actor(store.directory, UUID(int=n + 1)).open().say("é", "\u2028") for n in range(3)]
     actors[0].write(b"damage\n")
