@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gc
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis  # before trio: loaded after it, it warns of trio's random state
@@ -14,6 +16,14 @@ def pytest_collection_finish() -> None:
     # the tests that look for leaks.
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Children inherit that SIGINT is ignored, as in a shell's background job."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -30,4 +40,4 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
     return SessionStore(directory, events=request.param == "events", poll_interval_s=0.01)
 
 
-__all__ = ["anyio_backend", "hypothesis", "store"]
+__all__ = ["anyio_backend", "hypothesis", "interruptible", "store"]

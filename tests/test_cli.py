@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,11 @@ def at_terminal(
     os.close(theirs)
     got = b""
     while True:
+        # What is typed before the question is read may be dropped: then it is typed again.
+        if not select.select([ours], [], [], 0.5)[0]:
+            if got.endswith(b"[y/N]: "):
+                os.write(ours, keys)
+            continue
         try:
             data = os.read(ours, 65536)
         except OSError:  # EIO: the other end is closed
@@ -126,9 +132,6 @@ def at_terminal(
         if not data:
             break
         got += data
-        if keys and got.endswith(b"[y/N]: "):
-            os.write(ours, keys)
-            keys = b""
     os.close(ours)
     return process.wait(30), got
 

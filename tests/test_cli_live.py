@@ -53,14 +53,6 @@ def end(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
     return process.returncode, out, err
 
 
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """Children inherit that SIGINT is ignored, as in a shell's background job."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[Path]:
     """A session that openrath's own writer holds open, with one record."""
