@@ -41,7 +41,7 @@ def run(corpus: Corpus, rounds: int) -> list[Row]:
                 "openrath load",
                 rival,
                 [max(each) for each in gaps[name]],
-                budget=budget if name == "read" else None,
+                budget=budget,
             ),
             Row(
                 f"hold of the loop, {what}, p99.9",

@@ -506,7 +506,7 @@ async def test_a_header_written_between_status_and_reading_is_no_crash(tmp_path:
     assert meta.chunk_count == 0
 
 
-@pytest.mark.parametrize("step", range(1, 5))
+@pytest.mark.parametrize("step", range(1, 6))
 async def test_a_scan_that_is_cancelled_at_any_step_goes_on_with_nothing_lost_or_doubled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
