@@ -56,6 +56,7 @@ class FileReader:
     __slots__ = (
         "_decoder",
         "_done",
+        "_end_met",
         "_framer",
         "_guard",
         "_items",
@@ -65,7 +66,6 @@ class FileReader:
         "_scanned",
         "_tail",
         "_want",
-        "at_end",
         "file",
         "head",
         "stats",
@@ -84,8 +84,8 @@ class FileReader:
         self.stats = stats or StoreStats()
         #: Bytes after the last newline, when the end was last met.
         self.torn_bytes = 0
-        #: Whether the last read met the end of the file.
-        self.at_end = False
+        # Whether the last read met the end of the file.
+        self._end_met = False
         #: The first bytes of the file, ``WINDOW_BYTES`` at most.
         self.head = b""
         self._framer = LineFramer(max_line_bytes=max_line_bytes)
@@ -108,6 +108,15 @@ class FileReader:
     def offset(self) -> int:
         """Where the first line begins that was not returned."""
         return self._done[0]
+
+    @property
+    def at_end(self) -> bool:
+        """Whether all that the file had when it was last read was returned.
+
+        Not yet where a read gave several blocks and some of them still wait: no event will come
+        for those, because nothing is written for them.
+        """
+        return self._end_met and not self._items
 
     @property
     def known_end(self) -> int:
@@ -267,7 +276,7 @@ class FileReader:
             or not (framer.offset - start + len(data)) % _PAGE_BYTES  # the cache's end, perhaps
         ):
             return False
-        self.at_end, self.torn_bytes = True, 0
+        self._end_met, self.torn_bytes = True, 0
         self.stats.reads += 1
         self.stats.bytes += len(data) - start
         self._items += framer.feed(data[start:])
@@ -277,7 +286,7 @@ class FileReader:
         """Read until whole lines are there; return False at the end of the file."""
         framer = self._framer
         self._go_back()  # behind a step that was cancelled
-        self.at_end = False
+        self._end_met = False
         if self._scanned and not await self._tail_is_worth_it(thorough=thorough):
             return False
         while True:
@@ -328,7 +337,7 @@ class FileReader:
             # What a live writer has just added is in the page cache, which ends with a page.
             end = framer.position + got
             live = self._want == _LIVE_READ_BYTES and end % _PAGE_BYTES
-            self.at_end = bool(live) or file.stat().st_size <= end
+            self._end_met = bool(live) or file.stat().st_size <= end
         self._want = _LIVE_READ_BYTES if got < _LIVE_READ_BYTES else READ_BYTES
         return data[len(guard) :] if guard else data
 
@@ -341,7 +350,7 @@ class FileReader:
 
     def _meet_end(self) -> None:
         framer = self._framer
-        self.at_end = True
+        self._end_met = True
         self.torn_bytes = framer.pending
         self._scanned = 0
         if framer.pending >= _BIG_TAIL_BYTES:
@@ -382,7 +391,7 @@ class FileReader:
                 return True
             self.torn_bytes = end - self.offset
             if end == self._scanned:
-                self.at_end = True
+                self._end_met = True
                 return False
             self._scanned, self._tail = end, data[-WINDOW_BYTES:]
             await checkpoint()
