@@ -20,6 +20,7 @@ import anyio
 
 from samples import ID, chunk_line, header_line, trailer_line
 from sessiontail import LineFramer, Record, RecordDecoder
+from sessiontail.threads import threads
 
 __all__ = [
     "Actor",
@@ -36,6 +37,9 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+
+# In 2026; beyond any difference of clocks.
+LONG_AGO_S = 1_770_000_000
 
 
 def records_of(data: bytes) -> list[Record]:
@@ -138,9 +142,13 @@ class Actor:
         self.rename()
 
     def kill(self) -> None:
-        """Let go of the file, as the kernel does for a process that dies."""
+        """Let go of the file, as the kernel does for a process that died long ago.
+
+        Who did not see its lock would watch a file that is not old for a minute.
+        """
         fd, self._fd = self._fd, -1
         if fd >= 0:
+            os.utime(fd, (LONG_AGO_S, LONG_AGO_S))
             os.close(fd)
 
     def resume(self, *, cut: bool) -> Self:
@@ -203,7 +211,11 @@ class Counts(tuple[int, int, int]):
     @classmethod
     def now(cls) -> Counts:
         import threading
+        import time
 
+        until_s = time.monotonic() + 10
+        while threads().busy and time.monotonic() < until_s:
+            time.sleep(0.001)  # a call whose caller is gone ends by itself
         links = []
         for entry in Path("/proc/self/fd").iterdir():
             try:
@@ -212,9 +224,9 @@ class Counts(tuple[int, int, int]):
                 continue  # the listing's own
         watches = sum("inotify" in link for link in links)
         # Pools keep idle workers for their loop; they end with it.
-        pools = ("asyncio_", "AnyIO worker", "Trio thread")
-        threads = [t for t in threading.enumerate() if not t.name.startswith(pools)]
-        return cls((len(links), watches, len(threads)))
+        pools = ("asyncio_", "AnyIO worker", "Trio thread", "sessiontail")
+        others = [t for t in threading.enumerate() if not t.name.startswith(pools)]
+        return cls((len(links), watches, len(others)))
 
 
 async def heard(

@@ -4,6 +4,7 @@ import zlib
 from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -12,7 +13,14 @@ from hypothesis import strategies as st
 
 from samples import ID, session_bytes
 from sessiontail import CursorInvalid, read_session
-from sessiontail.cursor import WINDOW_BYTES, DirectoryPosition, Position, fingerprint
+from sessiontail.cursor import (
+    WINDOW_BYTES,
+    DirectoryPosition,
+    EndedSessions,
+    Position,
+    ended_key,
+    fingerprint,
+)
 
 POSITION = Position(600, 4, 1, False, b"12345678", b"abcdefgh", ID)
 
@@ -40,13 +48,43 @@ def test_a_position_survives_as_text(position: Position) -> None:
 STEMS = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]))
 
 
-@given(st.dictionaries(STEMS, POSITIONS), st.dictionaries(STEMS, st.binary(max_size=8)))
+KEYS = st.binary(min_size=22, max_size=22)
+
+
+@given(
+    st.dictionaries(STEMS, POSITIONS),
+    st.dictionaries(STEMS | st.uuids().map(str), KEYS),
+)
 def test_a_directory_position_survives_as_text(
     positions: dict[str, Position], ended: dict[str, bytes]
 ) -> None:
-    position = DirectoryPosition(positions, ended)
+    done = EndedSessions()
+    for stem, key in ended.items():
+        done.add(stem, key)
+    found = DirectoryPosition.decode(DirectoryPosition(positions, done).encode())
 
-    assert DirectoryPosition.decode(position.encode()) == position
+    assert found.open == positions
+    assert {stem: found.ended.get(stem) for stem in (*found.ended.ids, *found.ended.names)} == ended
+
+
+def test_a_cursor_goes_with_what_has_ended_since_the_one_before() -> None:
+    done = EndedSessions()
+    for n in range(3):
+        done.add(str(UUID(int=n)), ended_key(n, n))
+    first = DirectoryPosition({}, done).encode()
+    done.add(str(UUID(int=7)), ended_key(7, 7))
+    done.add(str(UUID(int=1)), ended_key(1, 99))
+    done.discard(str(UUID(int=2)))
+    second = DirectoryPosition({}, done).encode()
+    done.add(str(UUID(int=8)), ended_key(8, 8))
+    third = DirectoryPosition({}, done).encode()
+
+    assert len(DirectoryPosition.decode(first).ended) == 3
+    assert DirectoryPosition.decode(second).ended.ids.keys() == {
+        str(UUID(int=n)) for n in (0, 1, 7)
+    }
+    assert DirectoryPosition.decode(second).ended.get(str(UUID(int=1))) == ended_key(1, 99)
+    assert DirectoryPosition.decode(third).ended.ids == done.ids
 
 
 @given(st.text() | st.text().map("st1.".__add__) | st.binary().map(lambda raw: f"st1.{raw.hex()}"))
@@ -85,7 +123,7 @@ def test_a_cursor_of_another_kind_or_version_is_refused(prefix: str) -> None:
 
 def test_a_directory_cursor_is_no_cursor_of_a_session() -> None:
     with pytest.raises(CursorInvalid):
-        Position.decode(DirectoryPosition({}, {}).encode())
+        Position.decode(DirectoryPosition({}, EndedSessions()).encode())
     with pytest.raises(CursorInvalid):
         DirectoryPosition.decode(POSITION.encode())
 
@@ -110,7 +148,12 @@ def test_a_forged_cursor_is_refused_before_a_file_is_read(field: dict[str, Any])
 
 @pytest.mark.parametrize("stem", ["../outside", "/etc/passwd", "nul\0"])
 def test_a_directory_cursor_names_nothing_outside(stem: str) -> None:
-    for forged in (DirectoryPosition({stem: POSITION}, {}), DirectoryPosition({}, {stem: b""})):
+    done = EndedSessions()
+    done.add(stem, bytes(22))
+    for forged in (
+        DirectoryPosition({stem: POSITION}, EndedSessions()),
+        DirectoryPosition({}, done),
+    ):
         with pytest.raises(CursorInvalid, match="cannot be a session of this directory"):
             DirectoryPosition.decode(forged.encode())
 

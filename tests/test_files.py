@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -13,7 +14,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from sessiontail.errors import SessionNotFound
-from sessiontail.files import MAX_THREADS, SessionFile, change, explain, in_thread, open_file
+from sessiontail.files import SessionFile, change, explain, in_thread, open_file
+from sessiontail.threads import MOST_AT_A_PLACE
 
 pytestmark = pytest.mark.anyio
 
@@ -223,9 +225,9 @@ async def test_a_cancelled_change_is_seen_to_its_end(path: Path) -> None:
     assert not path.exists()
 
 
-async def test_no_more_than_the_limit_of_threads_work_at_once() -> None:
+async def test_no_more_than_its_share_of_threads_works_for_one_place_at_once() -> None:
     lock = threading.Lock()
-    full = threading.Barrier(MAX_THREADS)
+    full = threading.Barrier(MOST_AT_A_PLACE)
     now = most = 0
 
     def work() -> None:
@@ -238,10 +240,21 @@ async def test_no_more_than_the_limit_of_threads_work_at_once() -> None:
             now -= 1
 
     async with anyio.create_task_group() as group:
-        for _ in range(3 * MAX_THREADS):
-            group.start_soon(in_thread, work)
+        for _ in range(3 * MOST_AT_A_PLACE):
+            group.start_soon(partial(in_thread, work, place="here"))
 
-    assert most == MAX_THREADS
+    assert most == MOST_AT_A_PLACE
+
+
+async def test_a_place_that_hangs_holds_up_no_other() -> None:
+    done = threading.Event()
+    async with anyio.create_task_group() as group:
+        for _ in range(3 * MOST_AT_A_PLACE):
+            group.start_soon(partial(in_thread, done.wait, 10, place="hangs"))
+        with anyio.fail_after(10):
+            assert await in_thread(int, "1", place="other") == 1
+            assert await in_thread(int, "2") == 2
+        done.set()
 
 
 def test_errors_say_what_to_do(tmp_path: Path) -> None:

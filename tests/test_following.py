@@ -20,7 +20,7 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from actors import Actor, Counts, cancelled_at, heard, nothing_more, owed
+from actors import LONG_AGO_S, Actor, Counts, cancelled_at, heard, nothing_more, owed
 from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import (
     ChunkKind,
@@ -144,6 +144,7 @@ async def test_a_close_at_any_moment_of_a_look_loses_nothing(
             if moment == "verdict formed":
                 actor.rename()
                 actor.wal.touch()  # another generation, empty
+                os.utime(actor.wal, (LONG_AGO_S, LONG_AGO_S))
                 at(tail, moment, actor.wal.unlink)
             else:
                 aside = store.directory / "aside"
@@ -907,12 +908,12 @@ async def test_an_absent_directory_is_not_looked_for_all_the_time(tmp_path: Path
 async def test_a_directory_that_cannot_be_watched_is_polled_and_not_looked_at_all_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from inotify_simple import INotify
+    from sessiontail.inotify import Inotify
 
     def full(*_: Any) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(INotify, "add_watch", full)
+    monkeypatch.setattr(Inotify, "add", full)
     store = SessionStore(tmp_path, poll_interval_s=0.1)
     actor = Actor(tmp_path).open()
     async with store, store.tail_all() as tail:
@@ -932,7 +933,7 @@ async def test_an_idle_directory_is_only_swept(tmp_path: Path) -> None:
     store = SessionStore(tmp_path, sweep_interval_s=0.2)
     async with store, store.tail_all() as tail:
         await heard(tail, 50)
-        assert await nothing_more(tail, 0.1)
+        await settled(tail, lambda: not any(lane.judge for lane in tail._lanes.values()))
         turns, sweeps, reads = tail._turns, store.stats.sweeps, store.stats.reads
         assert await nothing_more(tail, 1)
 
@@ -1006,11 +1007,11 @@ async def test_whoever_leaves_leaves_nothing_behind(store: SessionStore, way: st
             await tail.aclose()
         del tail
         gc.collect()
-        assert store._watcher is not None
+        [watch] = store._held
 
         assert Counts.now() == before
         assert store.stats.open_files == 0
-        assert store._watcher._all == []
+        assert watch._all == []
     assert all(actor.writing for actor in actors)
 
 
@@ -1073,7 +1074,7 @@ _PRODUCER = """
 import sys, time
 from pathlib import Path
 sys.path[:0] = sys.argv[3].split(":")
-from actors import Actor
+from actors import LONG_AGO_S, Actor
 from samples import chunk_line
 from uuid import UUID
 big = Actor(Path(sys.argv[1]), UUID(int=1)).open()

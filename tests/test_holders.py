@@ -40,7 +40,7 @@ def status(inode: int, *, device: int = DEVICE, modified_s: float = 0.0) -> os.s
 def test_only_a_held_exclusive_flock_on_the_inode_names_a_writer(
     line: bytes, pid: int | None
 ) -> None:
-    table = LockTable(line, complete=True)
+    table = LockTable(line)
 
     assert table.holder(status(123)) == pid
     assert table.holds((DEVICE, 123)) == (pid is not None)
@@ -51,34 +51,41 @@ def test_the_device_decides_between_two_files_of_one_inode_number() -> None:
         b"1: FLOCK  ADVISORY  WRITE 1 fd:00:123 0 EOF\n"
         b"2: FLOCK  ADVISORY  WRITE 2 08:02:123 0 EOF\n"
     )
-    table = LockTable(text, complete=True)
+    table = LockTable(text)
 
     assert table.holder(status(123)) == 2
     assert table.holder(status(123, device=os.makedev(0xFD, 0))) == 1
 
 
 @pytest.mark.parametrize(
-    ("complete", "quiet_s", "seen", "proven"),
+    ("quiet_s", "age_s", "seen", "proven"),
     [
-        (True, 0.0, False, True),
-        (False, 0.0, True, True),
-        (False, 60.0, False, True),
-        (False, 59.9, False, False),
+        (0.0, 0.0, True, True),  # a lock that was seen is gone
+        (60.0, 0.0, False, True),  # we saw it quiet for a minute
+        (59.9, 0.0, False, False),
+        (0.0, 90.0, False, False),  # a clock that is behind by more than that minute
+        (0.0, 599.0, False, False),
+        (0.0, 600.0, False, True),  # no clock is that far behind
+        (0.0, -3600.0, False, False),
     ],
 )
-def test_absence_is_proven_by_a_full_view_a_writer_seen_before_or_a_minute_of_quiet(
-    *, complete: bool, quiet_s: float, seen: bool, proven: bool
+def test_absence_is_proven_by_a_lock_seen_before_a_minute_that_we_saw_or_a_great_age(
+    *, quiet_s: float, age_s: float, seen: bool, proven: bool
 ) -> None:
-    table = LockTable(b"", complete=complete)
+    table = LockTable(b"")
+    now_s = 1e9
+    found = table.proves_absence(
+        status(123, modified_s=now_s - age_s), quiet_s=quiet_s, now_s=now_s, seen=seen
+    )
 
-    assert table.proves_absence(status(123), quiet_s=quiet_s, seen=seen) is proven
+    assert found is proven
 
 
 def test_absence_is_never_proven_where_locks_cannot_be_read() -> None:
-    table = LockTable(None, complete=False)
+    table = LockTable(None)
 
     assert not table.known
-    assert not table.proves_absence(status(123), quiet_s=1e9, seen=True)
+    assert not table.proves_absence(status(123), quiet_s=1e9, now_s=1e9, seen=True)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +96,8 @@ def test_absence_is_never_proven_where_locks_cannot_be_read() -> None:
         (b"", True, True, 0, SessionState.CLOSED),
         (b"", False, True, 0, SessionState.CLOSED),
         (b"", False, False, 0, SessionState.ABANDONED),
-        (b"", True, False, 60, SessionState.ABANDONED),
-        (b"", True, False, 59, SessionState.UNKNOWN),
+        (b"", True, False, 600, SessionState.ABANDONED),
+        (b"", True, False, 599, SessionState.UNKNOWN),
         (b"", True, False, -3600, SessionState.UNKNOWN),
         (None, True, False, 99, SessionState.UNKNOWN),
         (None, True, True, 99, SessionState.CLOSED),
@@ -99,7 +106,7 @@ def test_absence_is_never_proven_where_locks_cannot_be_read() -> None:
 def test_a_state_follows_from_lock_trailer_name_and_age(
     *, locks: bytes | None, is_wal: bool, closed: bool, age_s: float, state: SessionState
 ) -> None:
-    table = LockTable(locks, complete=False)
+    table = LockTable(locks)
     now_s = 1e9
 
     found, pid = state_of(

@@ -101,7 +101,8 @@ async def test_a_closed_file_is_taken_from_its_header_and_trailer(tmp_path: Path
     ("name", "closed", "age_s", "state"),
     [
         (f"{ID}.jsonl.__partial__", False, 0, SessionState.UNKNOWN),
-        (f"{ID}.jsonl.__partial__", False, 61, SessionState.ABANDONED),
+        (f"{ID}.jsonl.__partial__", False, 599, SessionState.UNKNOWN),
+        (f"{ID}.jsonl.__partial__", False, 601, SessionState.ABANDONED),
         (f"{ID}.jsonl.__partial__", True, 0, SessionState.CLOSED),
         (f"{ID}.jsonl", False, 0, SessionState.ABANDONED),
     ],
@@ -363,7 +364,7 @@ def test_counting_without_decoding_is_counting_with_it(
     # Behind the last trailer there must be something, or its own count is believed.
     data = header_line(note="h" * header_bytes) + b"".join(body) + chunk_line() + tail
     path = put(tmp_path, "a.jsonl", data)
-    locks = LockTable(b"", complete=True)
+    locks = LockTable(b"")
 
     counted, _ = read_meta(path, locks)
     verified, _ = read_meta(path, locks, verify=True)
@@ -499,7 +500,7 @@ async def test_a_header_written_between_status_and_reading_is_no_crash(tmp_path:
                 path.write_bytes(header_line())
             return read_cached(offset, size)
 
-    meta, _ = listing._meta(Late(path), str(path), LockTable(b"", complete=True), verify=False)
+    meta, _ = listing._meta(Late(path), str(path), LockTable(b""), verify=False)
     file.close()
 
     assert meta.size_bytes == len(header_line())

@@ -16,7 +16,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from actors import Actor, drain, records_of, take
+from actors import LONG_AGO_S, Actor, drain, records_of, take
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from sessiontail import (
     CursorInvalid,
@@ -368,12 +368,12 @@ async def test_a_read_that_fails_is_an_error_and_the_next_try_loses_nothing(
 async def test_without_a_watch_left_the_file_is_polled_and_it_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from inotify_simple import INotify
+    from sessiontail.inotify import Inotify
 
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(INotify, "add_watch", full)
+    monkeypatch.setattr(Inotify, "add", full)
     with Actor(tmp_path).open().say("one") as actor:
         tail = SessionStore(tmp_path, poll_interval_s=0.01, sweep_interval_s=60).tail(actor.id)
         got = await take(tail, 2)
@@ -387,8 +387,8 @@ async def test_without_a_watch_left_the_file_is_polled_and_it_says_why(
         got += await drain(tail)
 
         assert (got, tail.outcome) == (actor.records, Outcome.CLOSED)
-        assert tail._watcher is not None
-        assert tail._watcher.polled_because == (
+        assert tail._watch is not None
+        assert tail._watch.polled_because == (
             "the directory cannot be watched: No space left on device"
         )
 
@@ -508,6 +508,7 @@ async def test_a_name_that_is_not_utf8_is_tailed(store: SessionStore) -> None:
 async def test_an_id_finds_the_file_that_has_another_name(store: SessionStore) -> None:
     path = store.directory / "export.jsonl.__partial__"
     path.write_bytes(session_bytes(1, closed=False))
+    os.utime(path, (LONG_AGO_S, LONG_AGO_S))
     tail = store.tail(ID)
     got = await drain(tail)
 
@@ -578,39 +579,39 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
         import os, resource, sys
         import anyio
         from sessiontail import SessionStore, PersistenceError
-        import inotify_simple
+        from sessiontail import watching
 
         def full(**_):
             raise OSError(24, os.strerror(24))
 
         async def main():
-            async with SessionStore({str(tmp_path)!r}) as other:
-                tail = SessionStore({str(tmp_path)!r}).tail({str(ID)!r})
-                keep = []
-                if {limit!r} == "descriptors":
-                    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-                    try:
-                        while True:
-                            keep.append(os.open("/dev/null", os.O_RDONLY))
-                    except OSError:
-                        pass
-                elif {limit!r} == "instances":
-                    # Not used up in earnest: all processes of this user would go without.
-                    inotify_simple.INotify = full
-                else:
-                    # Read once, so that everything is imported before the rights are gone.
-                    await anext(other.tail({str(ID)!r}))
-                    os.chmod({str(path)!r}, 0)
-                    os.setresuid(65534, 65534, 65534) if os.getuid() == 0 else None
-                said = []
-                for _ in range(2):
-                    try:
-                        said.append(len([record async for record in tail]))
-                    except PersistenceError as error:
-                        said.append(error.message)
-                    while keep:
-                        os.close(keep.pop())
-                print(said, (tail._watcher.polled_because or "").partition(":")[0])
+            other = SessionStore({str(tmp_path)!r})
+            tail = SessionStore({str(tmp_path)!r}).tail({str(ID)!r})
+            keep = []
+            if {limit!r} == "descriptors":
+                resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+                try:
+                    while True:
+                        keep.append(os.open("/dev/null", os.O_RDONLY))
+                except OSError:
+                    pass
+            elif {limit!r} == "instances":
+                # Not used up in earnest: all processes of this user would go without.
+                watching.Inotify = full
+            else:
+                # Read once, so that everything is imported before the rights are gone.
+                await anext(other.tail({str(ID)!r}))
+                os.chmod({str(path)!r}, 0)
+                os.setresuid(65534, 65534, 65534) if os.getuid() == 0 else None
+            said = []
+            for _ in range(2):
+                try:
+                    said.append(len([record async for record in tail]))
+                except PersistenceError as error:
+                    said.append(error.message)
+                while keep:
+                    os.close(keep.pop())
+            print(said, (tail._watch.polled_because or "").partition(":")[0])
 
         anyio.run(main, backend=sys.argv[1])
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from anyio import wait_all_tasks_blocked
 from actors import Actor, drain, take
 from sessiontail import Outcome, Record, SessionStore, SessionTail
 from sessiontail.files import SessionFile
+from sessiontail.waking import Home
 
 pytestmark = pytest.mark.anyio
 
@@ -148,11 +150,18 @@ async def test_a_verdict_does_not_outlive_the_step_that_formed_it(
         tail = store.tail(actor.id)
         got = await take(tail, 2)
         actor.kill()
+        home, left = Home(), threading.Event()
         with anyio.CancelScope() as scope:
-            at(tail, "verdict formed", scope.cancel)
+
+            def leave() -> None:
+                home.soon(scope.cancel)
+                left.wait(10)
+
+            at(tail, "verdict formed", leave)
             with anyio.fail_after(10):
                 await anext(tail)
         actor.open(header=False)
+        left.set()
         at(tail, "before waiting", lambda: actor.say("two"))
         got += await take(tail, 1)
 

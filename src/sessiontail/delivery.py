@@ -1,7 +1,8 @@
 """batches -> records handed over, and the position behind the last of them.
 
 What was read and what was handed over are two things: the position follows the second, so that a
-consumer that stops anywhere goes on exactly there. Nothing here opens or waits.
+consumer that stops anywhere goes on exactly there, also while a thread reads on. Nothing here
+opens or waits.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from sessiontail.advancing import START, FileReader
-from sessiontail.cursor import Position
+from sessiontail.cursor import WINDOW_BYTES, Position, fingerprint
 from sessiontail.decoding import Batch
 from sessiontail.records import Chunk, Header, Record, Trailer
 
@@ -22,6 +23,8 @@ class Delivery:
     __slots__ = (
         "_batch",
         "_before",
+        "_done",
+        "_guard",
         "_header",
         "_header_version",
         "_next",
@@ -38,8 +41,11 @@ class Delivery:
         self._waiting = 0
         self._next = 0
         self._reader: FileReader | None = None
-        self._before = b""
         self._start = START
+        # Offset and lines behind all that was handed over, and the bytes before that, where no
+        # batch is held; the bytes before a batch and those before its end, where one is.
+        self._done = (0, 0)
+        self._before = self._guard = b""
         # Of what was handed over, not of what was read.
         self._header: Header | None = None
         self._header_version: int | None = None
@@ -80,31 +86,43 @@ class Delivery:
         """Where the next record begins."""
         if self._reader is None:
             return self._start
-        batch = self._batch
-        if batch is None or not self._waiting:
-            return self._reader.position(
-                trailer_seen=self._trailer_seen, session_id=self._session_id
-            )
-        return self._reader.position_in(
-            batch,
-            self._next,
-            self._before,
+        if self._batch is None:
+            (offset, lines), tail = self._done, self._guard
+        elif not self._waiting:
+            (offset, lines), tail = self._batch.position(len(self._batch.records)), self._guard
+        else:
+            offset, lines = self._batch.position(self._next)
+            tail = self._batch.bytes_before(offset, WINDOW_BYTES, self._before)
+        return Position(
+            offset,
+            lines,
             self._header_version,
-            trailer_seen=self._trailer_seen,
-            session_id=self._session_id,
+            self._trailer_seen,
+            fingerprint(self._reader.head[:offset]),
+            fingerprint(tail),
+            self._session_id,
         )
 
     def _begin(self, reader: FileReader, start: Position) -> None:
         self._reader = reader
         self._start = start
+        self._done = (start.offset, start.lines)
+        self._guard = reader.guard
         self._header_version = start.header_version
         self._trailer_seen = start.trailer_seen
         self._session_id = start.session_id
 
-    def _put(self, batch: Batch, before: bytes) -> None:
-        """Take the reader's next batch; ``before`` is its guard from before it was read."""
-        self._batch, self._next, self._before = batch, 0, before
-        self._waiting = len(batch.records)
+    def _put(self, batch: Batch, after: bytes) -> None:
+        """Take the reader's next batch; ``after`` is its guard behind it."""
+        self._batch, self._next, self._waiting = batch, 0, len(batch.records)
+        self._before, self._guard = self._guard, after
+
+    def _drop(self) -> None:
+        """Hold no records; all of the batch must be handed over."""
+        if self._batch is not None:
+            self._done = self._batch.position(len(self._batch.records))
+            self._batch = None
+            self._before = b""
 
     def _take_one(self) -> Record:
         """Hand one record over; one must be waiting."""

@@ -1,7 +1,7 @@
 """path -> bytes at an offset, without stalling the event loop.
 
 Reads come from the page cache on the loop where the system can say that they will not block
-(``RWF_NOWAIT``); everything else goes to a thread: aiofiles on asyncio, anyio's threads on trio.
+(``RWF_NOWAIT``); everything else goes to a thread of our own, through aiofiles on asyncio.
 Files are opened read-only, never followed through a symlink, never waited for (a FIFO), and only
 if they are regular. The descriptor is closed at the latest when the object goes.
 The only module that imports aiofiles.
@@ -9,15 +9,15 @@ The only module that imports aiofiles.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import stat
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple
+from typing import ClassVar, TypeVar, TypeVarTuple
 
 import anyio
 import anyio.to_thread
@@ -25,8 +25,11 @@ from aiofiles.os import wrap
 from anyio.lowlevel import RunVar
 
 from sessiontail.errors import PersistenceError, SessionNotFound
+from sessiontail.mounts import mount_of
+from sessiontail.threads import threads
+from sessiontail.waking import Call, on_asyncio
 
-__all__ = ["SessionFile", "change", "explain", "in_thread", "open_file"]
+__all__ = ["SessionFile", "change", "explain", "identity", "in_thread", "open_file"]
 
 _OPEN_FLAGS = (
     os.O_RDONLY
@@ -45,8 +48,6 @@ MAX_THREADS = 4
 _BUFFER_BYTES = 257 * 1024
 _buffers = threading.local()
 
-_limiter: RunVar[anyio.CapacityLimiter] = RunVar("sessiontail_threads")
-
 _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
 
@@ -57,19 +58,25 @@ class SessionFile:
     Args:
         path: the file.
         cached: only if the kernel can look the name up without waiting for a disk.
+        remote: whether any call on it may block, so that none is for the event loop.
 
     Raises:
         BlockingIOError: ``cached``, and it would have to wait, or cannot say.
         OSError: it cannot be opened, or is no regular file (``EINVAL``).
     """
 
-    __slots__ = ("_name", "_nowait", "fd")
+    __slots__ = ("__weakref__", "_name", "_nowait", "fd", "remote")
 
-    def __init__(self, path: Path | str, *, cached: bool = False) -> None:
+    #: The descriptors of all that are open in this process.
+    open_now: ClassVar[set[int]] = set()
+
+    def __init__(self, path: Path | str, *, cached: bool = False, remote: bool = False) -> None:
         self.fd = -1
+        self.remote = remote
         self.fd = _open_cached(path) if cached else os.open(path, _OPEN_FLAGS)
+        self.open_now.add(self.fd)
         self._name = str(path)
-        self._nowait = _NOWAIT is not None
+        self._nowait = _NOWAIT is not None and not remote
         if not stat.S_ISREG(os.fstat(self.fd).st_mode):
             self.close()
             raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -81,6 +88,7 @@ class SessionFile:
         """Close the descriptor; again is no error."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
+            self.open_now.discard(fd)
             os.close(fd)
 
     @property
@@ -91,6 +99,26 @@ class SessionFile:
     def stat(self) -> os.stat_result:
         """Return the open file's status: where it is linked does not matter."""
         return os.fstat(self.fd)
+
+    def look(self, offset: int, size: int, *, block: bool) -> bytes:
+        """Return ``size`` bytes at ``offset``, fewer only at the end of the file.
+
+        Args:
+            offset: bytes from 0.
+            size: bytes at most.
+            block: whether it may wait: in a thread. On the event loop it may not.
+
+        Raises:
+            BlockingIOError: it would have to wait.
+            OSError: the device failed, or the file is closed.
+        """
+        if block:
+            return self.read_now(offset, size)
+        data = self.read_cached(offset, size)
+        # A short read can be the end of the page cache only; the size tells.
+        if data is None or (len(data) < size and offset + len(data) < self.stat().st_size):
+            raise BlockingIOError(errno.EAGAIN, "not in the page cache")
+        return data
 
     async def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes at ``offset``, fewer only at the end of the file.
@@ -135,28 +163,59 @@ async def open_file(path: Path) -> SessionFile:
     Raises:
         OSError: it cannot be opened, or is no regular file.
     """
+    place = str(path.parent)
+    mount = await mount_of(place)
     try:
-        return SessionFile(path, cached=True)
+        if not mount.remote:
+            return SessionFile(path, cached=True)
     except BlockingIOError:
-        return await in_thread(SessionFile, path)
+        pass
+    return await in_thread(partial(SessionFile, path, remote=mount.remote), place=place)
 
 
-async def in_thread(function: Callable[[*_Args], _T], *args: *_Args) -> _T:
-    """Run a function that only looks in a thread, at most ``MAX_THREADS`` at once.
+async def in_thread(function: Callable[[*_Args], _T], *args: *_Args, place: str = "") -> _T:
+    """Run a function that only looks in a thread of ours.
 
     A cancelled caller goes at once; the thread's result is dropped.
+
+    Args:
+        function: what may block.
+        args: of the function.
+        place: what it would hang with: usually a directory, whose calls have their own bound.
     """
-    limiter = _threads()
-    if _on_asyncio():
-        async with limiter:
-            result: _T = await wrap(function)(*args)
-            return result
-    return await anyio.to_thread.run_sync(function, *args, abandon_on_cancel=True, limiter=limiter)
+    if on_asyncio():
+        result: _T = await wrap(function)(*args, executor=threads().at(place))
+        return result
+    return await Call(place, function, *args).wait()
 
 
 async def change(function: Callable[[*_Args], _T], *args: *_Args) -> _T:
-    """Run a function that changes something in a thread; a cancelled caller sees it end."""
-    return await anyio.to_thread.run_sync(function, *args, limiter=_threads())
+    """Run a function that changes something in a thread; a cancelled caller sees it end.
+
+    Not among the threads that read: a lock that is waited for holds up nobody who reads.
+    """
+    return await anyio.to_thread.run_sync(function, *args, limiter=_changes())
+
+
+_limiter: RunVar[anyio.CapacityLimiter] = RunVar("sessiontail_changes")
+
+
+def _changes() -> anyio.CapacityLimiter:
+    try:
+        return _limiter.get()
+    except LookupError:
+        limiter = anyio.CapacityLimiter(MAX_THREADS)
+        _limiter.set(limiter)
+        return limiter
+
+
+def identity(name: str) -> tuple[int, int] | None:
+    """Return (st_dev, st_ino) of what has a name; None where nothing has it. Blocks."""
+    try:
+        status = os.lstat(name)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def explain(error: OSError, path: Path) -> PersistenceError:
@@ -210,20 +269,3 @@ else:
 
     def _open_cached(path: Path | str) -> int:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(path))
-
-
-def _on_asyncio() -> bool:
-    # Not "is a loop running": trio can run as a guest of asyncio's loop, but not in its tasks.
-    try:
-        return asyncio.current_task() is not None
-    except RuntimeError:
-        return False
-
-
-def _threads() -> anyio.CapacityLimiter:
-    try:
-        return _limiter.get()
-    except LookupError:
-        limiter = anyio.CapacityLimiter(MAX_THREADS)
-        _limiter.set(limiter)
-        return limiter

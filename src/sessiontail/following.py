@@ -2,8 +2,9 @@
 
 Every session has a lane: its follower, and what of it was handed over. Lanes that may have news
 stand in a queue and take turns of at most one batch, so that a busy session does not starve a
-quiet one. Only one batch is held at a time: backpressure is not pulling. Idle lanes hold no
-descriptor beyond a limit; they are opened again by name and verified.
+quiet one. Only one batch is held at a time: backpressure is not pulling. A look that would have to
+wait goes on in a thread beside the queue, and its lane comes back with the result: a slow, cold or
+huge file delays itself alone.
 
 Verdicts are formed in rounds: one look at the lock table serves all lanes that met their end.
 That is sound because a lane's writer held its lock before the first byte that the lane has read:
@@ -17,62 +18,68 @@ import heapq
 import logging
 import os
 import time
+import weakref
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeAlias
+from typing import Any, Literal, NamedTuple, Self, TypeAlias
 from uuid import UUID
 
 from anyio import BusyResourceError, ClosedResourceError
 from anyio.lowlevel import checkpoint
 
-from sessiontail.advancing import START, FileReader
-from sessiontail.cursor import DirectoryPosition, Position
+from sessiontail.advancing import START
+from sessiontail.cursor import DirectoryPosition, EndedSessions, Position, ended_key
 from sessiontail.decoding import Batch
-from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
-from sessiontail.files import SessionFile, explain, in_thread
+from sessiontail.descriptors import budget
+from sessiontail.errors import PersistenceError, SessionNotFound
+from sessiontail.files import explain, identity, in_thread
 from sessiontail.framing import MAX_LINE_BYTES
-from sessiontail.holders import LockTable
-from sessiontail.lanes import Lane, descriptor_limit, open_generation, open_generations, stem_uuid
-from sessiontail.layout import SessionPaths, stem_paths
-from sessiontail.listing import position_before_end
+from sessiontail.holders import LockTable, locks
+from sessiontail.lanes import Lane, Opened, Reopened, key_of, open_lane, reopen_lane
+from sessiontail.layout import stem_paths
 from sessiontail.records import Chunk, ChunkKind, Damage, Record
 from sessiontail.session import Outcome
 from sessiontail.stats import StoreStats
-from sessiontail.surveying import Seen, Survey, ended_key, is_text, look_around, survey
+from sessiontail.surveying import Seen, is_text
 from sessiontail.tailing import Follower
-from sessiontail.watching import Subscription, Watcher
+from sessiontail.waking import Call, Home, Signal
+from sessiontail.watching import DirectoryWatch, Subscription
 
 __all__ = ["DirectoryTail"]
 
 logger = logging.getLogger("sessiontail")
 
-# How often the lock table is compared where events do not tell that a writer is gone.
-_LOCKS_INTERVAL_S = 1.0
-# The same where they do.
-_TRUSTED_LOCKS_INTERVAL_S = 30.0
-# After so long the loop has its turn; a turn takes some 50 us, with READ_BYTES to decode 1 ms.
+# After so long the loop has its turn; a turn takes some 20 us, with READ_BYTES to decode 1 ms.
 _MAX_HOLD_S = 0.002
 
-# Turns after which verdicts are formed although there is always news.
-_TURNS_BETWEEN_ROUNDS = 64
-# Reading the lock table takes at most this part of the time, and a verdict waits at most so long.
-_ROUND_SHARE = 0.2
-_MAX_ROUND_PAUSE_S = 0.05
+# Turns after which one is given to a session that is not known to have news: at the start all are
+# to be opened, and those that write go first.
+_TURNS_BETWEEN_OLD = 4
 
-_UNKNOWN = LockTable(None, complete=False)
+# A lane that had no turn for so long gives its descriptor to one that has.
+_COLD_S = 2.0
 
-# Turns after which the clock is asked whether a sweep is due although there is always news.
-_TURNS_BETWEEN_SWEEP_CHECKS = 64
-# A sweep takes at most this part of the time, however many sessions there are.
-_SWEEP_SHARE = 0.05
-# The same where events are trusted.
-_TRUSTED_SWEEP_SHARE = 0.005
+# Lanes that threads work for at once: as many as a place has threads, and some to go on with.
+_MOST_BESIDE = 16
+
+# When a session that could not be read is tried again.
+_RETRY_S = 1.0
 
 # What happens to a session: how it ended for now, or that it begins or goes on.
 News: TypeAlias = Outcome | Literal["started", "resumed"]
 SessionRecord: TypeAlias = tuple[UUID, Record]
+
+
+class _Stock(NamedTuple):
+    """What a directory has when it is first looked at."""
+
+    lanes: dict[str, Lane]
+    #: The same, those that were written last first.
+    order: list[Lane]
+    ended: EndedSessions
 
 
 class DirectoryTail(AsyncIterator[SessionRecord]):
@@ -89,7 +96,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self,
         directory: Path,
         *,
-        watcher: Watcher | Callable[[], Watcher],
+        watch: Callable[[], Awaitable[DirectoryWatch]],
         after: str | None = None,
         kinds: Collection[ChunkKind | str] | None = None,
         include_closed: bool = False,
@@ -104,7 +111,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
 
         Args:
             directory: whose sessions are followed.
-            watcher: a store's, or what makes one for this stream alone.
+            watch: gives the watch of the directory, held.
             after: a directory cursor to go on from.
             kinds: only chunks of these kinds, and damage; by default every record.
             include_closed: also sessions that are closed before this begins.
@@ -112,7 +119,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
             on_event: called with a session's id and what happened to it.
             max_line_bytes: a longer line is one ``Damage``.
-            max_open: descriptors at most; by default the soft limit less a reserve.
+            max_open: descriptors at most; by default what the process has for all of these.
             stats: counts into these.
 
         Raises:
@@ -125,6 +132,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self.news: deque[tuple[str, News]] | None = None
         #: Sessions that could not be read at the last try, with the error; they are tried again.
         self.errors: dict[str, PersistenceError] = {}
+        self._place = str(directory)
         self._kinds = None if kinds is None else frozenset(ChunkKind(kind) for kind in kinds)
         self._include_closed = include_closed
         self._last = last
@@ -133,38 +141,42 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._max_line_bytes = max_line_bytes
         self._max_open = max_open
         self._stats = stats or StoreStats()
-        self._make_watcher = watcher
-        self._watcher: Watcher | None = None
+        self._make_watch = watch
+        self._watch: DirectoryWatch | None = None
         self._subscription: Subscription | None = None
-        self._resumed = None if after is None else DirectoryPosition.decode(after)
+        # The cursor, checked and not yet read: that takes a thread.
+        self._after = after
+        if after is not None:
+            DirectoryPosition.check(after)
         self._begun = False
         self._pulling = False
         self._lanes: dict[str, Lane] = {}
-        # Ended stems -> a fingerprint of their file's size and time.
-        self._ended: dict[str, bytes] = {}
-        # May have news; met their end and want a verdict; want one by this round's table.
+        # Sessions that are done with.
+        self._ended = EndedSessions()
+        # Files that are no sessions: which file, and its size then.
+        self._foreign: dict[str, tuple[tuple[int, int], int]] = {}
+        # Have news, or may have; are there since the start and were not yet opened; have come back
+        # from a thread; met their end and want a lock table; have asked for one; have got it.
         self._ready: deque[Lane] = deque()
+        self._old: deque[Lane] = deque()
+        self._over: deque[Lane] = deque()
+        # Wait for a thread; and how many have one.
+        self._lent: deque[Lane] = deque()
+        self._beside_now = 0
+        self._home: Home | None = None
         self._judging: deque[Lane] = deque()
+        self._asked: deque[Lane] = deque()
         self._round: deque[Lane] = deque()
-        self._locks = _UNKNOWN
-        # When a sweep last compared the locks of all.
-        self._compared_at_s = 0.0
-        self._round_due_s = 0.0
+        self._table: LockTable | None = None
+        # (when, whose): verdicts that are due though nothing is told.
         self._rechecks: list[tuple[float, str]] = []
         # Lanes with a descriptor, the longest idle first.
         self._open: OrderedDict[str, Lane] = OrderedDict()
         self._current: Lane | None = None
-        # Stem to a hash of what the last sweep saw of it.
-        self._surveyed: dict[str, int] = {}
-        self._failed: set[str] = set()
-        self._swept_at_s = 0.0
-        self._sweep_took_s = 0.0
         self._noticed_s = 0.0
         self._turns = 0
         # When the loop last had its turn.
         self._paused_s = 0.0
-        if self._resumed is not None:
-            self._ended.update(self._resumed.ended)
         self._closed = False
 
     def __del__(self) -> None:
@@ -213,13 +225,14 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
 
     @property
     def cursor(self) -> str:
-        """Where every session stands, as text for ``after=``; costs some 10 us a session.
+        """Where every session stands, as text for ``after=``.
 
-        Taken after a record, it stands behind that record.
+        Taken after a record, it stands behind that record. It costs some 10 us a running session,
+        and for each 100,000 that are done with 5 ms.
         """
+        if not self._begun and self._after is not None:
+            return self._after
         open_lanes = {stem: lane.at for stem, lane in self._lanes.items() if lane.at.offset}
-        if self._resumed is not None and not self._begun:
-            open_lanes.update(self._resumed.open)
         return DirectoryPosition(open_lanes, self._ended).encode()
 
     @property
@@ -247,13 +260,14 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         """Release everything; iterating ends. The cursor stays."""
         self._closed = True
         self._current = None
+        for lane in self._lanes.values():
+            if lane.call is not None:
+                lane.call.leave(partial(_close_file, lane))
         for lane in list(self._open.values()):
             self._park(lane)
         if self._subscription is not None:
             self._subscription.close()
-            self._subscription.mark_everything()  # wakes a task that waits
-        if self._watcher is not None and not isinstance(self._make_watcher, Watcher):
-            self._watcher.close()
+            self._subscription.signal.set()  # wakes a task that waits
 
     async def _pull(self) -> Lane | None:
         if self._pulling:
@@ -274,34 +288,37 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         """Give turns until a lane has records, or None: there is news of another sort."""
         await self.begin()
         while not self.news:
-            if self._closed:
-                raise StopAsyncIteration
-            if self._turns % _TURNS_BETWEEN_SWEEP_CHECKS == 0 and self._sweep_due_s() <= 0:
-                await self._sweep()
-            self._take_marks()
-            line = self._next_line()
-            if line is None:
+            self._look_up()
+            queue = self._next_queue()
+            if queue is None:
                 await self._wait()
                 self._paused_s = time.monotonic()
-                continue
-            if line is self._judging:
-                await self._start_round()
                 continue
             self._turns += 1
             if time.monotonic() - self._paused_s >= _MAX_HOLD_S:
                 await checkpoint()
                 self._paused_s = time.monotonic()
-                assert self._watcher is not None
-                if not self._watcher.pumped:
-                    self._watcher.drain()
-            lane = line[0]
-            if await self._turn(lane, line):
-                self._current = lane
+                self._look_up()
+            if self._turn(queue[0], queue):
+                lane = self._current
+                assert lane is not None
                 if self._noticed_s:
                     self._stats.lag_s = time.monotonic() - self._noticed_s
                     self._noticed_s = 0.0
                 return lane
         return None
+
+    def _look_up(self) -> None:
+        """Take what others have brought: marks, errors, the end."""
+        if self._closed:
+            raise StopAsyncIteration
+        subscription = self._subscription
+        assert subscription is not None
+        if subscription.error is not None:
+            error, subscription.error = subscription.error, None
+            raise error
+        if subscription.marked or subscription.everything:
+            self._take_marks(subscription)
 
     async def begin(self) -> None:
         """Watch and take stock, unless that was done: what happens from now on is told.
@@ -309,51 +326,37 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         Raises:
             StopAsyncIteration: this was closed.
             SessionNotFound: the directory is absent, with ``on_missing="error"``.
+            CursorInvalid: the cursor is damaged.
             PersistenceError: the directory cannot be read.
         """
         if self._closed:
             raise StopAsyncIteration
         if self._begun:
             return
-        if self._watcher is None:
-            made = self._make_watcher
-            self._watcher = made if isinstance(made, Watcher) else made()
         if self._subscription is None:
-            while self._watcher.drain():
-                pass  # what came before is the scan's
-            self._subscription = self._watcher.subscribe()
+            self._home = Home()
+            made = self._watch = await self._make_watch()
+            self._subscription = made.subscribe(None, self._stats)
+            made.release()  # the subscription holds it
+        watch, subscription = self._watch, self._subscription
+        assert watch is not None
         self._gate("before scan")
-        seen = await in_thread(look_around, self.directory)
-        self._gate("after scan")
-        while self._watcher.drain():
-            pass  # what came meanwhile is told
+        seen = await watch.take_stock(subscription)
         if seen is None and self._on_missing == "error":
             raise SessionNotFound("no such directory", path=self.directory)
-        resumed = self._resumed
-        for stem, found in (seen or {}).items():
-            if resumed is not None and stem in resumed.open:
-                self._add(stem, resumed.open[stem])
-            elif self._ended.get(stem) == ended_key(found.size, found.mtime_ns):
-                continue
-            elif (
-                not found.is_wal
-                and resumed is None
-                and not self._include_closed
-                and stem not in self._subscription.marked  # closed since this began
-            ):
-                self._ended[stem] = ended_key(found.size, found.mtime_ns)
-            else:
-                lane = self._add(stem, START)
-                lane.swept = (found.size, found.mtime_ns)
-                if resumed is None:
-                    lane.last = self._last
-                    lane.closed_before = found.is_wal and not self._include_closed
-        self._surveyed = {stem: hash(found) for stem, found in (seen or {}).items()}
-        if resumed is not None:
-            # Renamed while the directory was read, or gone: opening will tell.
-            for stem in resumed.open.keys() - (seen or {}).keys():
-                self._add(stem, resumed.open[stem])
-        self._swept_at_s = time.monotonic()
+        stock = await in_thread(
+            _take_stock, seen or {}, self._after, self._include_closed, self._last
+        )
+        self._gate("after scan")
+        watch.drain()  # what came meanwhile is told
+        if self._closed:
+            raise StopAsyncIteration
+        self._lanes, self._ended = stock.lanes, stock.ended
+        self._old.extend(stock.order)
+        if self._after is None and not self._include_closed:
+            for stem in subscription.marked:  # closed since this began
+                if stem in self._ended and stem not in self._lanes:
+                    self._ended.discard(stem)
         self._begun = True
 
     def _add(self, stem: str, after: Position) -> Lane:
@@ -366,36 +369,45 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             lane.queued = True
             self._ready.append(lane)
 
-    def _next_line(self) -> deque[Lane] | None:
-        """Return the queue whose first lane comes next; ``_judging``: begin a round."""
+    def _next_queue(self) -> deque[Lane] | None:
+        """Return the queue whose first lane has its turn next; None: all have had theirs."""
         while self._rechecks and self._rechecks[0][0] <= time.monotonic():
             lane = self._lanes.get(heapq.heappop(self._rechecks)[1])
             if lane is not None:
                 lane.judge = True
                 self._enqueue(lane)
+        if self._judging and not self._asked:
+            self._asked, self._judging = self._judging, deque()
+            locks().ask(_answer(weakref.ref(self)))
+        if self._over:
+            return self._over
+        while self._old and (self._old[0].queued or self._old[0].follower is not None):
+            self._old.popleft()  # it got a mark meanwhile
         # A session that always has more to read must not put off the ends of the others.
-        verdicts = self._round
-        if not verdicts and self._judging and self._round_due_s <= time.monotonic():
-            verdicts = self._judging
-        share = 2 if self._round else _TURNS_BETWEEN_ROUNDS
-        if self._ready and (not verdicts or self._turns % share):
+        if self._round and not (self._ready and self._turns % 2):
+            return self._round
+        if self._ready and not (self._old and self._turns % _TURNS_BETWEEN_OLD == 0):
             return self._ready
-        if verdicts:
-            return verdicts
-        if not self._judging:
-            self._locks = _UNKNOWN  # thousands of locks are not kept for nothing
-        return None
+        return self._old or self._ready or None
 
-    def _take_marks(self) -> None:
-        assert self._subscription is not None
-        if not (self._subscription.marked or self._subscription.everything):
-            return
-        marked, everything = self._subscription.take()
+    def _take_table(self, table: LockTable) -> None:
+        """Begin a round of verdicts."""
+        self._table = table
+        self._round.extend(self._asked)
+        self._asked = deque()
+        if self._subscription is not None:
+            self._subscription.signal.set()
+
+    def _take_marks(self, subscription: Subscription) -> None:
+        marked, everything = subscription.take()
         self._noticed_s = self._noticed_s or time.monotonic()
+        lanes = self._lanes
         for stem, decisive in marked.items():
-            lane = self._lanes.get(stem)
+            lane = lanes.get(stem)
             if lane is None:
-                if not stem.isascii() and not is_text(stem):
+                if self._is_still_foreign(stem, decisive=decisive) or not (
+                    stem.isascii() or is_text(stem)
+                ):
                     continue
                 lane = self._add(stem, START)
                 lane.ending = decisive
@@ -403,103 +415,225 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 lane.judge = True
                 if lane.follower is not None:
                     lane.follower.expect_end()
-            self._enqueue(lane)
+            if not lane.queued:
+                lane.queued = True
+                self._ready.append(lane)
+            elif lane.then is not None:
+                lane.marked = True
         if everything:
-            # Hints were lost: look at everything at once.
-            self._swept_at_s = self._sweep_took_s = self._compared_at_s = 0.0
+            self._check_directory()
 
-    async def _turn(self, lane: Lane, line: deque[Lane]) -> bool:
-        """Let the first in line look once; return whether it has records.
-
-        The lane leaves the queue only when the look is done: a cancelled one is taken again.
-        """
-        judged = line is self._round
-        try:
-            if not lane.is_open and not await self._open_lane(lane):
-                self._leave(lane, line)
-                return False
-            follower = lane.follower
-            assert follower is not None
-            before = follower.reader.guard
-            locks = self._locks
-            found = await follower.step(judge=judged, locks=(lambda: locks) if judged else None)
-        except OSError as error:
-            self._fail(lane, line, error)
-            return False
-        if lane.stem in self._failed:
-            self._failed.discard(lane.stem)
-            self.errors.pop(lane.stem, None)
-        self._leave(lane, line)
-        if isinstance(found, Batch):
-            news: News | None = None
-            if lane.abandoned:
-                lane.abandoned, news = False, "resumed"
-            elif lane.is_new and not before and found.records:
-                news = "resumed" if lane.stem in self._ended else "started"
-            if found.records:
-                if self._is_foreign(lane, found):
-                    return False
-                lane.put(found, before)
-                self._current = lane
-            if judged and follower.is_held(locks):
-                # Its writer lived when the table was read: that answers why it was asked.
-                lane.judge = False
-                self._plan_recheck(lane, follower)
-            # More to read, or a verdict due: back to the end of the line.
-            if lane.judge or not follower.reader.at_end or follower.trailer_seen:
+    def _check_directory(self) -> None:
+        """Look at what is open where the directory is gone; the rest may come back with it."""
+        assert self._watch is not None
+        if self._watch.present:
+            return
+        if self._on_missing == "error":
+            raise SessionNotFound("the directory is gone", path=self.directory)
+        for lane in self._lanes.values():
+            if lane.is_open:
+                lane.judge = True
                 self._enqueue(lane)
-            if news is not None:  # last: it calls the user's function
-                self._tell(lane.stem, lane.session_id, news)
-            return bool(lane.waiting)
-        if found is not None:
-            self._end(lane, found)
-        elif not judged and (lane.judge or follower.trailer_seen):
-            lane.queued = True
-            self._judging.append(lane)
-        elif judged:
-            lane.judge = False
-            self._plan_recheck(lane, follower)
+
+    def _turn(self, lane: Lane, queue: deque[Lane]) -> bool:
+        """Let the first in a queue look once; return whether it has records."""
+        queue.popleft()
+        table = None
+        if queue is self._round:
+            table = self._table
+            if not (self._round or self._asked):
+                self._table = None  # thousands of locks are not kept for nothing
+            lane.in_round = False
+            if not lane.wants_verdict:
+                return False  # it has grown since
+        call = None
+        if queue is self._over:
+            call, lane.call = lane.call, None
+            self._beside_now -= 1
+            self._lend()
+        elif lane.then is not None:
+            lane.marked = True  # a thread has it, and will tell
+            return False
+        if queue is not self._round:
+            lane.queued = False
+        if self._lanes.get(lane.stem) is not lane:
+            return False
+        try:
+            if call is not None:
+                assert lane.then is not None
+                (then, args), lane.then = lane.then, None
+                took = then(self, lane, call, *args)
+                if lane.marked and lane.then is None:  # it may have changed behind the look
+                    lane.marked = False
+                    self._enqueue(lane)
+                return took
+            if not lane.is_open:
+                return self._open_lane(lane, table)
+            return self._step(lane, table)
+        except OSError as error:
+            self._fail(lane, error)
+            return False
+
+    def _beside(
+        self, lane: Lane, function: Callable[..., Any], then: Callable[..., bool], *args: Any
+    ) -> bool:
+        """Let a look go on in a thread; ``then(self, lane, call, *args)`` takes the result."""
+        assert self._subscription is not None
+        lane.queued = True
+        lane.then = then, args
+        lane.function = partial(function, block=True)
+        self._lent.append(lane)
+        self._lend()
         return False
 
-    def _leave(self, lane: Lane, line: deque[Lane]) -> None:
-        line.popleft()
-        lane.queued = False
-        if lane.is_open:
-            self._open.move_to_end(lane.stem)
+    def _lend(self) -> None:
+        """Give threads what waits for them, a few at a time: each result may hold a file."""
+        assert self._subscription is not None
+        # Nothing of this holds ``self``: a stream that is dropped is gone at once.
+        over, signal, home = self._over, self._subscription.signal, self._home
+        while self._lent and self._beside_now < _MOST_BESIDE:
+            lane = self._lent.popleft()
+            function, lane.function = lane.function, None
+            assert function is not None
+            self._beside_now += 1
+            back = partial(_come_back, lane, over, signal)
+            lane.call = Call(self._place, function, done=back, home=home)
 
-    def _is_foreign(self, lane: Lane, batch: Batch) -> bool:
+    def _step(self, lane: Lane, table: LockTable | None) -> bool:
+        follower = lane.follower
+        assert follower is not None
+        try:
+            found = follower.step(judge=lane.judge, table=table, block=False)
+        except BlockingIOError:
+            step = partial(follower.step, judge=lane.judge, table=table)
+            return self._beside(lane, step, DirectoryTail._step_over, step, table)
+        return self._take_found(lane, follower, found, table)
+
+    def _step_over(
+        self,
+        lane: Lane,
+        call: Call[Batch | Outcome | None],
+        step: Callable[..., Batch | Outcome | None],
+        table: LockTable | None,
+    ) -> bool:
+        assert lane.follower is not None
+        try:
+            found = call.result()
+        except BlockingIOError:  # it has more to do than a thread does in one go
+            return self._beside(lane, step, DirectoryTail._step_over, step, table)
+        return self._take_found(lane, lane.follower, found, table)
+
+    def _take_found(
+        self,
+        lane: Lane,
+        follower: Follower,
+        found: Batch | Outcome | None,
+        table: LockTable | None,
+    ) -> bool:
+        """Take what a look has found; return whether there are records to hand over."""
+        if lane.stem in self.errors:
+            del self.errors[lane.stem]
+        lane.active_s = self._paused_s
+        if isinstance(found, Batch):
+            return self._take_batch(lane, follower, found, table)
+        if found is not None:
+            self._end(lane, found)
+        elif follower.wants_locks:
+            if not lane.in_round:
+                lane.in_round = True
+                self._judging.append(lane)
+        elif lane.judge:
+            lane.judge = False
+            self._plan_recheck(lane, follower)
+        self._settle(lane)
+        return False
+
+    def _take_batch(
+        self, lane: Lane, follower: Follower, batch: Batch, table: LockTable | None
+    ) -> bool:
+        news: News | None = None
+        if lane.abandoned:
+            lane.abandoned, news = False, "resumed"
+        elif lane.is_new and lane.begins and batch.records:
+            news = "resumed" if lane.stem in self._ended else "started"
+        if batch.records and self._is_foreign(lane, follower, batch):
+            return False
+        lane.put(batch, follower.reader.guard)
+        if batch.records:
+            self._current = lane
+        if table is not None and follower.is_held(table):
+            # Its writer lived when the table was read: that answers why it was asked.
+            lane.judge = False
+            self._plan_recheck(lane, follower)
+        # More to read, or a verdict due: back to the end of the queue.
+        if lane.judge or not follower.reader.at_end or follower.trailer_seen:
+            self._enqueue(lane)
+        self._settle(lane)
+        if news is not None:  # last: it calls the user's function
+            self._tell(lane.stem, lane.session_id, news)
+        return bool(lane.waiting)
+
+    def _settle(self, lane: Lane) -> None:
+        """Keep the descriptor of a lane that had its turn, if there is one for it."""
+        if lane.stem in self._open:
+            if lane.brief or lane.abandoned:
+                self._park(lane)
+            else:
+                self._open.move_to_end(lane.stem)
+
+    def _is_foreign(self, lane: Lane, follower: Follower, batch: Batch) -> bool:
         """Skip a file that has neither a header nor an id for a name: it is no session."""
         if lane.session_id is None:
             first = batch.records[0]
-            assert lane.follower is not None
             if isinstance(first, Damage):
-                if lane.stem not in self._ended:
+                if lane.stem not in self._foreign:
                     logger.warning("skipped %s: it does not start with a header", lane.stem)
-                self._note_ended(lane.stem, lane.follower.reader.file)
+                self._foreign[lane.stem] = follower.file_key, first.length
                 self._forget(lane)
                 return True
-            lane._note(first)  # noqa: SLF001 - its id is needed for the first record
+            lane.note(first)  # its id is needed for the first record
+        return False
+
+    def _is_still_foreign(self, stem: str, *, decisive: bool) -> bool:
+        """Say whether a file that was no session is the same one, with more in it."""
+        known = self._foreign.get(stem)
+        if known is None:
+            return False
+        assert self._watch is not None
+        if not decisive or self._watch.remote:
+            return True
+        for name in stem_paths(stem, self.directory).spelled:
+            try:
+                status = os.lstat(name)
+            except OSError:
+                continue
+            if (status.st_dev, status.st_ino) == known[0] and status.st_size >= known[1]:
+                return True
+        del self._foreign[stem]
         return False
 
     def _plan_recheck(self, lane: Lane, follower: Follower) -> None:
         if follower.recheck_s is not None:
-            heapq.heappush(self._rechecks, (time.monotonic() + follower.recheck_s, lane.stem))
+            self._recheck_in(lane, follower.recheck_s)
 
-    def _fail(self, lane: Lane, line: deque[Lane], error: OSError) -> None:
-        """Put a session that cannot be read now aside; the sweep brings it back."""
-        self._leave(lane, line)
-        if error.errno in (errno.EMFILE, errno.ENFILE) and self._open:
-            # Somebody else took the descriptors that were left: do with half of ours.
-            self._max_open = max(1, len(self._open) // 2)
-            self._make_room(self._max_open)
-            self._enqueue(lane)
-            return
-        if lane.stem not in self._failed:
-            path = stem_paths(lane.stem, self.directory).wal
+    def _recheck_in(self, lane: Lane, seconds: float) -> None:
+        heapq.heappush(self._rechecks, (time.monotonic() + seconds, lane.stem))
+
+    def _fail(self, lane: Lane, error: OSError) -> None:
+        """Put a session that cannot be read now aside; it is tried again."""
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            # Somebody else took the descriptors that were left: do with half of ours, for now.
+            budget.run_short()
+            half = len(self._open) // 2
+            while len(self._open) > half:
+                self._park(next(iter(self._open.values())))
+        if lane.stem not in self.errors:
+            path = lane.paths(self.directory).wal
             self.errors[lane.stem] = explain(error, path)
             logger.warning("cannot read %s, will try again: %s", lane.stem, error)
-        self._failed.add(lane.stem)
         self._park(lane)
+        assert self._watch is not None
+        self._recheck_in(lane, min(_RETRY_S, self._watch.interval_s))
 
     def _end(self, lane: Lane, outcome: Outcome) -> None:
         if outcome is Outcome.ABANDONED:
@@ -507,8 +641,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             if not lane.abandoned:
                 self._tell(lane.stem, lane.session_id, outcome)
             lane.abandoned, lane.judge = True, False
-            renamed = lane.follower is not None and lane.follower.renamed
-            if renamed and stem_paths(lane.stem, self.directory).wal.exists():
+            if lane.follower is not None and lane.follower.renamed and self._may_have_wal(lane):
                 self._finish(lane)  # nobody comes back to this one, and another is there
             else:
                 self._park(lane)
@@ -520,7 +653,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             self._finish(lane)
         else:
             if outcome is Outcome.DELETED:
-                self._ended.pop(lane.stem, None)
+                self._ended.discard(lane.stem)
             self._forget(lane)
         self._tell(lane.stem, lane.session_id, outcome)
         if outcome is Outcome.REPLACED:
@@ -529,18 +662,24 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
     def _finish(self, lane: Lane) -> None:
         """Note that a file is done with; go on with the next one under its id, if there is one."""
         assert lane.follower is not None
-        self._note_ended(lane.stem, lane.follower.reader.file)
+        reader = lane.follower.reader
+        # On another machine no call is for the loop: a file of that size is done with.
+        key = ended_key(reader.known_end, 0) if reader.file.remote else key_of(reader.file)
+        self._ended.add(lane.stem, key)
         self._forget(lane)
-        if stem_paths(lane.stem, self.directory).wal.exists():
+        if self._may_have_wal(lane):
             self._add(lane.stem, START)  # what was told of that is taken
 
-    def _note_ended(self, stem: str, file: SessionFile) -> None:
-        status = file.stat()
-        self._ended[stem] = ended_key(status.st_size, status.st_mtime_ns)
+    def _may_have_wal(self, lane: Lane) -> bool:
+        """Say whether there is another file for a lane; on another machine opening will tell."""
+        assert self._watch is not None
+        return self._watch.remote or identity(lane.paths(self.directory).spelled[0]) is not None
 
     def _went_with_directory(self, lane: Lane) -> bool:
         """Say whether only the directory is gone, or renamed: the session may come back with it."""
-        if self.directory.exists():
+        assert self._watch is not None
+        there = self._watch.present if self._watch.remote else self.directory.exists()
+        if there:
             return False
         if lane.is_open:
             assert lane.follower is not None
@@ -555,210 +694,184 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
 
     def _forget(self, lane: Lane) -> None:
         self._park(lane)
-        self._lanes.pop(lane.stem, None)
-        self._failed.discard(lane.stem)
+        if self._lanes.get(lane.stem) is lane:
+            del self._lanes[lane.stem]
         self.errors.pop(lane.stem, None)
 
     def _park(self, lane: Lane) -> None:
         """Give the descriptor back; the position stays."""
         if self._open.pop(lane.stem, None) is not None and lane.follower is not None:
-            lane.follower.reader.close()
             self._stats.open_files -= 1
+            if lane.call is not None:
+                lane.call.leave(partial(_close_file, lane))
+            else:
+                lane.follower.reader.close()
 
-    def _make_room(self, limit: int) -> None:
-        while len(self._open) >= max(1, limit):
-            self._park(next(iter(self._open.values())))
-
-    async def _open_lane(self, lane: Lane) -> bool:
-        """Open or reopen a lane's file; return whether it is to be read."""
-        if self._max_open is None:
-            self._max_open = descriptor_limit()
-        self._make_room(self._max_open)
+    def _open_lane(self, lane: Lane, table: LockTable | None) -> bool:
+        """Open or reopen a lane's file, and look."""
+        self._make_room(lane)
         self._gate("before open")
-        paths = stem_paths(lane.stem, self.directory)
-        if lane.follower is None:
-            return await self._open_first(lane, paths)
-        file, others = await in_thread(open_generation, *paths.spelled, lane.follower.file_key)
-        if file is None:
-            # Gone, or exchanged for another: what was read of it was all.
-            self._end(lane, Outcome.REPLACED if others else Outcome.DELETED)
+        assert self._watch is not None
+        remote = self._watch.remote
+        if lane.follower is not None:
+            reopen = partial(reopen_lane, lane.follower, remote=remote)
+            try:
+                found = reopen(block=False)
+            except BlockingIOError:
+                return self._beside(lane, reopen, DirectoryTail._reopen_over, table)
+            return self._take_reopened(lane, found, table)
+        open_ = partial(
+            open_lane,
+            lane,
+            lane.paths(self.directory),
+            ended=self._ended.get(lane.stem),
+            max_line_bytes=self._max_line_bytes,
+            stats=self._stats,
+            remote=remote,
+        )
+        try:
+            opened = open_(block=False)
+        except BlockingIOError:
+            return self._beside(lane, open_, DirectoryTail._open_over)
+        return self._take_opened(lane, opened)
+
+    def _open_over(self, lane: Lane, call: Call[Opened]) -> bool:
+        return self._take_opened(lane, call.result())
+
+    def _reopen_over(self, lane: Lane, call: Call[Reopened], table: LockTable | None) -> bool:
+        return self._take_reopened(lane, call.result(), table)
+
+    def _take_opened(self, lane: Lane, opened: Opened) -> bool:
+        if opened.ended is not None:
+            self._ended.add(lane.stem, opened.ended)
+        follower = opened.follower
+        if follower is None:
+            if opened.done and lane.stem in self._ended:
+                self._forget(lane)
+            else:
+                self._end(lane, Outcome.DELETED)
             return False
-        lane.follower.reader.file = file
-        if others and lane.abandoned and lane.follower.renamed:
+        known = self._foreign.get(lane.stem)
+        if known is not None and known[0] == follower.file_key:
+            follower.reader.close()
+            self._forget(lane)
+            return False
+        follower.gate = self._gate
+        if lane.ending:
+            follower.expect_end()
+        lane.begin(follower, opened.position)
+        self._note_open(lane)
+        return self._step(lane, None)
+
+    def _take_reopened(self, lane: Lane, found: Reopened, table: LockTable | None) -> bool:
+        follower = lane.follower
+        assert follower is not None
+        if found.file is None:
+            # Gone, or exchanged for another: what was read of it was all.
+            self._end(lane, Outcome.REPLACED if found.others else Outcome.DELETED)
+            return False
+        if found.others and lane.abandoned and follower.renamed:
             # Renamed without a trailer, which nobody comes back to; reopened under its id.
             self._note_open(lane)
             self._finish(lane)
             return False
-        try:
-            changed = await lane.follower.reader.changed_in_place()
-        except BaseException:
-            file.close()  # not verified: to be opened again
-            raise
-        if changed:
-            file.close()
+        if found.changed:
+            found.file.close()
             self._end(lane, Outcome.REPLACED)
             return False
         self._note_open(lane)
-        return True
+        return self._step(lane, table)
 
-    async def _open_first(self, lane: Lane, paths: SessionPaths) -> bool:
-        """Open the generation that a lane is to begin with; return whether there is one.
+    def _make_room(self, lane: Lane) -> None:
+        """Find a descriptor: what is hot keeps its own; without room a file is read and closed."""
+        lane.brief = False
+        if self._has_room():
+            return
+        if self._open:
+            coldest = next(iter(self._open.values()))
+            if coldest.call is None and time.monotonic() - coldest.active_s >= _COLD_S:
+                self._park(coldest)
+                return
+        lane.brief = True
 
-        Of two, the closed one comes first, unless it is done with: the other follows it.
-        """
-        ended = self._ended.get(lane.stem)
-        files = await in_thread(open_generations, *paths.spelled, ended)
-        if lane.closed_before:
-            for file in files[:-1]:
-                self._note_ended(lane.stem, file)
-                file.close()
-            files = files[-1:]
-        if not files:
-            if ended is None or not await in_thread(paths.final.exists):
-                self._end(lane, Outcome.DELETED)
-            else:
-                self._forget(lane)
+    def _has_room(self) -> bool:
+        if self._max_open is not None and len(self._open) >= max(1, self._max_open):
             return False
-        position = lane.after
-        reader = FileReader(files[0], max_line_bytes=self._max_line_bytes, stats=self._stats)
-        if lane.last is not None:
-            # Before the end that it had when this began.
-            position = await in_thread(position_before_end, files[0], lane.last, lane.swept[0])
-        if position.offset:
-            for file in files:
-                reader.file = file
-                try:
-                    await reader.resume(position)
-                except CursorInvalid:
-                    continue
-                break
-            else:
-                logger.warning("%s is another file than before: read anew", lane.stem)
-                position, reader.file = START, files[0]
-        for file in files:
-            if file is not reader.file:
-                file.close()
-        assert self._watcher is not None
-        follower = Follower(paths, reader, position, blocking=self._watcher.remote)
-        follower.gate = self._gate
-        if lane.ending:
-            follower.expect_end()
-        lane.begin(follower, position)
-        self._note_open(lane)
-        return True
+        return budget.room
 
     def _note_open(self, lane: Lane) -> None:
+        while self._max_open is not None and len(self._open) >= max(1, self._max_open):
+            self._park(next(iter(self._open.values())))  # not one more, not even for a moment
         self._open[lane.stem] = lane
         self._stats.open_files += 1
 
-    async def _start_round(self) -> None:
-        """Read the lock table once for all that wait for a verdict."""
-        began_s = time.monotonic()
-        self._locks = await in_thread(LockTable.read)
-        now_s = time.monotonic()
-        pause_s = (now_s - began_s) * (1 / _ROUND_SHARE - 1)
-        self._round_due_s = now_s + min(pause_s, _MAX_ROUND_PAUSE_S)
-        self._round.extend(self._judging)
-        self._judging.clear()
-
     async def _wait(self) -> None:
-        assert self._watcher is not None
         assert self._subscription is not None
-        due_s = self._sweep_due_s()
-        if due_s <= 0:
-            await self._sweep()
-            return
-        if self._rechecks:
-            due_s = min(due_s, self._rechecks[0][0] - time.monotonic())
-        if self._judging:
-            due_s = min(due_s, self._round_due_s - time.monotonic())
         self._gate("before waiting")
-        await self._subscription.wait(max(0.0, due_s))
+        due_s = self._rechecks[0][0] - time.monotonic() if self._rechecks else None
+        await self._subscription.wait(None if due_s is None else max(0.0, due_s))
 
-    def _sweep_due_s(self) -> float:
-        assert self._watcher is not None
-        share = _TRUSTED_SWEEP_SHARE if self._watcher.trusted else _SWEEP_SHARE
-        interval_s = max(self._watcher.interval_s, self._sweep_took_s / share)
-        return self._swept_at_s + interval_s - time.monotonic()
 
-    async def _sweep(self) -> None:
-        """Look at the whole directory: what no event told is found here."""
-        watcher, subscription = self._watcher, self._subscription
-        assert watcher is not None
-        assert subscription is not None
-        self._stats.sweeps += 1
-        began_s = time.monotonic()
-        there = watcher.check_directory()
-        locks_due = began_s - self._compared_at_s >= (
-            _LOCKS_INTERVAL_S if watcher.polled_because else _TRUSTED_LOCKS_INTERVAL_S
-        )
-        try:
-            found = await in_thread(survey, self.directory, self._surveyed, locks_due)
-        except PersistenceError as error:
-            cause = error.__cause__
-            if not isinstance(cause, OSError) or cause.errno not in (errno.EMFILE, errno.ENFILE):
-                raise
-            self._swept_at_s = time.monotonic()  # somebody has all descriptors: the next one looks
-            return
-        if found is None and self._on_missing == "error":
-            raise SessionNotFound("the directory is gone", path=self.directory)
-        found = found or Survey({}, {}, [], None)
-        untold = sum(
-            self._look_into(stem, seen, subscription) for stem, seen in found.changed.items()
-        )
-        for stem in self._lanes.keys() - found.marks.keys():
-            # Renamed while the directory was read, or gone: the open file will tell. Where the
-            # whole directory is gone, there is nothing to open.
-            absent = self._lanes[stem]
-            if there or absent.is_open:
-                absent.judge = True
-                self._enqueue(absent)
-        for stem in self._failed:
-            if stem in self._lanes:
-                self._enqueue(self._lanes[stem])
-        for stem in self._ended.keys() - found.marks.keys() if there else ():
-            if not os.path.exists(stem_paths(stem, self.directory).spelled[1]):  # noqa: PTH110, ASYNC240 - few
-                del self._ended[stem]
-                self._tell(stem, stem_uuid(stem), Outcome.DELETED)
-        if found.locks is not None:
-            self._locks, self._compared_at_s = found.locks, time.monotonic()
-            for stem in found.unheld:
-                lane = self._lanes.get(stem)
-                if lane is not None and not lane.abandoned:
-                    lane.judge = True
-                    self._enqueue(lane)
-        self._surveyed = found.marks
-        self._swept_at_s = time.monotonic()
-        self._sweep_took_s = self._swept_at_s - began_s
-        if untold and there:
-            await watcher.was_missed(subscription)
+def _take_stock(
+    seen: dict[str, Seen],
+    after: str | None,
+    include_closed: bool,  # noqa: FBT001 - passed through a thread
+    last: int | None,
+) -> _Stock:
+    """Sort what a directory has into what is followed and what is done with, in a thread.
 
-    def _look_into(self, stem: str, seen: Seen, subscription: Subscription) -> bool:
-        """Enqueue what has changed since the last sweep; return whether no event told."""
-        lane, watcher = self._lanes.get(stem), self._watcher
-        assert watcher is not None
-        if lane is None:
-            if self._ended.get(stem) == ended_key(seen.size, seen.mtime_ns):
-                return False
-            self._add(stem, START)
-            return stem not in subscription.marked
-        was_queued = lane.queued
-        follower = lane.follower
-        (size, mtime_ns), lane.swept = lane.swept, (seen.size, seen.mtime_ns)
-        if follower is None or follower.file_key != seen.key or not seen.is_wal:
-            lane.judge = True
-            self._enqueue(lane)
-        elif seen.size > follower.reader.known_end:
-            self._enqueue(lane)
-            told = was_queued or stem in subscription.marked or stem in self._failed
-            return not told
-        elif seen.size < follower.reader.known_end:
-            if not lane.is_open or follower.cut():  # else read on since the sweep looked
-                self._enqueue(lane)
-        elif seen.mtime_ns != mtime_ns:
-            if seen.size == size:
-                lane.judge = True  # as long as before: perhaps rewritten in place
-                self._enqueue(lane)
-            elif not watcher.trusted:
-                self._enqueue(lane)
-        return False
+    Raises:
+        CursorInvalid: ``after`` is damaged.
+    """
+    resumed = None if after is None else DirectoryPosition.decode(after)
+    ended = EndedSessions() if resumed is None else resumed.ended
+    lanes: dict[str, Lane] = {}
+    for stem, found in seen.items():
+        if resumed is not None and stem in resumed.open:
+            continue
+        key = ended.get(stem)
+        if key is not None and EndedSessions.same_stamp(key, found.size, found.mtime_ns):
+            continue
+        if resumed is None and not found.is_wal and not include_closed:
+            ended.add(stem, ended_key(found.size, found.mtime_ns))
+            continue
+        lane = lanes[stem] = Lane(stem, START)
+        lane.seen = found
+        if resumed is None:
+            lane.last = last
+            lane.closed_before = found.is_wal and not include_closed
+    order = sorted(lanes.values(), key=_written_last)
+    if resumed is not None:
+        # Some of them were renamed while the directory was read, or are gone: opening will tell.
+        for stem, position in resumed.open.items():
+            lane = lanes[stem] = Lane(stem, position)
+            lane.seen = seen.get(stem)
+            order.append(lane)
+        order.sort(key=_written_last)
+    ended.ids_as_text()
+    return _Stock(lanes, order, ended)
+
+
+def _come_back(lane: Lane, over: deque[Lane], signal: Signal) -> None:
+    over.append(lane)
+    signal.set()
+
+
+def _answer(tail: weakref.ref[DirectoryTail]) -> Callable[[LockTable], None]:
+    """Return what takes a lock table for a stream, unless that was dropped meanwhile."""
+
+    def answer(table: LockTable) -> None:
+        found = tail()
+        if found is not None:
+            found._take_table(table)  # noqa: SLF001 - a part of it
+
+    return answer
+
+
+def _written_last(lane: Lane) -> int:
+    return -lane.seen.mtime_ns if lane.seen is not None else 0
+
+
+def _close_file(lane: Lane) -> None:
+    if lane.follower is not None:
+        lane.follower.reader.close()

@@ -6,28 +6,35 @@
 from __future__ import annotations
 
 import errno
-import os
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sessiontail.cursor import Position
+from sessiontail.advancing import START, FileReader
+from sessiontail.cursor import (
+    WINDOW_BYTES,
+    EndedSessions,
+    Position,
+    content_print,
+    ended_key,
+)
 from sessiontail.decoding import Batch
 from sessiontail.delivery import Delivery
-from sessiontail.files import SessionFile
+from sessiontail.errors import CursorInvalid
+from sessiontail.files import SessionFile, identity
+from sessiontail.layout import SessionPaths, stem_paths
+from sessiontail.listing import position_before_end
 from sessiontail.records import Record
-from sessiontail.surveying import ended_key
+from sessiontail.stats import StoreStats
+from sessiontail.surveying import Seen
 from sessiontail.tailing import Follower
+from sessiontail.waking import Call
 
-__all__ = [
-    "Lane",
-    "descriptor_limit",
-    "file_key",
-    "open_generation",
-    "open_generations",
-    "stem_uuid",
-]
+__all__ = ["Lane", "Opened", "Reopened", "key_of", "open_lane", "reopen_lane", "stem_uuid"]
 
-# Descriptors that are left to the rest of the program.
-RESERVE_DESCRIPTORS = 32
+logger = logging.getLogger("sessiontail")
 
 
 class Lane(Delivery):
@@ -35,16 +42,23 @@ class Lane(Delivery):
 
     __slots__ = (
         "abandoned",
+        "active_s",
         "after",
+        "brief",
+        "call",
         "closed_before",
         "ending",
         "follower",
+        "function",
+        "in_round",
         "is_new",
         "judge",
         "last",
+        "marked",
         "queued",
+        "seen",
         "stem",
-        "swept",
+        "then",
     )
 
     def __init__(self, stem: str, after: Position) -> None:
@@ -52,13 +66,23 @@ class Lane(Delivery):
         self.stem = stem
         #: Where it is to begin.
         self.after = after
+        #: What the first scan saw of it; None: it came later.
+        self.seen: Seen | None = None
         #: Begin with so many records before the end, instead.
         self.last: int | None = None
         #: Whether a file under the final name beside its WAL is done with.
         self.closed_before = False
         self.follower: Follower | None = None
-        #: Whether it stands in the queue.
+        #: What waits for a thread, what goes on in one, and what takes the result.
+        self.function: Callable[..., Any] | None = None
+        self.call: Call[Any] | None = None
+        self.then: tuple[Callable[..., bool], tuple[Any, ...]] | None = None
+        #: Whether something was told of it meanwhile.
+        self.marked = False
+        #: Whether it stands in a queue, or something goes on for it in a thread.
         self.queued = False
+        #: Whether it waits for a lock table; it may have news meanwhile.
+        self.in_round = False
         #: Whether its first mark said that it may have ended.
         self.ending = False
         #: Whether a verdict is due when it meets its end.
@@ -67,13 +91,19 @@ class Lane(Delivery):
         self.abandoned = False
         #: Whether its first record is the session's first sign of life.
         self.is_new = True
-        #: The file's size and time when a sweep last saw it.
-        self.swept = (0, 0)
+        #: Whether it gives its descriptor back after each turn: there is none to keep.
+        self.brief = False
+        #: When it last had a turn.
+        self.active_s = 0.0
 
     @property
     def session_id(self) -> UUID | None:
         """The header's id, else the one that the file is named after."""
         return self._session_id or stem_uuid(self.stem)
+
+    def paths(self, directory: Path) -> SessionPaths:
+        """Both names of its file."""
+        return stem_paths(self.stem, directory)
 
     @property
     def is_open(self) -> bool:
@@ -83,24 +113,40 @@ class Lane(Delivery):
     def begin(self, follower: Follower, position: Position) -> None:
         """Follow an open file from a position."""
         self.follower = follower
+        self.seen = None
         self._begin(follower.reader, position)
 
-    def put(self, batch: Batch, before: bytes) -> None:
+    def put(self, batch: Batch, after: bytes) -> None:
         """Take a batch to hand over."""
-        self._put(batch, before)
+        self._put(batch, after)
+
+    def note(self, record: Record) -> None:
+        """Take the session's id from its first record before that is handed over."""
+        self._note(record)
 
     def take_one(self) -> Record:
         """Hand one record over."""
         record = self._take_one()
         if not self._waiting:
-            self._batch = None  # an idle lane holds no records
+            self._drop()  # an idle lane holds no records
             self._header = None
         return record
 
     def take_rest(self) -> None:
         """Hand over all that wait."""
         self._take_rest()
-        self._batch = self._header = None
+        self._drop()
+        self._header = None
+
+    @property
+    def wants_verdict(self) -> bool:
+        """Whether a verdict is due that needs a lock table."""
+        return self.judge or (self.follower is not None and self.follower.trailer_seen)
+
+    @property
+    def begins(self) -> bool:
+        """Whether nothing of the file was taken so far."""
+        return not self._guard
 
     @property
     def waiting(self) -> int:
@@ -113,78 +159,210 @@ class Lane(Delivery):
         return self.position if self.follower is not None else self.after
 
 
-def descriptor_limit() -> int:
-    """Return how many session files may be open: the soft limit less what others need."""
-    try:
-        import resource  # noqa: PLC0415 - not on Windows
+class Opened(NamedTuple):
+    """What was found when a lane was to be opened."""
 
-        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        used = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-    except (ImportError, OSError):
-        return 200
-    if soft == resource.RLIM_INFINITY:
-        soft = 65536
-    return max(4, soft - used - RESERVE_DESCRIPTORS)
+    #: None: there is nothing to follow.
+    follower: Follower | None
+    position: Position
+    #: Files that are done with, by ``ended_key``: the last one counts.
+    ended: bytes | None
+    #: Whether a file is there that is done with.
+    done: bool
 
 
-def open_generation(
-    wal: str, final: str, known: tuple[int, int]
-) -> tuple[SessionFile | None, bool]:
-    """Open the file that is known, under either name, blocking.
-
-    Returns:
-        The file, if it is there; and whether another one is.
-
-    Raises:
-        OSError: a file is there and cannot be opened.
-    """
-    others = False
-    # The WAL again at the end: it is made anew when a closed session is reopened.
-    for path in (wal, final, wal):
-        file = _open_regular(path)
-        if file is None:
-            continue
-        if file_key(file) == known:
-            return file, others
-        others = True
-        file.close()
-    return None, others
-
-
-def open_generations(
-    wal: str,
-    final: str,
+def open_lane(
+    lane: Lane,
+    paths: SessionPaths,
+    *,
     ended: bytes | None,
-) -> list[SessionFile]:
-    """Open all files of a session that are not done with, the oldest first, blocking.
+    max_line_bytes: int,
+    stats: StoreStats,
+    remote: bool,
+    block: bool,
+) -> Opened:
+    """Open the generation that a lane is to begin with.
 
-    Args:
-        wal: one of its names.
-        final: the other.
-        ended: stands for the closed file that is done with.
+    Of two, the closed one comes first, unless it is done with: the other follows it.
 
     Raises:
-        OSError: a file is there and cannot be opened.
+        BlockingIOError: that would have to wait, and ``block`` is False.
+        OSError: a file is there and cannot be opened or read.
     """
+    if block:
+        files = _open_generations(*paths.spelled, ended, remote=remote)
+    else:
+        files = _open_at_hand(lane, paths, ended, remote=remote)
+    done_with: bytes | None = None
+    if lane.closed_before:
+        for file in files[:-1]:
+            done_with = key_of(file)
+            file.close()
+        files = files[-1:]
+    if not files:
+        return Opened(None, START, done_with, identity(paths.spelled[1]) is not None)
+    try:
+        position, file = _place(lane, files, block=block)
+        reader = FileReader(file, max_line_bytes=max_line_bytes, stats=stats)
+        if position.offset:
+            reader.resume(position, block=block)
+        follower = Follower(paths, reader, position)
+    except BaseException:
+        for file in files:
+            file.close()
+        raise
+    for other in files:
+        if other is not file:
+            other.close()
+    return Opened(follower, position, done_with, done=False)
+
+
+def _place(lane: Lane, files: list[SessionFile], *, block: bool) -> tuple[Position, SessionFile]:
+    """Return where a lane begins, and in which of its files."""
+    if lane.last is not None:
+        if not block:
+            raise BlockingIOError(errno.EAGAIN, "to be searched from its end")
+        # Before the end that it had when this began.
+        end = None if lane.seen is None else lane.seen.size
+        return position_before_end(files[0], lane.last, end), files[0]
+    position = lane.after
+    if not position.offset:
+        return START, files[0]
+    for file in files:
+        try:
+            FileReader(file).resume(position, block=block)
+        except CursorInvalid:
+            continue
+        return position, file
+    logger.warning("%s is another file than before: read anew", lane.stem)
+    return START, files[0]
+
+
+def _open_at_hand(
+    lane: Lane, paths: SessionPaths, ended: bytes | None, *, remote: bool
+) -> list[SessionFile]:
+    """Open the one file of a session, where the kernel has all that is asked at hand.
+
+    Raises:
+        BlockingIOError: it has not, or there is more than one file.
+    """
+    if remote:
+        raise BlockingIOError(errno.EAGAIN, "on another machine")
+    wal, final = paths.spelled
+    seen = lane.seen
+    path = final if seen is not None and not seen.is_wal else wal
+    try:
+        file = SessionFile(path, cached=True)
+    except FileNotFoundError:
+        if seen is None and identity(final) is None:
+            return []
+        raise BlockingIOError(errno.EAGAIN, "renamed since") from None
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise BlockingIOError(errno.EAGAIN, "no regular file") from None
+        raise
+    one = not seen.both if seen is not None else identity(final) is None
+    if not one or (seen is not None and file_key(file) != seen.key) or ended is not None:
+        file.close()
+        raise BlockingIOError(errno.EAGAIN, "several generations")
+    return [file]
+
+
+def _open_generations(
+    wal: str, final: str, ended: bytes | None, *, remote: bool
+) -> list[SessionFile]:
+    """Open all files of a session that are not done with, the oldest first, blocking."""
     files: list[SessionFile] = []
     # The final name again at the end: the WAL may be renamed in between.
     for path in (final, wal, final):
-        file = _open_regular(path)
+        file = _open_regular(path, remote=remote)
         if file is None or any(file_key(file) == file_key(other) for other in files):
             continue
-        status = file.stat()
-        if path == final and ended == ended_key(status.st_size, status.st_mtime_ns):
+        if path == final and ended is not None and _is_done(file, ended):
+            file.close()
             continue
         files.append(file)
     return files
 
 
-def _open_regular(path: str) -> SessionFile | None:
+def _is_done(file: SessionFile, ended: bytes) -> bool:
+    """Say whether this is the file that is done with, or a copy of it, blocking."""
+    status = file.stat()
+    if EndedSessions.same_stamp(ended, status.st_size, status.st_mtime_ns):
+        return True
+    if not EndedSessions.same_size(ended, status.st_size):
+        return False
+    content = EndedSessions.content(ended)
+    return content is None or content == _content(file, status.st_size, block=True)
+
+
+def key_of(file: SessionFile) -> bytes:
+    """Return what stands for a finished file in a cursor; of its content, if that is at hand."""
+    status = file.stat()
     try:
-        return SessionFile(path)
+        content = _content(file, status.st_size, block=False)
+    except OSError:
+        content = None  # its size must do
+    return ended_key(status.st_size, status.st_mtime_ns, content)
+
+
+def _content(file: SessionFile, size: int, *, block: bool) -> bytes:
+    window = min(WINDOW_BYTES, size)
+    return content_print(
+        file.look(0, window, block=block), file.look(size - window, window, block=block)
+    )
+
+
+class Reopened(NamedTuple):
+    """What was found under the names of a lane that gave its descriptor back."""
+
+    #: The file that it had; None: it is gone.
+    file: SessionFile | None
+    #: Whether another file is there.
+    others: bool
+    #: Whether the file is no longer what was read of it.
+    changed: bool
+
+
+def reopen_lane(follower: Follower, *, remote: bool, block: bool) -> Reopened:
+    """Open the file that a lane had, under either name, and compare what was read of it.
+
+    Raises:
+        BlockingIOError: that would have to wait, and ``block`` is False.
+        OSError: a file is there and cannot be opened or read.
+    """
+    if remote and not block:
+        raise BlockingIOError(errno.EAGAIN, "on another machine")
+    wal, final = follower.paths.spelled
+    others = False
+    # The WAL again at the end: it is made anew when a closed session is reopened.
+    for path in (wal, final, wal):
+        file = _open_regular(path, cached=not block, remote=remote)
+        if file is None:
+            continue
+        if file_key(file) != follower.file_key:
+            others = True
+            file.close()
+            continue
+        follower.reader.file = file
+        try:
+            changed = follower.reader.changed_in_place(block=block)
+        except BaseException:
+            file.close()  # not verified: to be opened again
+            raise
+        return Reopened(file, others, changed)
+    return Reopened(None, others, changed=False)
+
+
+# Not there, or no regular file: not a session.
+_NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ELOOP, errno.ENXIO)
+
+
+def _open_regular(path: str, *, cached: bool = False, remote: bool) -> SessionFile | None:
+    try:
+        return SessionFile(path, cached=cached, remote=remote)
     except OSError as error:
-        # Not there, or no regular file: not a session.
-        if error.errno in (errno.ENOENT, errno.EINVAL, errno.ELOOP, errno.ENXIO):
+        if error.errno in _NO_FILE:
             return None
         raise
 

@@ -80,7 +80,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         self._at = 0
         self._found: deque[PersistedSessionMeta] = deque()
         self._seen: set[tuple[int, int]] = set()
-        self._locks = LockTable(None, complete=False)
+        self._locks = LockTable(None)
         self._threads = 1
 
     def __aiter__(self) -> Self:

@@ -6,7 +6,7 @@ The verdicts are those of ``following``: this reads along and keeps only the new
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -24,7 +24,7 @@ from sessiontail.layout import split_name, stem_paths
 from sessiontail.listing import Scan, read_meta
 from sessiontail.session import PersistedSessionMeta, SessionState
 from sessiontail.stats import StoreStats
-from sessiontail.watching import Watcher
+from sessiontail.watching import DirectoryWatch
 
 __all__ = ["EventKind", "SessionEvent", "SessionWatch"]
 
@@ -66,7 +66,7 @@ class SessionWatch(AsyncIterator[SessionEvent]):
         self,
         directory: Path,
         *,
-        watcher: Watcher | Callable[[], Watcher],
+        watch: Callable[[], Awaitable[DirectoryWatch]],
         include_existing: bool = False,
         max_line_bytes: int = MAX_LINE_BYTES,
         stats: StoreStats | None = None,
@@ -74,7 +74,7 @@ class SessionWatch(AsyncIterator[SessionEvent]):
         """Prepare; nothing is opened before the first event is asked for."""
         self._directory = directory
         self._tail = DirectoryTail(
-            directory, watcher=watcher, last=0, max_line_bytes=max_line_bytes, stats=stats
+            directory, watch=watch, last=0, max_line_bytes=max_line_bytes, stats=stats
         )
         self._news = self._tail.news = deque()
         self._include_existing = include_existing
@@ -111,7 +111,7 @@ class SessionWatch(AsyncIterator[SessionEvent]):
             while self._news:
                 stem, news = self._news[0]
                 kind = EventKind(news)
-                meta = await in_thread(self._meta, stem, kind)
+                meta = await in_thread(self._meta, stem, kind, place=str(self._directory))
                 self._news.popleft()
                 if kind is EventKind.DELETED:
                     meta = self._metas.pop(stem, None)
@@ -142,7 +142,7 @@ class SessionWatch(AsyncIterator[SessionEvent]):
     def _meta(self, stem: str, kind: EventKind) -> PersistedSessionMeta | None:
         # The verdict is known; only a writer's pid is asked for.
         lives = kind in (EventKind.STARTED, EventKind.RESUMED)
-        locks = LockTable.read() if lives else LockTable(None, complete=False)
+        locks = LockTable.read() if lives else LockTable(None)
         paths = stem_paths(stem, self._directory)
         for path in (paths.wal, paths.final):
             try:

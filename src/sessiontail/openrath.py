@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import anyio.to_thread
+
 from sessiontail.errors import MissingExtra
-from sessiontail.files import change
 from sessiontail.records import ChunkKind, Header, LineageKind, SandboxSpec
 from sessiontail.session import PersistedSession
 
@@ -32,7 +33,9 @@ async def resumable_pair(
         KeyError: the recorded sandbox handle is unknown to openrath's registry.
         Exception: whatever the sandbox's backend raises when it is attached to.
     """
-    return await change(_pair, session, agent_prompt)
+    # Under anyio's limiter, not in our threads: it may attach a remote sandbox, for as long as
+    # that takes.
+    return await anyio.to_thread.run_sync(_pair, session, agent_prompt)
 
 
 def from_openrath(

@@ -12,9 +12,10 @@ from __future__ import annotations
 import errno
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from anyio import BusyResourceError, ClosedResourceError
 from anyio.lowlevel import checkpoint
@@ -27,11 +28,15 @@ from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
 from sessiontail.files import SessionFile, explain, in_thread, open_file
 from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer
 from sessiontail.layout import SessionPaths
+from sessiontail.mounts import mount_of
 from sessiontail.records import Record
 from sessiontail.session import PersistedSession, SessionFold
 from sessiontail.stats import StoreStats
+from sessiontail.waking import Call, pace
 
 __all__ = ["RecordFeed", "SessionReader", "load_file"]
+
+_T = TypeVar("_T")
 
 
 class RecordFeed(Delivery, AsyncIterator[Record]):
@@ -45,6 +50,9 @@ class RecordFeed(Delivery, AsyncIterator[Record]):
         super().__init__()
         self._pulling = False
         self._ended = False
+        # What goes on in a thread; and whether who waited for it was cancelled meanwhile.
+        self._call: Call[Any] | None = None
+        self._late = False
 
     def __del__(self) -> None:
         self.close()
@@ -103,8 +111,42 @@ class RecordFeed(Delivery, AsyncIterator[Record]):
         """Set the next batch through ``_take``, or raise StopAsyncIteration."""
 
     def _release(self) -> None:
+        call, self._call = self._call, None
+        if call is not None:  # a thread has the file
+            call.leave(self._close_file)
+        else:
+            self._close_file()
+
+    def _close_file(self) -> None:
         if self._reader is not None:
             self._reader.close()
+
+    async def _look(self, place: str, function: Callable[..., _T]) -> _T:
+        """Return ``function(block=False)``; where that would block, what it gives in a thread.
+
+        What goes on in a thread goes on when this is cancelled: the next look takes its result.
+        """
+        while True:
+            if self._call is None:
+                self._late = False
+                try:
+                    return function(block=False)
+                except BlockingIOError:
+                    self._call = Call(place, partial(function, block=True))
+            call = self._call
+            try:
+                await call.settled()
+            except BaseException:
+                self._late = True
+                raise
+            if self._call is not call:  # closed by another task meanwhile
+                raise ClosedResourceError
+            self._call = None
+            try:
+                found: _T = call.result()
+            except BlockingIOError:
+                continue  # it has more to do than a thread does in one go
+            return found
 
     async def _pull(self) -> None:
         if self._pulling:
@@ -113,7 +155,7 @@ class RecordFeed(Delivery, AsyncIterator[Record]):
             raise StopAsyncIteration
         self._pulling = True
         try:
-            await checkpoint()
+            await pace().turn()
             await self._fill()
         except StopAsyncIteration:
             self.close()
@@ -176,7 +218,7 @@ class SessionReader(RecordFeed):
         self._after = Position.decode(after) if after is not None else START
         self._start = self._after
         self._max_line_bytes = max_line_bytes
-        self._stats = stats
+        self._stats = stats or StoreStats()
 
     @property
     def path(self) -> Path:
@@ -184,68 +226,107 @@ class SessionReader(RecordFeed):
         return self._reader.file.path if self._reader else self._candidates[0]
 
     async def _fill(self) -> None:
+        place = str(self._candidates[0].parent)
         if self._reader is None:
-            await self._open()
+            remote = (await mount_of(place)).remote
+            reader = await self._look(place, partial(self._open, remote=remote))
+            if reader is None:
+                raise await in_thread(not_found, self._candidates, place=place)
+            self._begin(reader, self._after)
         assert self._reader is not None
         while True:
-            before = self._reader.guard
             try:
-                batch = await self._reader.next_batch()
+                batch = await self._look(place, self._reader.next_batch)
             except FileReplaced:
                 raise _rewritten(self.path) from None
             except OSError as error:
                 raise explain(error, self.path) from error
             if batch is None:
                 raise StopAsyncIteration
+            self._put(batch, self._reader.guard)
             if batch.records:
-                self._put(batch, before)
                 return
             await checkpoint()  # blank lines
 
-    async def _open(self) -> None:
-        file = await open_fitting(self._candidates, self._after)
-        if file is None and self._search is not None:
-            found = await in_thread(self._search)
+    def _open(self, *, remote: bool, block: bool) -> FileReader | None:
+        def open_one() -> FileReader | None:
+            return open_fitting(
+                self._candidates,
+                self._after,
+                whole=False,
+                max_line_bytes=self._max_line_bytes,
+                stats=self._stats,
+                remote=remote,
+                block=block,
+            )
+
+        reader = open_one()
+        if reader is None and self._search is not None:
+            if not block:
+                raise BlockingIOError(errno.EAGAIN, "to be searched in a thread")
+            found = self._search()
             if found is not None:
                 self._candidates = (found.wal, found.final)
-                file = await open_fitting(self._candidates, self._after)
-        if file is None:
-            raise not_found(self._candidates)
-        reader = FileReader(
-            file,
-            max_line_bytes=self._max_line_bytes,
-            limit=file.stat().st_size,
-            stats=self._stats,
-        )
-        await resume(reader, self._after)
-        self._begin(reader, self._after)
+                reader = open_one()
+        return reader
 
 
-async def open_fitting(candidates: tuple[Path, ...], after: Position) -> SessionFile | None:
-    """Open the first of these that exists and that the position fits; None where none exists.
+def open_fitting(
+    candidates: tuple[Path, ...],
+    after: Position,
+    *,
+    whole: bool,
+    max_line_bytes: int,
+    stats: StoreStats,
+    remote: bool,
+    block: bool,
+) -> FileReader | None:
+    """Open the first of these that exists and that a position fits; None where none exists.
 
     Of two generations of a session, the one that the cursor was taken from is thereby found.
 
+    Args:
+        candidates: the files, in the order in which they are tried.
+        after: where to go on.
+        whole: False reads up to the end that the file has now.
+        max_line_bytes: a longer line is one ``Damage``.
+        stats: counts into these.
+        remote: whether any call may block.
+        block: whether this one may.
+
     Raises:
+        BlockingIOError: it would have to wait, and ``block`` is False.
         CursorInvalid: the position fits none of them.
         PersistenceError: one of them cannot be read.
     """
+    if remote and not block:
+        raise BlockingIOError(errno.EAGAIN, "on another machine")
     misfit: PersistenceError | None = None
     for path in candidates:
         try:
-            file = await open_file(path)
-        except FileNotFoundError:
+            file = SessionFile(path, cached=not block, remote=remote)
+        except (FileNotFoundError, NotADirectoryError):
             continue
+        except BlockingIOError:
+            raise
         except OSError as error:
             misfit = misfit or _no_file(error, path)
             continue
+        limit = None if whole else file.stat().st_size
+        reader = FileReader(file, max_line_bytes=max_line_bytes, limit=limit, stats=stats)
         try:
-            await resume(FileReader(file), after)
+            reader.resume(after, block=block)
+        except BlockingIOError:
+            file.close()
+            raise
         except CursorInvalid as error:
             file.close()
             misfit = misfit or error
             continue
-        return file
+        except OSError as error:
+            file.close()
+            raise explain(error, path) from error
+        return reader
     if misfit is not None:
         raise misfit
     return None
@@ -268,20 +349,6 @@ def not_found(candidates: tuple[Path, ...]) -> SessionNotFound:
     if len(candidates) == 1:
         return SessionNotFound("no such session file", path=candidates[0])
     return SessionNotFound(f"no such session: neither {names}", path=directory)
-
-
-async def resume(reader: FileReader, position: Position) -> None:
-    """Take a reader to a position; the beginning needs no check.
-
-    Raises:
-        CursorInvalid: the position does not fit the file.
-        PersistenceError: the file cannot be read.
-    """
-    if position.offset:
-        try:
-            await reader.resume(position)
-        except OSError as error:
-            raise explain(error, reader.file.path) from error
 
 
 def _rewritten(path: Path) -> PersistenceError:

@@ -1,7 +1,8 @@
 """One directory of sessions: scan, list, load, read, tail, delete, prune.
 
-A store holds nothing until it is asked. Inside ``async with`` it owns one watcher and one task
-that all of its tails share; outside, each tail has its own. The functions at the end are the
+A store holds nothing until it is asked. All followers of a directory on one event loop share one
+watch; inside ``async with`` it is there from the start and stays between them. A tail goes on when
+its store is left. The functions at the end are the
 loader's own names, on a store of their own.
 """
 
@@ -18,7 +19,6 @@ from typing import Literal, Self
 from uuid import UUID
 
 import anyio
-from anyio.abc import TaskGroup
 
 from sessiontail import pruning
 from sessiontail.errors import PersistenceError, SessionEnded, SessionNotFound
@@ -44,7 +44,12 @@ from sessiontail.records import ChunkKind, Record
 from sessiontail.session import PersistedSession, PersistedSessionMeta, SessionState
 from sessiontail.stats import StoreStats
 from sessiontail.tailing import SessionTail
-from sessiontail.watching import POLL_INTERVAL_S, SWEEP_INTERVAL_S, Watcher
+from sessiontail.watching import (
+    POLL_INTERVAL_S,
+    SWEEP_INTERVAL_S,
+    DirectoryWatch,
+    watch_of,
+)
 
 __all__ = [
     "SessionStore",
@@ -62,8 +67,8 @@ OnAbandoned = Literal["stop", "wait"]
 class SessionStore:
     """The sessions of one directory.
 
-    ``async with SessionStore() as store`` opens one watcher for everything in it; a store that is
-    not entered serves as well, and its tails watch for themselves.
+    ``async with SessionStore() as store`` watches the directory until it is left; a store that is
+    not entered serves as well. Several tasks may enter one store.
 
     Args:
         directory: where the session files lie; by default where openrath puts them.
@@ -92,15 +97,11 @@ class SessionStore:
         self._sweep_interval_s = sweep_interval_s
         self._poll_interval_s = poll_interval_s
         self._events = events
-        self._watcher: Watcher | None = None
-        self._tasks: TaskGroup | None = None
+        # One for each time that it is entered.
+        self._held: list[DirectoryWatch] = []
 
     async def __aenter__(self) -> Self:
-        self._watcher = self._make_watcher()
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
-        self._watcher.pumped = True
-        self._tasks.start_soon(self._watcher.pump)
+        self._held.append(await self._make_watch(self.directory))
         return self
 
     async def __aexit__(
@@ -109,21 +110,15 @@ class SessionStore:
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        tasks, self._tasks = self._tasks, None
-        watcher, self._watcher = self._watcher, None
-        assert tasks is not None
-        assert watcher is not None
-        tasks.cancel_scope.cancel()
-        try:
-            # Without ``exc``: the caller's own error is not wrapped in a group.
-            await tasks.__aexit__(None, None, None)
-        finally:
-            watcher.close()
+        # Entered on several event loops, each has its own; on one they are the same.
+        watch = next(watch for watch in self._held if watch.here)
+        self._held.remove(watch)
+        watch.release()
 
     @property
     def polled_because(self) -> str | None:
         """Why the directory is polled; None where events are trusted, or before entering."""
-        return self._watcher.polled_because if self._watcher else None
+        return self._held[0].polled_because if self._held else None
 
     def scan(self, *, verify: bool = False) -> Scan:
         """Return an iterator over the sessions' metas, in no order, as they are found.
@@ -233,10 +228,9 @@ class SessionStore:
             CursorInvalid: ``after`` is no cursor.
         """
         paths = path_paths(resolve_path(path)) if path is not None else self._paths(session_id)
-        shared = self._watcher if self._watcher and paths.directory == self.directory else None
         return SessionTail(
             paths,
-            watcher=shared or (lambda: self._make_watcher(paths.final.parent)),
+            watch=lambda: self._make_watch(paths.directory),
             search=None if path is not None else lambda: self._search(session_id),
             after=after,
             wait=wait,
@@ -270,7 +264,8 @@ class SessionStore:
             on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
             on_event: called with a session's id and what happened to it: "started", "resumed", or
                 an ``Outcome``.
-            max_open: descriptors at most; by default the soft limit less a reserve.
+            max_open: descriptors at most; by default half of the soft limit, less what the
+                process's other tails hold.
 
         Raises:
             CursorInvalid: ``after`` is no directory cursor.
@@ -278,7 +273,7 @@ class SessionStore:
         """
         return DirectoryTail(
             self.directory,
-            watcher=self._watcher or self._make_watcher,
+            watch=lambda: self._make_watch(self.directory),
             after=after,
             kinds=kinds,
             include_closed=include_closed,
@@ -298,7 +293,7 @@ class SessionStore:
         """
         return SessionWatch(
             self.directory,
-            watcher=self._watcher or self._make_watcher,
+            watch=lambda: self._make_watch(self.directory),
             include_existing=include_existing,
             max_line_bytes=self._max_line_bytes,
             stats=self.stats,
@@ -430,10 +425,9 @@ class SessionStore:
             candidates, salvage=salvage, max_line_bytes=self._max_line_bytes, stats=self.stats
         )
 
-    def _make_watcher(self, directory: Path | None = None) -> Watcher:
-        return Watcher(
-            directory or self.directory,
-            stats=self.stats,
+    async def _make_watch(self, directory: Path) -> DirectoryWatch:
+        return await watch_of(
+            directory,
             sweep_interval_s=self._sweep_interval_s,
             poll_interval_s=self._poll_interval_s,
             events=self._events,
@@ -458,7 +452,7 @@ class SessionStore:
         """Find a session whose file has another name: the id that counts is the header's."""
         assert session_id is not None
         wanted = parse_session_id(session_id)
-        locks = LockTable(None, complete=False)
+        locks = LockTable(None)
         for name in session_names(self.directory):
             split = split_name(name)
             assert split is not None

@@ -11,26 +11,30 @@ before the writer let go is therefore delivered before the end.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from anyio.lowlevel import checkpoint
 
+from sessiontail import holders
 from sessiontail.advancing import START, FileReader, FileReplaced
 from sessiontail.cursor import Position
 from sessiontail.decoding import Batch
-from sessiontail.files import SessionFile, explain, in_thread
+from sessiontail.files import explain, identity, in_thread
 from sessiontail.framing import MAX_LINE_BYTES
-from sessiontail.holders import QUIET_S, LockTable
+from sessiontail.holders import LockTable, locks
 from sessiontail.layout import SessionPaths
-from sessiontail.reading import RecordFeed, not_found, open_fitting, resume
+from sessiontail.reading import RecordFeed, not_found, open_fitting
 from sessiontail.records import Trailer
 from sessiontail.session import Outcome
 from sessiontail.stats import StoreStats
-from sessiontail.watching import Subscription, Watcher
+from sessiontail.waking import pace
+from sessiontail.watching import DirectoryWatch, Subscription
 
 __all__ = ["Follower", "SessionTail"]
 
@@ -39,10 +43,13 @@ __all__ = ["Follower", "SessionTail"]
 RENAME_GRACE_S = 2.0
 # A dying writer's file is closed, and told of, just before its lock is gone (Linux, __fput).
 FIRST_RECHECK_S = 0.005
-# How often a quiet file's names and lock are looked at where events do not tell.
-JUDGE_INTERVAL_S = 1.0
+# No recheck of a held file waits longer: the next one is told, or found by a survey.
+LAST_RECHECK_S = 1.0
 # Looks that find a linked file under neither name before it counts as moved away.
 ABSENT_LOOKS = 3
+# How often a file that was renamed without a trailer, on another machine, is looked at again: its
+# last bytes may be there, and not shown to us yet.
+REMOTE_RECHECK_S = 1.0
 
 
 def _no_gate(moment: str) -> None:
@@ -70,9 +77,9 @@ class Follower:
         "_key",
         "_quiet_since_s",
         "_recheck_after_s",
+        "_remote",
         "_seen_held",
         "_unheld_since_s",
-        "blocking",
         "file_key",
         "gate",
         "paths",
@@ -80,16 +87,10 @@ class Follower:
         "recheck_s",
         "renamed",
         "trailer_seen",
+        "wants_locks",
     )
 
-    def __init__(
-        self,
-        paths: SessionPaths,
-        reader: FileReader,
-        position: Position,
-        *,
-        blocking: bool = False,
-    ) -> None:
+    def __init__(self, paths: SessionPaths, reader: FileReader, position: Position) -> None:
         self.paths = paths
         self.reader = reader
         status = reader.file.stat()
@@ -99,12 +100,13 @@ class Follower:
         self.trailer_seen = position.trailer_seen
         #: Whether the file had its final name when last judged: no writer comes back to it.
         self.renamed = False
-        #: Whether looking at names may block, so that it goes to a thread.
-        self.blocking = blocking
         #: Judge again after this many seconds, though nothing is told; None: no need.
         self.recheck_s: float | None = None
+        #: Whether the last judgement was none for want of a lock table.
+        self.wants_locks = False
         #: Called with the name of each moment that a race could hit; tests act there.
         self.gate: Callable[[str], None] = _no_gate
+        self._remote = reader.file.remote
         self._seen_held = False
         self._recheck_after_s: float | None = None
         self._quiet_since_s = time.monotonic()
@@ -116,108 +118,121 @@ class Follower:
         """Note that the file was closed, renamed or unlinked: its lock may go at any moment."""
         self._recheck_after_s = FIRST_RECHECK_S
 
-    def grown(self) -> bool:
-        """Say whether the file is longer than what was read of it."""
-        return self.reader.file.stat().st_size > self.reader.known_end
-
-    def cut(self) -> bool:
-        """Say whether the file is shorter than what was read of it."""
-        return self.reader.file.stat().st_size < self.reader.known_end
-
-    def is_held(self, locks: LockTable) -> bool:
+    def is_held(self, table: LockTable) -> bool:
         """Say whether a writer holds the file by this table: a verdict as good as the end's."""
         self.recheck_s = None
-        if self.blocking or not locks.holds(self.file_key) or self._look().place != "wal":
+        if self._remote or not table.holds(self.file_key) or self._look().place != "wal":
             return False
         self._note_held()
         return True
 
-    async def step(
-        self, *, judge: bool, locks: Callable[[], LockTable] | None = LockTable.read
-    ) -> Batch | Outcome | None:
+    def step(self, *, judge: bool, table: LockTable | None, block: bool) -> Batch | Outcome | None:
         """Look once.
 
         Args:
             judge: whether to form a verdict where nothing new is found.
-            locks: gives the lock table as it is then; None: there is no word of writers now.
+            table: the lock table as it was at some time after the last step; None: there is no
+                word of writers now, and a verdict that needs one is not formed.
+            block: whether the look may wait: in a thread.
 
         Returns:
             The next records, or how the session ended, or None: nothing now.
 
         Raises:
+            BlockingIOError: there is more to wait for, or to do, than ``block`` allows.
             OSError: the file cannot be read.
         """
         self.recheck_s = verdict = None
-        while True:
-            try:
-                batch = await self.reader.next_batch(thorough=verdict is not None)
-            except FileReplaced:
-                return Outcome.REPLACED
-            if batch is not None:
-                if Trailer in map(type, batch.records):
-                    self.trailer_seen = True
-                return batch
-            if verdict is not None:
-                return verdict
-            self.gate("end met")
-            if judge or self.trailer_seen:
-                verdict = await self._judge(locks)
-            if verdict is None:
-                return None
-            self.gate("verdict formed")
+        self.wants_locks = False
+        try:
+            while True:
+                batch = self.reader.next_batch(block=block, thorough=verdict is not None)
+                if batch is not None:
+                    if Trailer in map(type, batch.records):
+                        self.trailer_seen = True
+                    return batch
+                if verdict is not None:
+                    return verdict
+                self.gate("end met")
+                if judge or self.trailer_seen:
+                    verdict = self._judge(table, block=block)
+                if verdict is None:
+                    return None
+                self.gate("verdict formed")
+        except FileReplaced:
+            return Outcome.REPLACED
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            # Its server has no such file any more.
+            names = map(identity, self.paths.spelled)
+            return Outcome.REPLACED if any(names) else Outcome.DELETED
 
-    async def _judge(self, locks: Callable[[], LockTable] | None) -> Outcome | None:
-        look = await in_thread(self._look) if self.blocking else self._look()
+    def _judge(self, table: LockTable | None, *, block: bool) -> Outcome | None:
+        look = self._look()
         status = look.status
         if status.st_size < self.reader.offset:
             return Outcome.REPLACED
         key = (status.st_size, status.st_mtime_ns)
         if key != self._key:
-            self._quiet_since_s = time.monotonic()
-            if await self.reader.changed_in_place():
+            if self.reader.changed_in_place(block=block):
                 return Outcome.REPLACED
+            self._quiet_since_s = time.monotonic()
             self._key = key
         self.renamed = look.place == "final"
         if look.place != "nowhere":
             self._absent_looks = 0
         if look.place == "final":
-            return Outcome.CLOSED if self.trailer_seen else Outcome.ABANDONED
-        if locks is None:
-            return None
+            return self._judge_renamed()
         if look.place == "wal":
-            return self._judge_wal(status, locks())
-        return self._judge_nameless(look, locks)
+            if table is not None:
+                return self._judge_wal(status, table)
+            self.wants_locks = True
+            return None
+        return self._judge_nameless(look, table)
 
     def _look(self) -> Look:
         status = self.reader.file.stat()
         # The WAL's name first: a rename in between is then seen under the final name.
         wal_name, final_name = self.paths.spelled
-        wal = _identity(wal_name)
+        wal = identity(wal_name)
         if wal == self.file_key:
             return Look(status, "wal", usurped=False)
         self.gate("wal name looked at")
-        final = _identity(final_name)
+        final = identity(final_name)
         if final == self.file_key:
             return Look(status, "final", usurped=wal is not None)
         # The links as they are now: unlinking comes before the looks that found nothing.
         usurped = wal is not None or final is not None
         return Look(self.reader.file.stat(), "nowhere", usurped)
 
-    def _judge_wal(self, status: os.stat_result, locks: LockTable) -> Outcome | None:
-        if locks.holder(status) is not None:
+    def _judge_renamed(self) -> Outcome | None:
+        if self.trailer_seen:
+            return Outcome.CLOSED
+        quiet_s = time.monotonic() - self._quiet_since_s
+        if self._remote and quiet_s < holders.QUIET_S:
+            # What was written last may be hidden behind a cache of sizes (NFS: up to 60 s).
+            self.recheck_s = REMOTE_RECHECK_S
+            return None
+        return Outcome.ABANDONED
+
+    def _judge_wal(self, status: os.stat_result, table: LockTable) -> Outcome | None:
+        if table.holder(status) is not None:
             self._note_held()
             return None
         now_s = time.monotonic()
-        quiet_s = max(time.time() - status.st_mtime, now_s - self._quiet_since_s)
-        if not locks.proves_absence(status, quiet_s=quiet_s, seen=self._seen_held):
-            if locks.known:
-                self.recheck_s = max(0.05, QUIET_S - quiet_s)
+        quiet_s = now_s - self._quiet_since_s
+        if not table.proves_absence(
+            status, quiet_s=quiet_s, now_s=time.time(), seen=self._seen_held
+        ):
+            if table.known:
+                self.recheck_s = max(0.05, holders.QUIET_S - quiet_s)
             return None
         if self.trailer_seen or status.st_size == 0:
             # About to be renamed; or just created, and about to be locked.
             if self._unheld_since_s is None:
                 self._unheld_since_s = now_s
-            if now_s - self._unheld_since_s < RENAME_GRACE_S and quiet_s < QUIET_S:
+            if now_s - self._unheld_since_s < RENAME_GRACE_S and quiet_s < holders.QUIET_S:
                 self.recheck_s = 0.1
                 return None
         return Outcome.ABANDONED
@@ -228,19 +243,22 @@ class Follower:
         if self._recheck_after_s is not None:
             self.recheck_s = self._recheck_after_s
             self._recheck_after_s *= 4
-            if self._recheck_after_s > JUDGE_INTERVAL_S:
+            if self._recheck_after_s > LAST_RECHECK_S:
                 self._recheck_after_s = None
 
-    def _judge_nameless(self, look: Look, locks: Callable[[], LockTable]) -> Outcome | None:
+    def _judge_nameless(self, look: Look, table: LockTable | None) -> Outcome | None:
         gone = Outcome.REPLACED if look.usurped else Outcome.DELETED
         if look.status.st_nlink == 0:
             return gone
         # Linked under a name that is not ours: moved away, or we looked in the midst of it.
+        if table is None:
+            self.wants_locks = True
+            return None
         self._absent_looks += 1
         if self._absent_looks < ABSENT_LOOKS:
             self.recheck_s = 0.1
             return None
-        return None if locks().holder(look.status) is not None else gone
+        return None if table.holder(look.status) is not None else gone
 
 
 class SessionTail(RecordFeed):
@@ -256,7 +274,7 @@ class SessionTail(RecordFeed):
         self,
         paths: SessionPaths,
         *,
-        watcher: Watcher | Callable[[], Watcher],
+        watch: Callable[[], Awaitable[DirectoryWatch]],
         search: Callable[[], SessionPaths | None] | None = None,
         after: str | None = None,
         wait: bool | float = False,
@@ -268,7 +286,7 @@ class SessionTail(RecordFeed):
 
         Args:
             paths: both names of the file; the WAL is tried first.
-            watcher: a store's, or what makes one for this tail alone.
+            watch: gives the watch of their directory, held.
             search: finds the session under another name; may block.
             after: a cursor to go on from.
             wait: wait for a session that does not exist yet: for ever, or so many seconds.
@@ -281,8 +299,8 @@ class SessionTail(RecordFeed):
             ValueError: ``on_abandoned`` is neither.
         """
         super().__init__()
-        self._make_watcher = watcher
-        self._watcher: Watcher | None = None
+        self._make_watch = watch
+        self._watch: DirectoryWatch | None = None
         self._subscription: Subscription | None = None
         if on_abandoned not in ("stop", "wait"):
             raise ValueError(f"on_abandoned is 'stop' or 'wait', not {on_abandoned!r}")
@@ -297,7 +315,7 @@ class SessionTail(RecordFeed):
         self._stats = stats or StoreStats()
         self._follower: Follower | None = None
         self._judge = True
-        self._judged_s = 0.0
+        self._table: LockTable | None = None
         # When to judge again though nothing is told.
         self._recheck_at_s: float | None = None
         #: How the session ended; None while it has not.
@@ -310,24 +328,30 @@ class SessionTail(RecordFeed):
 
     async def _fill(self) -> None:
         if self._follower is None:
-            self._follower = await self._open()
-        follower, watcher, subscription = self._follower, self._watcher, self._subscription
-        assert watcher is not None
+            self._follower = await self._start_following()
+        follower, subscription = self._follower, self._subscription
         assert subscription is not None
+        place = str(self._paths.directory)
         while True:
-            before = follower.reader.guard
-            if self._judge:
-                self._judged_s = time.monotonic()
+            table, self._table = self._table, None
+            step = partial(follower.step, judge=self._judge, table=table)
             try:
-                found = await follower.step(judge=self._judge)
+                found = await self._look(place, step)
             except OSError as error:
                 raise explain(error, self.path) from error
             if isinstance(found, Batch):
+                self._put(found, follower.reader.guard)
                 if found.records:
-                    self._put(found, before)
                     return
                 await checkpoint()  # blank lines
                 continue
+            if follower.wants_locks:
+                self._table = await locks().table()
+                if pace().crowded:
+                    await pace().turn()
+                continue
+            if found is not None and self._late:
+                continue  # a verdict of then; what is now?
             may_come_back = found is Outcome.ABANDONED and not follower.renamed
             if found is not None and not (self._patient and may_come_back):
                 self.outcome = found
@@ -336,73 +360,73 @@ class SessionTail(RecordFeed):
                 recheck_s = follower.recheck_s
                 self._recheck_at_s = None if recheck_s is None else time.monotonic() + recheck_s
             self._judge = False
-            await self._wait_for_hint(follower, watcher, subscription)
+            await self._wait_for_mark(follower, subscription)
 
-    async def _wait_for_hint(
-        self, follower: Follower, watcher: Watcher, subscription: Subscription
-    ) -> None:
+    async def _wait_for_mark(self, follower: Follower, subscription: Subscription) -> None:
         self._gate("before waiting")
-        interval_s = watcher.interval_s
         # Kept as a time, not as a span: a wait that is cancelled and tried again does not lose it.
         recheck_s = None if self._recheck_at_s is None else self._recheck_at_s - time.monotonic()
-        pause_s = interval_s if recheck_s is None else max(0.0, min(interval_s, recheck_s))
-        if await subscription.wait(pause_s):
-            if subscription.take_decisive():
+        if await subscription.wait(None if recheck_s is None else max(0.0, recheck_s)):
+            marked, everything = subscription.take()
+            if everything or any(marked.values()):
                 follower.expect_end()
                 self._judge = True
-            return
-        if recheck_s is not None and recheck_s <= interval_s:
+        elif self._recheck_at_s is not None and self._recheck_at_s <= time.monotonic():
             self._judge = True
-            return
-        self._stats.sweeps += 1
-        watcher.check_directory()
-        self._judge = time.monotonic() - self._judged_s >= JUDGE_INTERVAL_S
-        try:
-            grown = follower.grown()
-        except OSError as error:
-            raise explain(error, self.path) from error
-        if grown:
-            await watcher.was_missed(subscription)
+        if pace().crowded:
+            await pace().turn()
 
-    async def _open(self) -> Follower:
+    async def _start_following(self) -> Follower:
         """Watch first, then open: what happens in between is then told."""
-        if self._watcher is None:
-            made = self._make_watcher
-            self._watcher = made if isinstance(made, Watcher) else made()
         if self._subscription is None:
-            self._subscription = self._watcher.subscribe(self._paths.stem)
-        while True:
-            self._gate("before open")
-            file = await self._open_one()
-            if file is not None:
-                break
-            await self._wait_for_file(self._subscription, self._watcher)
-        reader = FileReader(file, max_line_bytes=self._max_line_bytes, stats=self._stats)
-        await resume(reader, self._after)
-        follower = Follower(self._paths, reader, self._after, blocking=self._watcher.remote)
+            watch = self._watch = await self._make_watch()
+            self._subscription = watch.subscribe(self._paths.stem, self._stats)
+            watch.release()  # the subscription holds it
+        assert self._watch is not None
+        watch = self._watch
+        try:
+            while True:
+                self._gate("before open")
+                place = str(self._paths.directory)
+                follower = await self._look(place, partial(self._open, remote=watch.remote))
+                if follower is not None:
+                    break
+                await self._wait_for_file(self._subscription)
+        except Exception:
+            self._leave_watch()  # who tries again watches again
+            raise
+        if self._subscription.stem != self._paths.stem:
+            self._subscription.move(self._paths.stem)
         follower.gate = self._gate
-        if not isinstance(self._make_watcher, Watcher):
-            self._watcher.narrow(file.fd, self._paths.stem)
-        self._begin(reader, self._after)
+        watch.narrow(follower.reader.file.fd, self._paths.stem)
+        self._begin(follower.reader, self._after)
         return follower
 
-    async def _open_one(self) -> SessionFile | None:
+    def _open(self, *, remote: bool, block: bool) -> Follower | None:
+        reader = self._open_one(remote=remote, block=block)
+        if reader is None and self._search is not None:
+            if not block:
+                raise BlockingIOError(errno.EAGAIN, "to be searched in a thread")
+            found, self._search = self._search(), None
+            if found is not None:
+                self._paths = found
+                reader = self._open_one(remote=remote, block=block)
+        return None if reader is None else Follower(self._paths, reader, self._after)
+
+    def _open_one(self, *, remote: bool, block: bool) -> FileReader | None:
         # The WAL again at the end: it is made anew when a closed session is reopened.
         paths = self._paths
-        file = await open_fitting((paths.wal, paths.final, paths.wal), self._after)
-        if file is not None or self._search is None:
-            return file
-        found, self._search = await in_thread(self._search), None
-        if found is None:
-            return None
-        assert self._watcher is not None
-        assert self._subscription is not None
-        self._paths = found
-        self._subscription.close()
-        self._subscription = self._watcher.subscribe(found.stem)
-        return await self._open_one()
+        return open_fitting(
+            (paths.wal, paths.final, paths.wal),
+            self._after,
+            whole=True,
+            max_line_bytes=self._max_line_bytes,
+            stats=self._stats,
+            remote=remote,
+            block=block,
+        )
 
-    async def _wait_for_file(self, subscription: Subscription, watcher: Watcher) -> None:
+    async def _wait_for_file(self, subscription: Subscription) -> None:
         now_s = time.monotonic()
         if self._wait_until_s is None:
             # True waits for ever, though True == 1.
@@ -410,23 +434,18 @@ class SessionTail(RecordFeed):
             self._wait_until_s = float("inf") if forever else now_s + float(self._wait)
         left_s = self._wait_until_s - now_s
         if left_s <= 0:
-            raise not_found((self._paths.wal, self._paths.final))
-        if not watcher.check_directory():
-            self._stats.sweeps += 1
-        await subscription.wait(left_s)
+            candidates = (self._paths.wal, self._paths.final)
+            raise await in_thread(not_found, candidates, place=str(self._paths.directory))
+        self._gate("before waiting")
+        await subscription.wait(None if left_s == float("inf") else left_s)
         subscription.take()
 
     def _release(self) -> None:
         super()._release()
-        if self._subscription is not None:
-            self._subscription.close()
-        if self._watcher is not None and not isinstance(self._make_watcher, Watcher):
-            self._watcher.close()
+        self._leave_watch()
 
-
-def _identity(name: str) -> tuple[int, int] | None:
-    try:
-        status = os.lstat(name)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+    def _leave_watch(self) -> None:
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            subscription.close()
+            subscription.signal.set()  # wakes a task that waits

@@ -29,7 +29,7 @@ from sessiontail.cli.rendering import Renderer, as_json, kind_of, text_of
 from sessiontail.cli.slices import FileSlices, entries
 from sessiontail.cli.targets import Target, resolve, told_apart
 from sessiontail.cli.terminal import Output, note
-from sessiontail.cursor import DirectoryPosition, Position
+from sessiontail.cursor import DirectoryPosition, EndedSessions, Position, ended_key
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
 from sessiontail.files import SessionFile, in_thread
 from sessiontail.following import News
@@ -38,7 +38,6 @@ from sessiontail.listing import position_before_end
 from sessiontail.records import Record
 from sessiontail.session import Outcome, PersistedSessionMeta, SessionState
 from sessiontail.store import SessionStore
-from sessiontail.surveying import ended_key
 
 __all__ = ["Lines", "command"]
 
@@ -480,7 +479,7 @@ class _Tailing:
         """Return a cursor before the last records of what runs, behind all that is done with."""
         window = self.options.window or _DEFAULT
         positions = {}
-        ended = {}
+        ended = EndedSessions()
         scan = self.store.scan()
         async for meta in scan:
             split = split_name(meta.path.name)
@@ -489,7 +488,7 @@ class _Tailing:
             if meta.state is SessionState.ABANDONED:
                 self._gone.add(meta.id)
             if not is_wal:
-                ended[stem] = ended_key(meta.size_bytes, meta.file_key[2])
+                ended.add(stem, ended_key(meta.size_bytes, meta.file_key[2]))
             elif window.last is not None or not _may_run(meta):
                 last = window.last if window.last is not None and _may_run(meta) else 0
                 positions[stem] = await in_thread(_position, meta.path, last)
@@ -497,7 +496,7 @@ class _Tailing:
             # A final name with no header will never be a session; a WAL may just have begun.
             split = split_name(error.path.name) if error.path else None
             if error.path and split and not split[1]:
-                ended[split[0]] = await in_thread(_ended_key, error.path)
+                ended.add(split[0], await in_thread(_ended_key, error.path))
         return DirectoryPosition(positions, ended).encode()
 
 
@@ -521,7 +520,7 @@ def _ended_key(path: Path) -> bytes:
     try:
         status = path.lstat()
     except OSError:
-        return b""
+        return ended_key(0, 0)
     return ended_key(status.st_size, status.st_mtime_ns)
 
 
