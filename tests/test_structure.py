@@ -39,6 +39,7 @@ FLOORS = [
     "tailing",
     "lanes",
     "writing",
+    "deleting",
     "listing",
     "pruning",
     "following",
