@@ -44,6 +44,7 @@ __all__ = [
     "TURN_WAIT_S",
     "DirectoryBusy",
     "Settled",
+    "aside_of",
     "delete_both",
     "delete_file",
     "left_aside",
@@ -178,7 +179,8 @@ def _aside(directory: Path, name: str) -> Aside:
     return Aside(directory / name, directory / (origin or "unnamed"))
 
 
-def _aside_of(path: Path) -> Path:
+def aside_of(path: Path) -> Path:
+    """Return where a file lies while it is deleted."""
     return path.with_name(f".{path.name}{_ASIDE_SUFFIX}")
 
 
@@ -275,7 +277,7 @@ class _Target:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.aside = Aside(_aside_of(path), path)
+        self.aside = Aside(aside_of(path), path)
         self.taken = False
         self.file = SessionFile(path)
         self.status = self.file.stat()
@@ -365,7 +367,7 @@ def _delete(paths: Sequence[Path], expect: PersistedSessionMeta | None, wait_s: 
 def _finish_earlier(path: Path) -> None:
     """Put right what an earlier deletion of this file has left aside."""
     try:
-        settled = _put_right(Aside(_aside_of(path), path))
+        settled = _put_right(Aside(aside_of(path), path))
     except FileNotFoundError:
         return
     except OSError as error:
