@@ -39,6 +39,7 @@ from sessiontail.deleting import (
 )
 from sessiontail.layout import session_paths
 from sessiontail.pruning import PrunePlan
+from test_pruning import open_for_writing
 from writers import real_writer
 
 pytestmark = pytest.mark.anyio
@@ -373,28 +374,51 @@ async def test_what_was_written_while_we_stood_still_stays(
     assert files(tmp_path) == {WAL: OLD + chunk_line(1)}
 
 
-async def test_a_writer_that_takes_the_name_meanwhile_loses_nothing_and_neither_does_the_old_one(
+async def test_where_its_name_is_taken_meanwhile_a_file_that_is_spared_gets_another_and_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One opens the WAL before its name goes, another finds no WAL and begins one."""
     wal = put(tmp_path / WAL, OLD)
+    own = f"{ID}.{wal.stat().st_ino:x}.jsonl.__partial__"
 
-    def busy() -> None:
+    def begin_another() -> None:
         put(wal, NEW)
-        raise SessionBusy("somebody has it open for writing", path=wal)
+        fail()
 
-    at(monkeypatch, "look_again", 1, busy)
+    at(monkeypatch, "look_again", 1, begin_another)
+
+    with pytest.raises(PersistenceError) as caught:
+        delete_file(wal)
+
+    told = f"{aside_of(wal).name} is called {own}: its name was taken"
+    assert caught.value.message == f"Input/output error; {told}"
+    assert files(tmp_path) == {WAL: NEW, own: OLD}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux's")
+async def test_of_two_writers_that_come_while_the_name_is_gone_neither_loses_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One has opened the WAL and waits for our lease, the other finds none and begins one."""
+    wal = put(tmp_path / WAL, OLD)
+    started: list[subprocess.Popen[bytes]] = []
+
+    def come() -> None:
+        started.append(open_for_writing(aside_of(wal)))  # as if it had looked it up before
+        put(wal, NEW)
+
+    at(monkeypatch, "look_again", 1, come)
 
     with pytest.raises(SessionBusy) as caught:
         delete_file(wal)
+    written, _ = started[0].communicate()
     (settled,) = settle(tmp_path)
 
     assert caught.value.message == (
         f"somebody has it open for writing; {aside_of(wal).name} stays aside: {WAL} is another "
         "file by now, and somebody may be writing this one: the next prune puts it right"
     )
-    assert settled.done
-    assert sorted(files(tmp_path).values()) == sorted([OLD, NEW])
+    assert (written, settled.done) == (b"1\n", True)
+    assert sorted(files(tmp_path).values()) == sorted([OLD + b"new\n", NEW])
 
 
 # --- systems that give less

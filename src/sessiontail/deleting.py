@@ -90,6 +90,11 @@ class Settled:
     def __str__(self) -> str:
         return f"{self.path.name} {self.what}"
 
+    @property
+    def told(self) -> str:
+        """The same, with what to do."""
+        return str(self) if self.done else f"{self}: the next prune puts it right"
+
 
 def delete_both(paths: SessionPaths) -> bool:
     """Delete a session's WAL and closed file, blocking; return whether there was one.
@@ -279,6 +284,8 @@ class _Target:
         self.path = path
         self.aside = Aside(aside_of(path), path)
         self.taken = False
+        # Whether a writer waits for our lease: it is to have the file, not to be refused.
+        self.awaited = False
         self.file = SessionFile(path)
         self.status = self.file.stat()
 
@@ -310,7 +317,7 @@ class _Target:
         if not _is(self.status, self.aside.path):
             self.taken = False
             settled = _put_right(self.aside)
-            note = "" if settled.done else f"; {settled}: the next prune puts it right"
+            note = "" if settled.done else f"; {settled.told}"
             raise PersistenceError(
                 f"replaced since it was opened; list again{note}", path=self.path
             )
@@ -323,7 +330,11 @@ class _Target:
 
     def look_again(self) -> None:
         """Refuse if somebody came between the first look and the moment when the name went."""
-        _refuse_writers(self.file.fd, self.path)
+        try:
+            _refuse_writers(self.file.fd, self.path)
+        except SessionBusy:
+            self.awaited = True
+            raise
         # Who is stopped for longer than /proc/sys/fs/lease-break-time has lost its lease, and a
         # writer may have come and gone.
         now = self.file.stat()
@@ -340,16 +351,24 @@ class _Target:
         self.taken = False
 
     def give_back(self) -> Settled | None:
-        """Give the name back where it was taken; a writer that waits goes on with this file."""
+        """Give the name back where it was taken; a writer that waits goes on with this file.
+
+        Returns:
+            What became of it, if it has not its name back.
+        """
         if not self.taken:
             return None
         try:
+            # Before our lease goes: who waits for it finds the file where it was.
             settled = _restore(self.aside, self.status, held=True)
+            if not settled.done and not self.awaited:
+                _release(self.file)
+                settled = _put_right(self.aside)
         except OSError as error:
             why = explain(error, self.path).message
-            return Settled(*self.aside, f"stays aside: {why}", done=False)
+            settled = Settled(*self.aside, f"stays aside: {why}", done=False)
         self.taken = not settled.done
-        return settled
+        return None if _is(self.status, self.path) else settled
 
 
 def _delete(paths: Sequence[Path], expect: PersistedSessionMeta | None, wait_s: float) -> bool:
@@ -423,7 +442,7 @@ def _take_and_remove(targets: list[_Target]) -> None:
     except BaseException as error:
         # The newest first: as if the last step had not been.
         settled = [target.give_back() for target in reversed(targets)]
-        notes = [f"{one}: the next prune puts it right" for one in settled if one and not one.done]
+        notes = [one.told for one in settled if one is not None]
         if removed:
             notes.append(f"{' and '.join(removed)} was deleted before that, the rest stays")
         if not notes or not isinstance(error, (OSError, PersistenceError)):
