@@ -111,8 +111,13 @@ def do_reopen_until(home: str, session_id: str, stop: str) -> list[int]:
         writer = _open[-1]
         assert os.fstat(writer._file.fileno()).st_nlink == 1, "deleted under its writer"
         do_close()
-        # As an agent between two turns: without rest there is never anything to prune.
+        # As an agent between two turns; and now and then until somebody has deleted the session, so
+        # that there is something to delete however slow the machine is.
         time.sleep(random.uniform(0, 0.003))
+        while count % 10 == 0 and Path(home, f"{session_id}.jsonl").exists():
+            if Path(stop).exists():
+                break
+            time.sleep(0.001)
     return [count, refused]
 
 
