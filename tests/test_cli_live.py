@@ -269,12 +269,61 @@ def test_rm_refuses_a_live_session_and_deletes_the_rest_only_with_yes(live: Path
     assert (asked.returncode, there) == (1, True)
     assert asked.stderr == "sessiontail: nothing was deleted: add --yes to do it\n"
     assert (done.returncode, live.exists(), other.exists()) == (1, True, False)
-    assert json.loads(done.stdout) == {"found": [TWO], "deleted": [TWO]}
+    assert json.loads(done.stdout) == {"found": [TWO], "files": [str(other)], "deleted": [TWO]}
     assert done.stderr == (
         f"sessiontail: {live}: process {real_writer().pid} is writing it; it is kept\n"
         f"sessiontail: {live.parent}: no session is called 'zz'; `sessiontail ls` lists them\n"
         "sessiontail: 1 session deleted\n"
     )
+
+
+def test_a_second_rm_of_an_id_keeps_the_copy_that_was_exported_beside_it(tmp_path: Path) -> None:
+    original = closed(tmp_path, ONE, "one")
+    export = tmp_path / "export.jsonl"
+    export.write_bytes(original.read_bytes())
+
+    first, second = (run("rm", ONE, "--dir", tmp_path, "--yes") for _ in range(2))
+    there = (original.exists(), export.exists())
+    by_name = run("rm", "export", "--dir", tmp_path, "--yes")
+
+    assert first.stdout.splitlines()[-1] == f"goes: {original}"
+    assert (first.returncode, second.returncode, there) == (0, 1, (False, True))
+    assert second.stderr == (
+        f"sessiontail: {export}: has that id and another name; it is kept: "
+        "give its path to delete it\n"
+    )
+    assert by_name.stdout.splitlines()[-1] == f"goes: {export}"
+    assert (by_name.returncode, export.exists()) == (0, False)
+
+
+def test_rm_shows_both_files_of_a_reopened_session_and_deletes_both(tmp_path: Path) -> None:
+    final, wal = closed(tmp_path, ONE, "one"), crashed(tmp_path, ONE)
+
+    done = run("rm", ONE, "--dir", tmp_path, "--yes")
+
+    assert done.stdout.splitlines()[-2:] == [f"goes: {wal}", f"goes: {final}"]
+    assert (done.returncode, final.exists(), wal.exists()) == (0, False, False)
+
+
+def test_what_a_killed_deletion_left_is_told_and_put_right(tmp_path: Path) -> None:
+    final = closed(tmp_path, ONE, "one")
+    aside = tmp_path / f".{final.name}.deleting"
+    told = f"put aside by a deletion that did not end; the next prune gives it its name back ({final.name}), or deleting it does"
+
+    final.rename(aside)
+    shown = [run("ls", "--dir", tmp_path), run("prune", "--dir", tmp_path, "--older-than", "1d")]
+    pruned = run("prune", "--dir", tmp_path, "--older-than", "1d", "--yes")
+    back = final.exists()
+    final.rename(aside)
+    removed = run("rm", ONE, "--dir", tmp_path, "--yes")
+
+    for done in shown:
+        assert f"1 file skipped: 1 x {told} ({aside.name})" in done.stderr
+    assert shown[1].returncode == 1
+    assert f"sessiontail: {aside.name} has its name back: {final.name}\n" in pruned.stderr
+    assert (pruned.returncode, back) == (0, True)
+    assert removed.stdout == f"goes: {aside}\n"
+    assert (removed.returncode, list(tmp_path.iterdir())) == (0, [])
 
 
 def test_rm_deletes_no_file_that_is_no_session(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ FLOORS = [
     "reading",
     "tailing",
     "writing",
+    "deleting",
     "listing",
     "lanes",
     "pruning",

@@ -92,14 +92,14 @@ def do_abandon() -> None:
     _open.pop().abandon()
 
 
-def do_reopen_for(home: str, session_id: str, seconds: float) -> list[list[Any]]:
-    """Open, write two lines, close, again and again; return what was written when."""
+def do_reopen_until(home: str, session_id: str, stop: str) -> list[int]:
+    """Open, write two lines, close, rest, again and again; return how often it was and was not."""
+    import random
     import time
 
-    until = time.monotonic() + seconds
     refused = 0
     count = 0
-    while time.monotonic() < until:
+    while not Path(stop).exists():
         try:
             do_open(home, session_id)
         except RuntimeError:
@@ -111,7 +111,14 @@ def do_reopen_for(home: str, session_id: str, seconds: float) -> list[list[Any]]
         writer = _open[-1]
         assert os.fstat(writer._file.fileno()).st_nlink == 1, "deleted under its writer"
         do_close()
-    return [[count, refused]]
+        # As an agent between two turns; and now and then until somebody has deleted the session, so
+        # that there is something to delete however slow the machine is.
+        time.sleep(random.uniform(0, 0.003))
+        while count % 10 == 0 and Path(home, f"{session_id}.jsonl").exists():
+            if Path(stop).exists():
+                break
+            time.sleep(0.001)
+    return [count, refused]
 
 
 def do_list(home: str) -> list[list[Any]]:

@@ -25,6 +25,7 @@ import anyio
 from sessiontail.advancing import START
 from sessiontail.cursor import WINDOW_BYTES, Position, fingerprint
 from sessiontail.decoding import CHUNK_START, RecordDecoder
+from sessiontail.deleting import left_aside
 from sessiontail.errors import DamagedSession, PersistenceError, SessionNotFound
 from sessiontail.files import MAX_THREADS, SessionFile, explain, in_thread
 from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer
@@ -82,6 +83,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         self._seen: set[tuple[int, int]] = set()
         self._locks = LockTable(None)
         self._threads = 1
+        self._looked_aside = False
 
     def __aiter__(self) -> Self:
         return self
@@ -99,6 +101,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
             elif self._at < self.total:
                 await self._read_some()
             else:
+                await self._look_aside()
                 raise StopAsyncIteration
         return self._found.popleft()
 
@@ -133,6 +136,13 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
             self._add(found)
             if part:
                 self._threads = MAX_THREADS if found.cold * 10 > len(part) else 1
+
+    async def _look_aside(self) -> None:
+        """Skip, once and aloud, what a deletion that was killed has left under no session's name."""
+        if not self._looked_aside:
+            errors = await in_thread(left_aside, self.directory)
+            self._looked_aside = True
+            self._add(Found([], errors, 0))
 
     def _add(self, found: Found) -> None:
         for meta in found.metas:

@@ -1,29 +1,23 @@
 """metas -> a plan of what goes and what stays, and the plan applied.
 
 Nothing is deleted on the word of a listing. Applying checks each file again (inode, size, mtime),
-takes the writer's own exclusive lock without waiting, and deletes under it. A file that somebody
-holds, has open for writing, or has changed since, stays and is reported.
+and deletes it as ``deleting`` does: a file that somebody holds, has open for writing, or has
+changed since, stays and is reported.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import signal
-import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from sessiontail.errors import PersistenceError, SessionBusy
-from sessiontail.files import SessionFile, explain
-from sessiontail.holders import LockTable
-from sessiontail.layout import SessionPaths, path_paths
+from sessiontail.deleting import TURN_WAIT_S, DirectoryBusy, Settled, delete_file, settle
+from sessiontail.errors import PersistenceError
 from sessiontail.session import PersistedSessionMeta, SessionState
 
-__all__ = ["PrunePlan", "Pruned", "Verdict", "delete_both", "delete_file", "plan"]
+__all__ = ["PrunePlan", "Pruned", "Verdict", "apply", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +37,19 @@ class PrunePlan:
     remove: tuple[Verdict, ...]
     #: Stays, oldest first.
     keep: tuple[Verdict, ...]
-    #: Files that are no sessions, or cannot be read: they stay, and count nowhere.
+    #: Files that are no sessions, or cannot be read: they stay, and count nowhere. Those with the
+    #: reason "left-aside" are put right when the plan is applied.
     skipped: tuple[PersistenceError, ...] = ()
 
     @property
     def bytes_to_free(self) -> int:
         """Sum of the sizes of what goes."""
         return sum(verdict.meta.size_bytes for verdict in self.remove)
+
+    @property
+    def left_aside(self) -> tuple[PersistenceError, ...]:
+        """Those of ``skipped`` that a deletion which was killed has left."""
+        return tuple(error for error in self.skipped if error.reason == "left-aside")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,10 @@ class Pruned:
     removed: tuple[PersistedSessionMeta, ...]
     #: Planned, but kept: with the reason found on the second look.
     kept: tuple[Verdict, ...]
+    #: Files that a deletion which was killed had left aside, and what became of them.
+    settled: tuple[Settled, ...] = ()
+    #: Whether another deletion had the directory for longer than was waited.
+    waited_in_vain: bool = False
 
     @property
     def removed_ids(self) -> list[UUID]:
@@ -129,148 +133,44 @@ def plan(
     return PrunePlan(tuple(remove), tuple(keep))
 
 
-def apply(verdicts: Sequence[Verdict]) -> Pruned:
-    """Delete what a plan names, in its order, blocking; look at each file again first."""
+def apply(
+    verdicts: Sequence[Verdict],
+    *,
+    settle_in: Path | None = None,
+    go_on: Callable[[], bool] = lambda: True,
+    wait_s: float = TURN_WAIT_S,
+) -> Pruned:
+    """Delete what a plan names, in its order, blocking; look at each file again first.
+
+    Args:
+        verdicts: what goes.
+        settle_in: the directory in which to put right first what was left aside.
+        go_on: asked before each file; False ends it there.
+        wait_s: for how long to wait for another deletion in the directory. Who has waited in vain
+            waits no more.
+    """
     removed: list[PersistedSessionMeta] = []
     kept: list[Verdict] = []
+    settled: list[Settled] = []
+    if settle_in is not None:
+        try:
+            settled = settle(settle_in, wait_s=wait_s)
+        except DirectoryBusy:
+            wait_s = 0
     for verdict in verdicts:
         meta = verdict.meta
+        if not go_on():
+            break
         try:
-            if delete_file(meta.path, expect=meta):
+            if delete_file(meta.path, expect=meta, wait_s=wait_s):
                 removed.append(meta)
             else:
                 kept.append(Verdict(meta, "already gone"))
         except PersistenceError as error:
             kept.append(Verdict(meta, error.message))
-    return Pruned(tuple(removed), tuple(kept))
-
-
-def delete_both(paths: SessionPaths) -> bool:
-    """Delete a session's WAL and closed file, blocking; return whether there was one.
-
-    Raises:
-        SessionBusy: a writer holds one of them; nothing was deleted.
-        PersistenceError: one of the two is no file, and nothing was deleted; or as
-            ``delete_file``.
-    """
-    for path in (paths.wal, paths.final):
-        try:
-            SessionFile(path).close()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise explain(error, path) from error
-    # The WAL first: if it is held, the closed file beside it stays too.
-    gone = delete_file(paths.wal)
-    return delete_file(paths.final) or gone
-
-
-def delete_file(path: Path, *, expect: PersistedSessionMeta | None = None) -> bool:
-    """Delete one session file, blocking; return whether it was there.
-
-    The file goes under the writer's own lock, and only while nobody has it open for writing: a
-    writer that has opened the WAL and not yet locked it would go on writing into nothing.
-
-    Args:
-        path: the file.
-        expect: refuse when the file is no longer as it was listed.
-
-    Raises:
-        SessionBusy: a writer holds it, or the WAL beside it.
-        PersistenceError: it has changed since it was listed, or cannot be deleted.
-    """
-    try:
-        file = SessionFile(path)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise explain(error, path) from error
-    try:
-        _lock(file.fd, path)
-        wal = path_paths(path).wal
-        if wal != path:
-            _check_wal(wal, path)
-        status = file.stat()
-        if expect is not None and (
-            (status.st_dev, status.st_ino, status.st_mtime_ns) != expect.file_key
-            or status.st_size != expect.size_bytes
-        ):
-            raise PersistenceError("changed since it was listed; list again", path=path)
-        _refuse_writers(file.fd, path)
-        _unlink(file, path)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise explain(error, path) from error
-    finally:
-        file.close()
-    return True
-
-
-def _unlink(file: SessionFile, path: Path) -> None:
-    """Unlink a file that nobody had open for writing a moment ago.
-
-    Until its name is gone, anybody can put another file there, or open this one for writing: a
-    writer lets go of its lock before it renames, and one that opens a WAL now waits for our lease
-    and then goes on with this very file. The name is therefore taken away first; if somebody came
-    before that, it is given back.
-    """
-    aside = path.with_name(f".{os.getpid()}-{file.stat().st_ino}.deleting")
-    path.rename(aside)
-    try:
-        _refuse_another(file, aside, path)
-        _refuse_writers(file.fd, path)
-    except PersistenceError:
-        os.link(aside, path)  # where there is another file by now, this one stays aside
-        aside.unlink()
-        raise
-    aside.unlink()
-
-
-def _refuse_another(file: SessionFile, aside: Path, path: Path) -> None:
-    moved, ours = aside.lstat(), file.stat()
-    if (moved.st_dev, moved.st_ino) != (ours.st_dev, ours.st_ino):
-        raise PersistenceError("replaced since it was opened; list again", path=path)
-
-
-def _check_wal(wal: Path, path: Path) -> None:
-    """Refuse to delete a closed file while its session, reopened, is being written."""
-    try:
-        status = wal.lstat()
-    except OSError:
-        return
-    if LockTable.read().holder(status) is not None:
-        raise SessionBusy("a writer has reopened the session; it is kept", path=path)
-
-
-if sys.platform == "win32":
-
-    def _lock(fd: int, path: Path) -> None:
-        """Windows itself refuses to delete a file that is open."""
-
-    def _refuse_writers(fd: int, path: Path) -> None:
-        """Windows itself refuses to delete a file that is open."""
-
-else:
-    import fcntl
-
-    def _lock(fd: int, path: Path) -> None:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SessionBusy("another process holds it; it is kept", path=path) from error
-
-    def _refuse_writers(fd: int, path: Path) -> None:
-        # A read lease is given only while nobody has the file open for writing (fcntl(2)).
-        if sys.platform != "linux":
-            return
-        try:
-            fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # SIGIO would end this process
-            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        except OSError as error:
-            if error.errno == errno.EAGAIN:
-                raise SessionBusy("somebody has it open for writing", path=path) from error
-            # EACCES: another owner's; EINVAL: a file system without leases. The lock stands.
+            if isinstance(error, DirectoryBusy):
+                wait_s = 0
+    return Pruned(tuple(removed), tuple(kept), tuple(settled), waited_in_vain=wait_s == 0)
 
 
 def _span(span: timedelta) -> str:

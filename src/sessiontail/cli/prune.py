@@ -15,13 +15,9 @@ from sessiontail.cli.options import STATES, Size, Span, directory_option
 from sessiontail.cli.rendering import age, size
 from sessiontail.cli.terminal import Meter, Output, confirm, note
 from sessiontail.pruning import Pruned, PrunePlan, Verdict
-from sessiontail.session import PersistedSessionMeta
 from sessiontail.store import SessionStore
 
 __all__ = ["command"]
-
-# Sessions between two steps of the meter; a step is a hop to a thread.
-_STEP = 64
 
 
 @click.command(
@@ -35,7 +31,7 @@ Examples:
 
 \b
 What is being written always stays. Each file is looked at again before it goes; one that was
-written meanwhile stays and is told.
+written meanwhile stays and is told. What a deletion that was killed left aside is put right first.
 
 \b
 Exit codes: 0 done, or nothing to delete; 1 not confirmed, or something was kept; 2 usage.
@@ -99,34 +95,39 @@ def command(
         out.flush()
         tell_skipped(plan.skipped)
     pruned = None
-    if plan.remove and confirm(f"Delete {len(plan.remove)} sessions?", yes=yes):
+    if (plan.remove or plan.left_aside) and confirm(_question(plan), yes=yes):
         pruned = anyio.run(_apply, store, plan)
+        for settled in pruned.settled:
+            note(str(settled))
         for verdict in pruned.kept:
             note(f"{verdict.meta.path.name} stays: {verdict.why}")
-        note(f"{len(pruned.removed)} deleted, {size(pruned.freed_bytes)} freed")
+        if plan.remove:
+            note(f"{len(pruned.removed)} deleted, {size(pruned.freed_bytes)} freed")
     if output == "json":
         out.line(json.dumps(_as_builtins(plan, pruned), indent=2, ensure_ascii=False))
         out.flush()
     if not plan.remove:
         note("nothing to delete")
+    if not (plan.remove or plan.left_aside):
         return 0
-    return 1 if pruned is None or pruned.kept else 0
+    if pruned is None or pruned.kept:
+        return 1
+    return 0 if all(settled.done for settled in pruned.settled) else 1
+
+
+def _question(plan: PrunePlan) -> str:
+    sessions, aside = len(plan.remove), len(plan.left_aside)
+    parts = [f"delete {sessions} sessions"] * bool(sessions)
+    parts += [f"put right {aside} that a deletion left aside"] * bool(aside)
+    return " and ".join(parts).capitalize() + "?"
 
 
 async def _apply(store: SessionStore, plan: PrunePlan) -> Pruned:
-    """Apply the plan in steps, so that the meter moves."""
     meter = Meter("deleting sessions")
-    removed: list[PersistedSessionMeta] = []
-    kept: list[Verdict] = []
     try:
-        for start in range(0, len(plan.remove), _STEP):
-            part = await store.prune(PrunePlan(plan.remove[start : start + _STEP], ()))
-            removed += part.removed
-            kept += part.kept
-            meter.show(start + _STEP, len(plan.remove))
+        return await store.prune(plan, progress=lambda done: meter.show(done, len(plan.remove)))
     finally:
         meter.close()
-    return Pruned(tuple(removed), tuple(kept))
 
 
 def _print_plan(out: Output, plan: PrunePlan) -> None:
@@ -171,6 +172,11 @@ def _as_builtins(plan: PrunePlan, pruned: Pruned | None) -> dict[str, Any]:
         "removed": [str(one) for one in pruned.removed_ids] if pruned else [],
         "freed_bytes": pruned.freed_bytes if pruned else 0,
         "kept": [{"why": one.why, "path": str(one.meta.path)} for one in pruned.kept]
+        if pruned
+        else [],
+        "settled": [
+            {"path": str(one.path), "what": one.what, "done": one.done} for one in pruned.settled
+        ]
         if pruned
         else [],
     }

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
 
 import anyio
 import click
@@ -12,8 +15,22 @@ from sessiontail.cli.ls import print_table
 from sessiontail.cli.options import directory_option, id_argument
 from sessiontail.cli.targets import Target, resolve
 from sessiontail.cli.terminal import Output, confirm, note
-from sessiontail.errors import DamagedSession, PersistenceError, SessionBusy
-from sessiontail.layout import split_name
+from sessiontail.deleting import aside_of
+from sessiontail.errors import (
+    DamagedSession,
+    InvalidSessionId,
+    PersistenceError,
+    SessionBusy,
+    SessionNotFound,
+)
+from sessiontail.files import in_thread
+from sessiontail.layout import (
+    parse_session_id,
+    path_paths,
+    resolve_path,
+    session_paths,
+    split_name,
+)
 from sessiontail.session import PersistedSessionMeta, SessionState
 from sessiontail.store import SessionStore
 
@@ -27,11 +44,13 @@ class Doomed:
     target: Target
     #: None: the file does not start with a header.
     meta: PersistedSessionMeta | None
+    #: What goes: of an id, its closed file and its WAL, as far as there are; of a path, that file.
+    files: tuple[Path, ...]
 
     @property
     def name(self) -> str:
         """Id, else file name."""
-        return str(self.meta.id) if self.meta is not None else str(self.target.path)
+        return str(self.meta.id if self.meta is not None else self.target.path or self.target.name)
 
 
 @click.command(
@@ -56,7 +75,7 @@ def command(*, directory: str | None, ids: tuple[str, ...], yes: bool, output: s
     """Delete sessions, their unfinished files too.
 
     ID is an id, the beginning of one, or a path. A session that somebody writes is refused. Shows
-    what goes; deletes only with --yes or when confirmed at a terminal.
+    each file that goes; deletes only with --yes or when confirmed at a terminal.
     """
     store = SessionStore(directory)
     doomed, refused = anyio.run(_find, store, ids)
@@ -66,23 +85,30 @@ def command(*, directory: str | None, ids: tuple[str, ...], yes: bool, output: s
         if known:
             print_table(out, known)
         for one in doomed:
-            if one.meta is None:
+            if one.meta is None and one.target.path is not None:
                 out.line(f"{one.name}: does not start with a header")
+        for one in doomed:
+            for path in one.files:
+                out.line(out.text(f"goes: {path}"))
         out.flush()
     deleted: list[str] = []
     if doomed and confirm(f"Delete {_count(len(doomed))}?", yes=yes):
         deleted = anyio.run(_delete, store, doomed)
         note(f"{_count(len(deleted))} deleted")
     if output == "json":
-        found = [one.name for one in doomed]
-        out.line(json.dumps({"found": found, "deleted": deleted}, indent=2))
+        found = {
+            "found": [one.name for one in doomed],
+            "files": [str(path) for one in doomed for path in one.files],
+            "deleted": deleted,
+        }
+        out.line(json.dumps(found, indent=2))
         out.flush()
     return 0 if len(deleted) == len(doomed) and not refused else 1
 
 
 async def _find(store: SessionStore, ids: tuple[str, ...]) -> tuple[list[Doomed], int]:
     """Return what may go, and how many may not: those are told."""
-    doomed: dict[str, Doomed] = {}
+    doomed: dict[tuple[Path, ...], Doomed] = {}  # the same by id and by path goes once
     refused = 0
     for text in ids:
         try:
@@ -91,22 +117,53 @@ async def _find(store: SessionStore, ids: tuple[str, ...]) -> tuple[list[Doomed]
             note(str(error))
             refused += 1
         else:
-            doomed[one.name] = one
+            doomed[one.files] = one
     return list(doomed.values()), refused
 
 
 async def _look(store: SessionStore, text: str) -> Doomed:
-    target = await resolve(store, text)
+    try:
+        target = await resolve(store, text)
+    except SessionNotFound:
+        # Nothing but what a deletion that was killed has left aside.
+        target = Target(session_id=_whole_id(text), path=None)
+        files = await in_thread(_files, store, target) if target.session_id else ()
+        if not files:
+            raise
+        return Doomed(target, None, files)
+    files = await in_thread(_files, store, target)
+    if target.session_id and target.path and path_paths(target.path).stem != text:
+        # A copy that was exported beside it has its id too: a second `rm ID` is not to take that.
+        raise PersistenceError(
+            "has that id and another name; it is kept: give its path to delete it",
+            path=target.path,
+        )
     try:
         meta = await store.meta(target.session_id, path=target.path)
     except DamagedSession:
         if target.path is None or not split_name(target.path.name):
             raise
-        return Doomed(target, None)
+        return Doomed(target, None, files)
     if meta.state is SessionState.LIVE:
         who = f"process {meta.writer_pid}" if meta.writer_pid else "a writer"
         raise SessionBusy(f"{who} is writing it; it is kept", path=meta.path)
-    return Doomed(target, meta)
+    return Doomed(target, meta, files)
+
+
+def _files(store: SessionStore, target: Target) -> tuple[Path, ...]:
+    if target.path is not None:
+        return (resolve_path(target.path),)
+    assert target.session_id is not None
+    paths = session_paths(target.session_id, store.directory)
+    names = (paths.wal, paths.final)
+    return tuple(path for path in (*names, *map(aside_of, names)) if os.path.lexists(path))
+
+
+def _whole_id(text: str) -> UUID | None:
+    try:
+        return parse_session_id(text)
+    except InvalidSessionId:
+        return None
 
 
 async def _delete(store: SessionStore, doomed: list[Doomed]) -> list[str]:
