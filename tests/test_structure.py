@@ -36,6 +36,7 @@ FLOORS = [
     "advancing",
     "delivery",
     "reading",
+    "loading",
     "tailing",
     "lanes",
     "writing",

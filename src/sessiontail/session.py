@@ -17,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 
+from sessiontail.decoding import Run
 from sessiontail.errors import DamagedSession
 from sessiontail.records import (
     Chunk,
@@ -202,6 +203,18 @@ class SessionFold:
             self._add(records[-1:])
         else:
             self._add(records)
+
+    def add_run(self, run: Run) -> int:
+        """Take records that are known to be whole, in file order; return how many they are."""
+        if run.header is not None:
+            self._header = run.header
+        if self._chunks:
+            self._chunks += run.chunks
+        else:
+            self._chunks = run.chunks
+        if run.trailer is not None:
+            self._trailer = run.trailer
+        return run.lines
 
     def _add(self, records: Sequence[Record]) -> None:
         for record in records:

@@ -37,9 +37,10 @@ from sessiontail.layout import (
     stem_paths,
 )
 from sessiontail.listing import Scan, read_meta, session_names
+from sessiontail.loading import load_file
 from sessiontail.observing import SessionWatch
 from sessiontail.pruning import Pruned, PrunePlan, delete_both, delete_file
-from sessiontail.reading import SessionReader, load_file
+from sessiontail.reading import SessionReader
 from sessiontail.records import ChunkKind, Record
 from sessiontail.session import PersistedSession, PersistedSessionMeta, SessionState
 from sessiontail.stats import StoreStats
