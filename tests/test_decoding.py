@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ from sessiontail import (
     TokenUsage,
     Trailer,
 )
-from sessiontail.decoding import MAX_RUN_LINES
+from sessiontail.decoding import MAX_RUN_LINES, usual_header, usual_trailer
 
 HEADER, CHUNK, TRAILER = header_line(), chunk_line(), trailer_line()
 DEEP = b"[" * 5_000 + b"]" * 5_000
@@ -600,6 +601,48 @@ def test_a_run_has_a_limited_number_of_lines_and_the_next_goes_on_there() -> Non
 @pytest.mark.parametrize("data", [b"", b"\n", HEADER[:-1], b"\n" + HEADER, CHUNK, TRAILER])
 def test_what_does_not_begin_with_the_usual_header_is_no_run(data: bytes) -> None:
     assert RecordDecoder().decode_run(data, 0, len(data)) is None
+
+
+USAGE = st.one_of(
+    st.none(),
+    st.dictionaries(
+        st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens", "more"]),
+        st.one_of(st.none(), st.integers(), st.floats(), st.booleans(), st.text(max_size=3)),
+    ),
+    st.integers(),
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["closed_at", "final_chunk_count", "cumulative_usage", "more"]),
+        st.one_of(st.integers(), st.text(max_size=3), st.floats(), USAGE),
+    ),
+    st.sampled_from([b"", b" ", b"\r\n", b"{}", b"\xff"]),
+    st.sampled_from([b"", b"null"]),
+)
+def test_a_usual_trailer_is_what_the_exact_path_says(
+    fields: dict[str, Any], behind: bytes, without: bytes
+) -> None:
+    record = json.loads(trailer_line(1, (1, 2, 3))) | fields
+    line = json_line(record)[:-1].replace(without or b'"more"', b'"\xff"') + behind
+
+    usual = usual_trailer(line)
+
+    exact = RecordDecoder(header_version=1).decode_line(line)
+    if usual is not None:
+        assert isinstance(exact, Trailer)
+        assert repr(usual) == repr(msgspec.structs.replace(exact, raw={}))
+
+
+def test_the_real_writers_trailer_and_header_are_usual() -> None:
+    for line in (TRAILER, trailer_line(1, (1, 2, 3))):
+        trailer = RecordDecoder(header_version=1).decode_line(line)
+        assert isinstance(trailer, Trailer)
+        assert usual_trailer(line) == msgspec.structs.replace(trailer, raw={})
+    assert usual_header(HEADER) == RecordDecoder().decode_line(HEADER)
+    assert usual_header(HEADER.replace(b": ", b":")) is None
+    assert usual_trailer(TRAILER.replace(b": ", b":")) is None
 
 
 @given(FIRST, st.lists(st.binary(max_size=30)))

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ from sessiontail import (
     files,
     list_persisted_sessions,
     listing,
+    store,
 )
 from sessiontail.files import SessionFile
 from sessiontail.holders import LockTable
@@ -296,11 +297,11 @@ async def test_a_session_under_another_name_is_loaded_by_the_id_in_its_header(
     tmp_path: Path,
 ) -> None:
     path = put(tmp_path, "foo.jsonl", session_bytes())
-    store = SessionStore(tmp_path)
+    sessions = SessionStore(tmp_path)
 
-    assert await store.list() == [meta_of(path)]
-    assert (await store.load(ID)).path == path
-    assert await store.meta(ID) == meta_of(path)
+    assert await sessions.list() == [meta_of(path)]
+    assert (await sessions.load(ID)).path == path
+    assert await sessions.meta(ID) == meta_of(path)
 
 
 @pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no tmpfs to write to")
@@ -407,30 +408,29 @@ async def test_verifying_counts_what_is_there_and_not_what_the_trailer_says(
 ) -> None:
     data = header_line() + chunk_line() + b"[]\n" + chunk_line(1) + trailer_line(7)
     path = put(tmp_path, f"{ID}.jsonl", data)
-    store = SessionStore(tmp_path)
+    sessions = SessionStore(tmp_path)
 
-    assert await store.list() == [meta_of(path, chunk_count=7)]
-    assert await store.list(verify=True) == [meta_of(path, chunk_count=2, damaged_lines=1)]
+    assert await sessions.list() == [meta_of(path, chunk_count=7)]
+    assert await sessions.list(verify=True) == [meta_of(path, chunk_count=2, damaged_lines=1)]
 
 
 async def test_the_bytes_that_are_read_do_not_grow_with_a_closed_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    read_cached, read_now = SessionFile.read_cached, SessionFile.read_now
+    preadv, pread = os.preadv, os.pread
 
-    def cached(self: SessionFile, offset: int, size: int) -> bytes | None:
-        data = read_cached(self, offset, size)
-        sizes.append(len(data or b""))
-        return data
+    def cached(fd: int, buffers: list[Any], offset: int, flags: int = 0) -> int:
+        sizes.append(preadv(fd, buffers, offset, flags))
+        return sizes[-1]
 
-    def now(self: SessionFile, offset: int, size: int) -> bytes:
-        data = read_now(self, offset, size)
+    def now(fd: int, size: int, offset: int) -> bytes:
+        data = pread(fd, size, offset)
         sizes.append(len(data))
         return data
 
-    monkeypatch.setattr(SessionFile, "read_cached", cached)
-    monkeypatch.setattr(SessionFile, "read_now", now)
+    monkeypatch.setattr(os, "preadv", cached)
+    monkeypatch.setattr(os, "pread", now)
     read: list[int] = []
     for chunks in (1_000, 10_000):
         put(tmp_path, f"{ID}.jsonl", session_bytes(chunks))
@@ -439,6 +439,213 @@ async def test_the_bytes_that_are_read_do_not_grow_with_a_closed_file(
         read.append(sum(sizes))
 
     assert read == [8192, 8192]
+
+
+# --- what is kept from one listing to the next
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take every file as one that has not changed for long."""
+    monkeypatch.setattr(listing, "_SETTLED_S", 0)
+
+
+@contextmanager
+def reads_counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Give a list that grows by one with every read of a file's bytes."""
+    reads: list[int] = []
+
+    def counted(read: Callable[..., Any]) -> Callable[..., Any]:
+        def and_count(*args: Any) -> Any:
+            reads.append(1)
+            return read(*args)
+
+        return and_count
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "preadv", counted(os.preadv))
+        patch.setattr(os, "pread", counted(os.pread))
+        yield reads
+
+
+@pytest.mark.usefixtures("settled")
+async def test_files_that_did_not_change_are_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(5):
+        put(tmp_path, f"{i}.jsonl", session_bytes(i))
+        put(tmp_path, f"{i}.jsonl.__partial__", session_bytes(i, closed=False))
+    first = await SessionStore(tmp_path).list()
+
+    with reads_counted(monkeypatch) as reads:
+        second = await list_persisted_sessions(directory=tmp_path)
+
+    assert second == first
+    assert reads == []
+
+
+async def test_a_file_that_has_just_changed_is_read_again_until_its_times_are_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(tmp_path, "a.jsonl", session_bytes(1))
+    sessions = SessionStore(tmp_path)
+    monkeypatch.setattr(listing, "_SETTLED_S", 3600)
+    await sessions.list()
+    with reads_counted(monkeypatch) as early:
+        await sessions.list()
+    monkeypatch.setattr(listing, "_SETTLED_S", 0)
+    with reads_counted(monkeypatch) as settling:
+        await sessions.list()
+    with reads_counted(monkeypatch) as settled:
+        metas = await sessions.list()
+
+    assert (bool(early), bool(settling), settled) == (True, True, [])
+    assert metas == [meta_of(path)]
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.write_bytes(session_bytes(2, closed=path.suffix == ".jsonl")),
+        lambda path: path.write_bytes(path.read_bytes().replace(b"4f2c", b"5a5a")),
+        lambda path: (
+            path.with_name("new").write_bytes(session_bytes(7))
+            and path.with_name("new").replace(path)
+        ),
+        lambda path: path.rename(path.with_name("other.jsonl")),
+        lambda path: path.unlink(),
+        lambda path: path.unlink() or path.symlink_to("elsewhere"),
+        lambda path: path.write_bytes(b"[]\n"),
+        lambda path: os.utime(path, (1, 1)),
+    ],
+    ids=["longer", "as long", "another", "renamed", "deleted", "a link", "damaged", "touched"],
+)
+async def test_what_became_of_a_file_shows_in_the_next_listing(
+    tmp_path: Path, change: Any, *, closed: bool
+) -> None:
+    name = f"{ID}.jsonl" if closed else f"{ID}.jsonl.__partial__"
+    path = put(tmp_path, name, session_bytes(1, closed=closed))
+    sessions = SessionStore(tmp_path)
+    await sessions.list()
+    await sessions.list()
+    change(path)
+    scan = sessions.scan()
+    metas = await scanned(scan)
+
+    listing.forget()
+    fresh = sessions.scan()
+    assert metas == await scanned(fresh)
+    assert [str(error) for error in scan.skipped] == [str(error) for error in fresh.skipped]
+
+
+@pytest.mark.usefixtures("settled")
+async def test_the_state_of_a_file_that_did_not_change_is_looked_up_each_time(
+    tmp_path: Path,
+) -> None:
+    wal = put(tmp_path, "a.jsonl.__partial__", session_bytes(closed=False), age_s=61)
+    closed = put(tmp_path, "b.jsonl", session_bytes())
+    sessions = SessionStore(tmp_path)
+
+    async def states() -> list[tuple[str, SessionState, int | None]]:
+        return [(meta.path.name, meta.state, meta.writer_pid) for meta in await sessions.list()]
+
+    before = await states()
+    with wal.open("rb") as first, closed.open("rb") as second:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        fcntl.flock(second, fcntl.LOCK_EX)
+        held = await states()
+    after = await states()
+
+    pid = os.getpid()
+    assert held == [
+        (wal.name, SessionState.LIVE, pid),
+        (closed.name, SessionState.LIVE, pid),
+    ]
+    assert before == after
+    assert before == [
+        (wal.name, SessionState.ABANDONED, None),
+        (closed.name, SessionState.CLOSED, None),
+    ]
+
+
+@pytest.mark.usefixtures("settled")
+async def test_verifying_reads_what_was_kept_and_is_not_kept_itself(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.jsonl", header_line() + b"x\n" + chunk_line() + trailer_line(1))
+    sessions = SessionStore(tmp_path)
+    believed = [await sessions.list(), await sessions.list()]
+
+    assert await sessions.list(verify=True) == [meta_of(path, damaged_lines=1)]
+    assert [*believed, await sessions.list()] == [[meta_of(path)]] * 3
+
+
+@pytest.mark.usefixtures("settled")
+async def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: Any = listing._Kept(4)
+    monkeypatch.setattr(listing, "_known", kept)
+    for i in range(30):
+        put(tmp_path, f"{i}.jsonl", session_bytes(session_id=uuid4()))
+    sessions = SessionStore(tmp_path)
+
+    assert len(await sessions.list()) == len(await sessions.list()) == 30
+    assert len(kept._young) + len(kept._old) <= 8
+
+
+def test_what_is_asked_for_is_kept_longest() -> None:
+    kept: Any = listing._Kept(2)
+    for i in range(10):
+        kept.put(i, str(i))
+        kept.get(0)
+
+    assert [kept.get(i) for i in (0, 5, 9)] == ["0", None, "9"]
+
+
+# --- many
+
+
+async def test_many_metas_are_sorted_in_runs_as_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "_RUN", 3)
+    metas = [
+        PersistedSessionMeta(
+            id=ID,
+            file=f"{i * 7 % 20}",
+            created_at=datetime(2026, 1, 1 + i % 5, tzinfo=UTC),
+            lineage_operator="",
+            lineage_kind=LineageKind.UNKNOWN,
+            chunk_count=0,
+            closed=True,
+            state=SessionState.CLOSED,
+            parent_session_ids=(),
+            cumulative_usage=None,
+            closed_at=None,
+            size_bytes=0,
+            modified_at=MOMENT,
+        )
+        for i in range(20)
+    ]
+
+    assert listing.by_age(metas) == sorted(metas, key=lambda meta: (meta.created_at, meta.file))
+    assert listing.by_age([]) == []
+
+
+async def test_a_directory_of_many_files_is_listed_and_planned_like_one_of_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(50):
+        created_at = f"2026-01-{1 + i % 9:02d}T00:00:00Z"
+        put(tmp_path, f"{i}.jsonl", session_bytes(session_id=uuid4(), created_at=created_at))
+    put(tmp_path, "bad.jsonl", b"x\n")
+    sessions = SessionStore(tmp_path)
+    few = await sessions.list(), await sessions.plan_prune(keep_last=7)
+    monkeypatch.setattr(store, "_FEW", 10)
+    monkeypatch.setattr(listing, "_RUN", 4)
+
+    metas, plan = await sessions.list(), await sessions.plan_prune(keep_last=7)
+
+    assert metas == few[0]
+    assert (plan.remove, plan.keep) == (few[1].remove, few[1].keep)
+    assert [str(error) for error in plan.skipped] == [str(error) for error in few[1].skipped]
 
 
 # --- what happens between two steps
@@ -573,6 +780,7 @@ async def test_1500_files_are_listed_right_whatever_the_number_of_threads(
         put(tmp_path, f"{session_id}.jsonl", data)
     if threads > 1:  # as if nothing were in the page cache
         monkeypatch.setattr(SessionFile, "read_cached", lambda *_: None)
+        monkeypatch.setattr(listing, "_NOWAIT", None)
     scan = SessionStore(tmp_path).scan()
 
     metas = {meta.id: (meta.chunk_count, meta.closed) async for meta in scan}
@@ -583,13 +791,13 @@ async def test_1500_files_are_listed_right_whatever_the_number_of_threads(
 
 async def test_reading_the_whole_file_gives_the_same_count(tmp_path: Path) -> None:
     path = put(tmp_path, f"{ID}.jsonl", session_bytes(300))
-    store = SessionStore(tmp_path)
+    sessions = SessionStore(tmp_path)
 
     async def kinds() -> AsyncIterator[type]:
-        async for record in store.read(ID):
+        async for record in sessions.read(ID):
             yield type(record)
 
     seen = [kind async for kind in kinds()]
 
     assert (seen[0], seen.count(Chunk)) == (Header, 300)
-    assert (await store.list())[0] == meta_of(path, chunk_count=300)
+    assert (await sessions.list())[0] == meta_of(path, chunk_count=300)

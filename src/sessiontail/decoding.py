@@ -38,7 +38,7 @@ from sessiontail.records import (
     as_utc,
 )
 
-__all__ = ["MAX_RUN_LINES", "Batch", "RecordDecoder", "Run"]
+__all__ = ["MAX_RUN_LINES", "Batch", "RecordDecoder", "Run", "usual_header", "usual_trailer"]
 
 
 class _Never(msgspec.Struct, tag="", tag_field="record_type"):
@@ -73,6 +73,30 @@ class _HeaderLine(
 
 
 _header_decoder = msgspec.json.Decoder(_HeaderLine)
+
+
+class _UsageLine(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class _TrailerLine(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    tag="trailer",
+    tag_field="record_type",
+    forbid_unknown_fields=True,
+):
+    """A trailer as the real writer writes it."""
+
+    closed_at: str
+    final_chunk_count: int
+    cumulative_usage: _UsageLine | None
+
+
+_trailer_decoder = msgspec.json.Decoder(_TrailerLine)
 
 # How the real writer begins these lines; whatever begins otherwise takes the exact path.
 CHUNK_START = b'{"record_type": "chunk"'
@@ -202,8 +226,7 @@ class RecordDecoder:
         lines = 0
         if self.header_version is None:
             first = data.find(_NEWLINE, start) + 1
-            if data.startswith(HEADER_START, start):
-                header = _usual_header(bytes(data[start:first]))
+            header = usual_header(data[start:first])
             if header is None:
                 return None
             start, lines = first, 1
@@ -212,7 +235,7 @@ class RecordDecoder:
         end = stop
         last = data.rfind(_NEWLINE, start, stop - 1) + 1 or start
         if data.startswith(TRAILER_START, last, stop):
-            trailer = _usual_trailer(bytes(data[last:stop]))
+            trailer = _as_trailer(bytes(data[last:stop]))
             if trailer is None:
                 return None
             end = last
@@ -318,8 +341,8 @@ class RecordDecoder:
         return Batch(block, records, ends)
 
     def _record(self, raw: bytes) -> Record | None:
-        if self.header_version is None and raw.startswith(HEADER_START):
-            header = _usual_header(raw)
+        if self.header_version is None:
+            header = usual_header(raw)
             if header is not None:
                 self.header_version = CURRENT_SCHEMA_VERSION
                 return header
@@ -412,8 +435,10 @@ def _parse_exactly(raw: bytes) -> Any:
         raise _Refused(DamageReason.INVALID_JSON, f"invalid JSON: {error}") from error
 
 
-def _usual_header(raw: bytes) -> Header | None:
+def usual_header(raw: bytes | bytearray) -> Header | None:
     """Return the header on a line, None where the exact path must decide."""
+    if not raw.startswith(HEADER_START):
+        return None
     try:
         line = _header_decoder.decode(raw)
         if line.schema_version != CURRENT_SCHEMA_VERSION:
@@ -434,7 +459,27 @@ def _usual_header(raw: bytes) -> Header | None:
         return None
 
 
-def _usual_trailer(raw: bytes) -> Trailer | None:
+def usual_trailer(raw: bytes | bytearray) -> Trailer | None:
+    """Return the trailer on a line without its ``raw``, None where the exact path must decide."""
+    if not raw.startswith(TRAILER_START):
+        return None
+    try:
+        line = _trailer_decoder.decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    usage = line.cumulative_usage
+    return Trailer(
+        closed_at=_time(line.closed_at),
+        final_chunk_count=line.final_chunk_count,
+        cumulative_usage=TokenUsage(
+            usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
+        )
+        if usage
+        else None,
+    )
+
+
+def _as_trailer(raw: bytes) -> Trailer | None:
     """Take a trailer by the exact path; None where it is none."""
     try:
         record = _parse(raw)
