@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Generic, NamedTuple, Self, TypeVar
+from typing import Generic, NamedTuple, Self, TypeAlias, TypeVar
 
 import anyio
 import msgspec
@@ -114,16 +114,9 @@ class _Kept(Generic[_K, _T]):
         self._old, self._young = {}, {}
 
 
-class _Known(NamedTuple):
-    """What was read of a file, and how long that file had been so."""
-
-    meta: PersistedSessionMeta
-    ctime_ns: int
-    #: When these times were first seen, on the monotonic clock.
-    since_s: float
-    #: Whether that was long enough before it was read.
-    solid: bool
-
+# What was read of a file; its change time; when these times were first seen, on the monotonic
+# clock; and whether that was long enough before it was read. A plain tuple: made for every file.
+_Known: TypeAlias = tuple[PersistedSessionMeta, int, float, bool]
 
 #: By path.
 _known: _Kept[str, _Known] = _Kept(10_000)
@@ -351,15 +344,15 @@ def _read_metas(
 def _known_meta(path: str, locks: LockTable) -> PersistedSessionMeta | None:
     """Return what was read before of a file that has not changed since."""
     known = _known.get(path)
-    if known is None or not known.solid:
+    if known is None or not known[3]:
         return None
     try:
         status = os.lstat(path)
     except OSError:
         return None
-    meta = known.meta
     if not _same(known, status):
         return None
+    meta = known[0]
     state, pid = _state(status, path, locks, closed=meta.closed)
     if state is meta.state and pid == meta.writer_pid:
         return meta
@@ -367,9 +360,9 @@ def _known_meta(path: str, locks: LockTable) -> PersistedSessionMeta | None:
 
 
 def _same(known: _Known, status: os.stat_result) -> bool:
-    meta = known.meta
+    meta = known[0]
     return (
-        status.st_ctime_ns == known.ctime_ns
+        status.st_ctime_ns == known[1]
         and status.st_size == meta.size_bytes
         and (status.st_dev, status.st_ino, status.st_mtime_ns) == meta.file_key
     )
@@ -379,17 +372,14 @@ def _keep(meta: PersistedSessionMeta, status: os.stat_result) -> None:
     """Keep what was just read of a file that had this status before."""
     if status.st_size != meta.size_bytes:
         return  # it is being created
+    ctime_ns = status.st_ctime_ns
+    if time.time_ns() - ctime_ns >= _OLD_NS:
+        _known.put(meta.file, (meta, ctime_ns, 0.0, True))
+        return
     now_s = time.monotonic()
     before = _known.get(meta.file)
-    since_s = before.since_s if before is not None and _same(before, status) else now_s
-    _known.put(
-        meta.file,
-        _Known(meta, status.st_ctime_ns, since_s, _solid(status, since_s, now_s)),
-    )
-
-
-def _solid(status: os.stat_result, since_s: float, now_s: float) -> bool:
-    return now_s - since_s >= _SETTLED_S or time.time_ns() - status.st_ctime_ns >= _OLD_NS
+    since_s = before[2] if before is not None and _same(before, status) else now_s
+    _known.put(meta.file, (meta, ctime_ns, since_s, now_s - since_s >= _SETTLED_S))
 
 
 def _state(
@@ -450,15 +440,19 @@ def _usual_meta(path: str, locks: LockTable) -> PersistedSessionMeta | None:
     if header is None:
         return None
     if brief is None:
-        brief = _usual_brief(tail, end, size, body)
-        if brief is None:
+        trailer = _last_line(tail, end, size, body)
+        if trailer is None or (chunks := trailer.final_chunk_count) is None or chunks < 0:
             return None
-    meta = _as_meta(path, status, size, header, brief, locks)
+        meta = _as_meta(path, status, size, header, trailer, chunks, locks)
+    else:
+        meta = _as_meta(
+            path, status, size, header, brief.trailer, brief.chunks, locks, brief.torn_bytes
+        )
     _keep(meta, status)
     return meta
 
 
-def _usual_brief(tail: bytearray, end: int, size: int, body: int) -> _Brief | None:
+def _last_line(tail: bytearray, end: int, size: int, body: int) -> Trailer | None:
     """Take the trailer that ends a file; None where the last line is none.
 
     Args:
@@ -473,13 +467,7 @@ def _usual_brief(tail: bytearray, end: int, size: int, body: int) -> _Brief | No
         last = first  # directly behind the header
     if not last or tail[end - 1] != _NEWLINE:
         return None
-    trailer = usual_trailer(tail[last:end])
-    if trailer is None or trailer.final_chunk_count is None or trailer.final_chunk_count < 0:
-        return None
-    brief = _Brief()
-    brief.trailer = trailer
-    brief.chunks = trailer.final_chunk_count
-    return brief
+    return usual_trailer(tail[last:end])
 
 
 def _read_and_keep(
@@ -504,28 +492,36 @@ def _as_meta(  # noqa: PLR0917 - called for every file, where names cost
     status: os.stat_result,
     size: int,
     header: Header,
-    brief: _Brief,
+    trailer: Trailer | None,
+    chunks: int,
     locks: LockTable,
+    torn_bytes: int = 0,
+    damaged_lines: int | None = None,
 ) -> PersistedSessionMeta:
-    trailer = brief.trailer
     state, pid = _state(status, path, locks, closed=trailer is not None)
+    modified_s = status.st_mtime
     return PersistedSessionMeta(
         id=header.id,
         file=path,
         created_at=header.created_at,
         lineage_operator=header.lineage_operator,
         lineage_kind=header.lineage_kind,
-        chunk_count=brief.chunks,
+        chunk_count=chunks,
         closed=trailer is not None,
         state=state,
         parent_session_ids=header.parent_session_ids,
         cumulative_usage=trailer.cumulative_usage if trailer else None,
         closed_at=trailer.closed_at if trailer else None,
         size_bytes=size,
-        modified_at=datetime.fromtimestamp(min(max(status.st_mtime, _FIRST_S), _LAST_S), UTC),
+        modified_at=datetime.fromtimestamp(
+            modified_s
+            if _FIRST_S <= modified_s <= _LAST_S
+            else min(max(modified_s, _FIRST_S), _LAST_S),
+            UTC,
+        ),
         writer_pid=pid,
-        damaged_lines=brief.damaged if brief.verified else None,
-        torn_bytes=brief.torn_bytes,
+        damaged_lines=damaged_lines,
+        torn_bytes=torn_bytes,
         file_key=(status.st_dev, status.st_ino, status.st_mtime_ns),
     )
 
@@ -543,7 +539,6 @@ def _meta(
     status = file.stat()
     size = max(status.st_size, body)
     brief = _Brief()
-    brief.verified = verify
     if verify:
         _decode_all(file, size, brief)
     else:
@@ -556,17 +551,26 @@ def _meta(
         _take_trailer(last, brief)
         if brief.trailer is None:
             brief = _counted_before(status, size) or _count(file, body, size, decoder, status)
-    meta = _as_meta(path, status, size, header, brief, locks)
+    meta = _as_meta(
+        path,
+        status,
+        size,
+        header,
+        brief.trailer,
+        brief.chunks,
+        locks,
+        brief.torn_bytes,
+        brief.damaged if verify else None,
+    )
     return meta, cached
 
 
 class _Brief:
     """What is gathered of a file behind its header."""
 
-    __slots__ = ("chunks", "damaged", "since_s", "solid", "torn_bytes", "trailer", "verified")
+    __slots__ = ("chunks", "damaged", "since_s", "solid", "torn_bytes", "trailer")
 
     def __init__(self) -> None:
-        self.verified = False
         self.since_s = 0.0
         self.solid = False
         self.chunks = 0
@@ -642,7 +646,9 @@ def _count(
             start = end
     now_s = time.monotonic()
     brief.since_s = before.since_s if before else now_s
-    brief.solid = _solid(status, brief.since_s, now_s)
+    brief.solid = (
+        now_s - brief.since_s >= _SETTLED_S or time.time_ns() - status.st_ctime_ns >= _OLD_NS
+    )
     _counted.put(key, brief)
     return brief
 
