@@ -37,7 +37,7 @@ from sessiontail import (
 )
 from sessiontail.files import SessionFile
 from sessiontail.holders import LockTable
-from sessiontail.listing import read_meta
+from sessiontail.listing import read_meta, session_names
 from writers import real_writer
 
 pytestmark = pytest.mark.anyio
@@ -655,6 +655,17 @@ async def scanned(scan: Scan) -> list[PersistedSessionMeta]:
     return [meta async for meta in scan]
 
 
+def after_the_names(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Act when a scan has read the names of the files."""
+
+    def and_then(directory: Path) -> list[str]:
+        names = session_names(directory)
+        act()
+        return names
+
+    monkeypatch.setattr(listing, "session_names", and_then)
+
+
 @pytest.mark.parametrize(
     ("change", "left"),
     [
@@ -664,12 +675,11 @@ async def scanned(scan: Scan) -> list[PersistedSessionMeta]:
     ],
 )
 async def test_a_file_that_goes_or_is_renamed_after_the_names_were_read_is_no_error(
-    tmp_path: Path, change: Any, left: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, left: int
 ) -> None:
     wal = put(tmp_path, f"{ID}.jsonl.__partial__", session_bytes())
     scan = SessionStore(tmp_path).scan()
-    await scan._begin()
-    change(wal, tmp_path / f"{ID}.jsonl")
+    after_the_names(monkeypatch, lambda: change(wal, tmp_path / f"{ID}.jsonl"))
 
     metas = await scanned(scan)
 
@@ -678,12 +688,13 @@ async def test_a_file_that_goes_or_is_renamed_after_the_names_were_read_is_no_er
     assert scan.skipped == []
 
 
-async def test_a_rename_between_both_names_gives_one_entry(tmp_path: Path) -> None:
+async def test_a_rename_between_both_names_gives_one_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wal = put(tmp_path, f"{ID}.jsonl.__partial__", session_bytes(closed=False))
     final = put(tmp_path, f"{ID}.jsonl", session_bytes())
     scan = SessionStore(tmp_path).scan()
-    await scan._begin()
-    wal.rename(final)
+    after_the_names(monkeypatch, lambda: wal.rename(final))
 
     metas = await scanned(scan)
 
@@ -718,7 +729,7 @@ async def test_a_scan_that_is_cancelled_at_any_step_goes_on_with_nothing_lost_or
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     monkeypatch.setattr(listing, "_MAX_FILES_PER_HOP", listing._FILES_PER_HOP)
-    for i in range(200):
+    for i in range(260):
         put(tmp_path, f"{i}.jsonl", session_bytes(session_id=uuid4()))
     with (tmp_path / "live.jsonl.__partial__").open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -758,7 +769,7 @@ def descriptors() -> list[str]:
 
 
 async def test_a_scan_streams_and_can_be_left_half_way(tmp_path: Path) -> None:
-    for i in range(300):
+    for i in range(1_200):
         put(tmp_path, f"{i}.jsonl", session_bytes(session_id=uuid4()))
     await SessionStore(tmp_path).list()
     before = descriptors()
@@ -766,7 +777,7 @@ async def test_a_scan_streams_and_can_be_left_half_way(tmp_path: Path) -> None:
     scan = SessionStore(tmp_path).scan()
     await anext(scan)
 
-    assert 0 < len(scan._found) < 299
+    assert 0 < len(scan._found) < 1_199
     assert descriptors() == before
 
 
