@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ from uuid import UUID, uuid4
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -50,7 +52,7 @@ def meta_of(path: Path, **fields: Any) -> PersistedSessionMeta:
     """What a listing owes for a file of ``samples.session_bytes``."""
     status = path.stat()
     values: dict[str, Any] = {
-        "id": ID,
+        "id_int": ID.int,
         "file": str(path),
         "created_at": MOMENT,
         "lineage_operator": "implicit",
@@ -58,7 +60,7 @@ def meta_of(path: Path, **fields: Any) -> PersistedSessionMeta:
         "chunk_count": 1,
         "closed": True,
         "state": SessionState.CLOSED,
-        "parent_session_ids": (),
+        "parent_ints": (),
         "cumulative_usage": None,
         "closed_at": MOMENT,
         "size_bytes": status.st_size,
@@ -90,7 +92,7 @@ async def test_a_closed_file_is_taken_from_its_header_and_trailer(tmp_path: Path
         meta_of(
             path,
             chunk_count=2,
-            parent_session_ids=tuple(IDS[:2]),
+            parent_ints=tuple(session_id.int for session_id in IDS[:2]),
             lineage_kind=LineageKind.OP_FORK,
             lineage_operator="fork",
             cumulative_usage=TokenUsage(10, 5, 15),
@@ -218,6 +220,30 @@ async def test_files_that_are_no_sessions_are_each_told_once_and_stop_nothing(
     assert scan.total == len(odd) + 1
 
 
+async def test_many_files_that_are_no_sessions_leave_the_loop_to_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for i in range(400):
+        put(tmp_path, f"{i}.jsonl", b"x\n")
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await checkpoint()
+
+    scan = SessionStore(tmp_path).scan()
+    async with anyio.create_task_group() as group:
+        await scan._begin()
+        group.start_soon(take_turns)
+        assert await scan.rest() == []
+        group.cancel_scope.cancel()
+
+    assert len(caplog.messages) == len(scan.skipped) == scan.total == 400
+    assert turns >= 400 // 64
+
+
 async def test_names_that_are_no_text_are_listed(tmp_path: Path) -> None:
     names = [b"\xff\xfe.jsonl", b"two\nlines.jsonl", b".jsonl", " é.jsonl".encode()]
     paths = [put(tmp_path, os.fsdecode(name), session_bytes()) for name in names]
@@ -291,6 +317,18 @@ async def test_times_with_and_without_offset_are_sorted_as_utc(tmp_path: Path) -
     metas = await SessionStore(tmp_path).list()
 
     assert [meta.path.stem for meta in metas] == ["b", "c", "a"]
+
+
+async def test_a_meta_has_ids_and_nothing_for_the_collector(tmp_path: Path) -> None:
+    parents = [str(session_id) for session_id in IDS[:2]]
+    put(tmp_path, "a.jsonl", session_bytes(parent_session_ids=parents))
+
+    (meta,) = await SessionStore(tmp_path).list()
+    gc.collect()
+
+    assert (meta.id, meta.parent_session_ids) == (ID, tuple(IDS[:2]))
+    held = [meta, *gc.get_referents(meta), *meta.file_key]
+    assert not any(gc.is_tracked(value) for value in held if not isinstance(value, type))
 
 
 async def test_a_session_under_another_name_is_loaded_by_the_id_in_its_header(
@@ -608,7 +646,7 @@ async def test_many_metas_are_sorted_in_runs_as_in_one_go(monkeypatch: pytest.Mo
     monkeypatch.setattr(listing, "_RUN", 3)
     metas = [
         PersistedSessionMeta(
-            id=ID,
+            id_int=ID.int,
             file=f"{i * 7 % 20}",
             created_at=datetime(2026, 1, 1 + i % 5, tzinfo=UTC),
             lineage_operator="",
@@ -616,7 +654,7 @@ async def test_many_metas_are_sorted_in_runs_as_in_one_go(monkeypatch: pytest.Mo
             chunk_count=0,
             closed=True,
             state=SessionState.CLOSED,
-            parent_session_ids=(),
+            parent_ints=(),
             cumulative_usage=None,
             closed_at=None,
             size_bytes=0,
