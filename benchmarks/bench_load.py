@@ -37,7 +37,7 @@ def run(corpus: Corpus, rounds: int) -> list[Row]:
     job = f"load {len(files)} sessions, {corpus.sessions_mb:.0f} MB"
     rival = figures["reference"]
     return [
-        Row(job, "s", "openrath", rival, figures["one by one"], budget=Budget(4, 6)),
+        Row(job, "s", "openrath", rival, figures["one by one"], budget=Budget(4.2, 5)),
         Row(f"{job}, {AT_ONCE} at once", "s", "openrath", rival, figures["at once"]),
     ]
 

@@ -192,7 +192,7 @@ def directory(root: Path) -> SessionPaths:
     paths.wal.write_bytes(header_line() + chunk_line(0, OLD))
     os.utime(paths.final, (1, 1))
     os.utime(paths.wal, (2, 2))
-    locks = LockTable(b"", complete=True)
+    locks = LockTable(b"")
     _plans.clear()
     _plans[paths] = [Verdict(read_meta(path, locks)[0], "") for path in (paths.wal, paths.final)]
     return paths

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from sessiontail import (
     TokenUsage,
     Trailer,
 )
+from sessiontail.decoding import MAX_RUN_LINES, usual_header, usual_trailer
 
 HEADER, CHUNK, TRAILER = header_line(), chunk_line(), trailer_line()
 DEEP = b"[" * 5_000 + b"]" * 5_000
@@ -502,6 +504,28 @@ FIRST = st.sampled_from([HEADER, HEADER, HEADER, b"", header_line(id=None)])
 HALF = OBJECT.index(b' "kind"')
 
 
+def runs(data: bytes, cuts: set[int]) -> list[str]:
+    """Decode in runs out of a buffer that has other bytes before and behind; as blocks if not."""
+    decoder, offset, number, found = RecordDecoder(), 0, 1, []
+    all_lines = cut(data)
+    ends = sorted({*(end for end in cuts if end < len(all_lines)), len(all_lines)})
+    for start, end in zip([0, *ends], ends, strict=False):
+        part = b"".join(all_lines[start:end])
+        buffer = bytearray(b"}\n" + part + OBJECT + b"\n")
+        while part:
+            run = decoder.decode_run(buffer, 2, 2 + len(part) + HALF)
+            if run is None:
+                found += decoder.decode(block(part, offset=offset, line=number)).records
+                offset, number = offset + len(part), number + part.count(b"\n")
+                break
+            found += [*filter(None, [run.header]), *run.chunks, *filter(None, [run.trailer])]
+            assert run.lines == part[: run.stop - 2].count(b"\n")
+            offset, number = offset + run.stop - 2, number + run.lines
+            part = part[run.stop - 2 :]
+            del buffer[2 : run.stop]
+    return [repr(record) for record in found]
+
+
 def assert_blocks_equal_lines(data: bytes, cuts: set[int]) -> None:
     """Decode in blocks that end after these lines, and line by line; compare."""
     decoder, offset, number = RecordDecoder(), 0, 1
@@ -518,6 +542,7 @@ def assert_blocks_equal_lines(data: bytes, cuts: set[int]) -> None:
 
     expected = one_by_one(data)
     assert [repr(record) for record, *_ in found] == [repr(record) for record, *_ in expected]
+    assert runs(data, cuts) == [repr(record) for record, *_ in expected]
     assert [place for _, last, *place in found if not last] == [
         list(place) for (_, last, *_), (_, *place) in zip(found, expected, strict=True) if not last
     ]
@@ -557,6 +582,67 @@ def test_an_odd_line_beside_any_other_is_decided_alone(line: bytes) -> None:
 def test_two_objects_on_a_line_do_not_make_up_for_one_over_two(lines: list[bytes]) -> None:
     for cuts in (set[int](), {1}):
         assert_blocks_equal_lines(HEADER + b"\n".join(lines) + b"\n", cuts)
+
+
+def test_a_run_has_a_limited_number_of_lines_and_the_next_goes_on_there() -> None:
+    data = HEADER + CHUNK * (MAX_RUN_LINES + 5) + TRAILER
+    decoder = RecordDecoder()
+
+    first = decoder.decode_run(data, 0, len(data))
+    assert first is not None
+    second = decoder.decode_run(data, first.stop, len(data))
+    assert second is not None
+
+    assert (len(first.chunks), first.lines, first.trailer) == (2_048, 2_049, None)
+    assert (len(second.chunks), second.lines, second.stop) == (5, 6, len(data))
+    assert second.trailer is not None
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", HEADER[:-1], b"\n" + HEADER, CHUNK, TRAILER])
+def test_what_does_not_begin_with_the_usual_header_is_no_run(data: bytes) -> None:
+    assert RecordDecoder().decode_run(data, 0, len(data)) is None
+
+
+USAGE = st.one_of(
+    st.none(),
+    st.dictionaries(
+        st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens", "more"]),
+        st.one_of(st.none(), st.integers(), st.floats(), st.booleans(), st.text(max_size=3)),
+    ),
+    st.integers(),
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["closed_at", "final_chunk_count", "cumulative_usage", "more"]),
+        st.one_of(st.integers(), st.text(max_size=3), st.floats(), USAGE),
+    ),
+    st.sampled_from([b"", b" ", b"\r\n", b"{}", b"\xff"]),
+    st.sampled_from([b"", b"null"]),
+)
+def test_a_usual_trailer_is_what_the_exact_path_says(
+    fields: dict[str, Any], behind: bytes, without: bytes
+) -> None:
+    record = json.loads(trailer_line(1, (1, 2, 3))) | fields
+    line = json_line(record)[:-1].replace(without or b'"more"', b'"\xff"') + behind
+
+    usual = usual_trailer(line)
+
+    exact = RecordDecoder(header_version=1).decode_line(line)
+    if usual is not None:
+        assert isinstance(exact, Trailer)
+        assert repr(usual) == repr(msgspec.structs.replace(exact, raw={}))
+
+
+def test_the_real_writers_trailer_and_header_are_usual() -> None:
+    for line in (TRAILER, trailer_line(1, (1, 2, 3))):
+        trailer = RecordDecoder(header_version=1).decode_line(line)
+        assert isinstance(trailer, Trailer)
+        assert usual_trailer(line) == msgspec.structs.replace(trailer, raw={})
+    assert usual_header(HEADER) == RecordDecoder().decode_line(HEADER)
+    assert usual_header(HEADER.replace(b": ", b":")) is None
+    assert usual_trailer(TRAILER.replace(b": ", b":")) is None
 
 
 @given(FIRST, st.lists(st.binary(max_size=30)))

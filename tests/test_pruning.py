@@ -45,7 +45,7 @@ def meta(
     number: int, *, days: float = 0, size: int = 10, state: SessionState = CLOSED
 ) -> PersistedSessionMeta:
     return PersistedSessionMeta(
-        id=UUID(int=number),
+        id_int=number,
         file=f"{number}.jsonl",
         created_at=NOW - timedelta(days=days),
         lineage_operator="implicit",
@@ -53,7 +53,7 @@ def meta(
         chunk_count=0,
         closed=state is CLOSED,
         state=state,
-        parent_session_ids=(),
+        parent_ints=(),
         cumulative_usage=None,
         closed_at=None,
         size_bytes=size,

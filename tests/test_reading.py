@@ -15,10 +15,7 @@ from anyio.lowlevel import checkpoint
 from actors import Actor, drain, records_of, take
 from samples import ID, chunk_line, header_line, json_line, session_bytes, trailer_line
 from sessiontail import (
-    Block,
     CursorInvalid,
-    LineFramer,
-    LongLine,
     PersistenceError,
     SessionNotFound,
     SessionStore,
@@ -49,19 +46,6 @@ async def turns_of_others(work: Callable[[], Awaitable[object]]) -> int:
         await work()
         group.cancel_scope.cancel()
     return turns
-
-
-def at_the_first_block(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
-    """Act when a load has read its first block."""
-    feed = LineFramer.feed
-    acts = [act]
-
-    def and_then(self: LineFramer, chunk: bytes) -> list[Block | LongLine]:
-        while acts:
-            acts.pop()()
-        return feed(self, chunk)
-
-    monkeypatch.setattr(LineFramer, "feed", and_then)
 
 
 async def test_what_comes_after_the_first_look_is_left_for_the_next_reader(tmp_path: Path) -> None:
@@ -112,31 +96,6 @@ async def test_a_cursor_of_a_longer_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(CursorInvalid):
         await drain(SessionStore(tmp_path).read(ID, after=reader.cursor))
-
-
-@pytest.mark.parametrize("to", [0, 10, 400_000], ids=["nothing", "its head", "the middle"])
-async def test_a_file_that_is_cut_while_it_is_loaded_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: int
-) -> None:
-    with Actor(tmp_path).open().say(*["x" * 100_000] * 9) as actor:
-        at_the_first_block(monkeypatch, lambda: actor.cut(to))
-
-        with pytest.raises(PersistenceError, match="cut or rewritten while it was read"):
-            await load_session(actor.id, directory=tmp_path)
-
-
-async def test_two_generations_are_never_loaded_as_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / f"{ID}.jsonl"
-    first, second = (
-        header_line() + chunk_line(0, letter * 1000) * 900 + trailer_line(900) for letter in "ab"
-    )
-    path.write_bytes(first)
-    at_the_first_block(monkeypatch, lambda: path.write_bytes(second))
-
-    with pytest.raises(PersistenceError, match="cut or rewritten while it was read"):
-        await load_session(ID, directory=tmp_path)
 
 
 @pytest.mark.parametrize("name", [f"{ID}.jsonl", f"{ID}.jsonl.__partial__"])

@@ -29,8 +29,8 @@ from sessiontail import (
     delete_session,
     list_persisted_sessions,
     load_session,
+    loading,
     read_session,
-    reading,
     store,
     tail_session,
 )
@@ -308,7 +308,7 @@ async def test_load_finds_a_session_that_is_renamed_while_it_looks(
     sessions: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wal = put(sessions, f"{ID}.jsonl.__partial__", session_bytes())
-    load_file = reading.load_file
+    load_file = loading.load_file
 
     async def rename_and_load(candidates: tuple[Path, ...], **options: Any) -> Any:
         with pytest.raises(SessionNotFound):  # the closed file is not there yet

@@ -41,6 +41,7 @@ FLOORS = [
     "advancing",
     "delivery",
     "reading",
+    "loading",
     "tailing",
     "writing",
     "deleting",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -38,7 +38,7 @@ from sessiontail.records import (
     as_utc,
 )
 
-__all__ = ["Batch", "RecordDecoder"]
+__all__ = ["MAX_RUN_LINES", "Batch", "RecordDecoder", "Run", "usual_header", "usual_trailer"]
 
 
 class _Never(msgspec.Struct, tag="", tag_field="record_type"):
@@ -74,11 +74,39 @@ class _HeaderLine(
 
 _header_decoder = msgspec.json.Decoder(_HeaderLine)
 
+
+class _UsageLine(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class _TrailerLine(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    tag="trailer",
+    tag_field="record_type",
+    forbid_unknown_fields=True,
+):
+    """A trailer as the real writer writes it."""
+
+    closed_at: str
+    final_chunk_count: int
+    cumulative_usage: _UsageLine | None
+
+
+_trailer_decoder = msgspec.json.Decoder(_TrailerLine)
+
 # How the real writer begins these lines; whatever begins otherwise takes the exact path.
 CHUNK_START = b'{"record_type": "chunk"'
 HEADER_START = b'{"record_type": "header"'
 TRAILER_START = b'{"record_type": "trailer"'
 _OPEN, _CLOSE = b"{}"
+_NEWLINE = 0x0A
+
+# The most lines of a run: short ones take 1 us each to decode, and the event loop waits.
+MAX_RUN_LINES = 2048
 
 # What taking a header's or trailer's values can raise: missing keys, wrong types, bad times and
 # ids, infinite numbers, and str() of something nested deeply.
@@ -142,6 +170,17 @@ class Batch:
         return (earlier + data[:end])[-size:]
 
 
+class Run(NamedTuple):
+    """Whole lines that are one record each: chunks between perhaps a header and a trailer."""
+
+    header: Header | None
+    chunks: list[Chunk]
+    trailer: Trailer | None
+    lines: int
+    #: Where in the bytes they end, just behind a newline.
+    stop: int
+
+
 class RecordDecoder:
     """Decodes the blocks of one file, in order; knows whether the header was seen.
 
@@ -165,6 +204,63 @@ class RecordDecoder:
             self.header_version = version
             return self._decode_lines(block)
         return Batch(block, records, None)
+
+    def decode_run(self, data: bytes | bytearray, start: int, end: int) -> Run | None:
+        r"""Decode whole lines that all are records, where they lie; None where that is not proven.
+
+        For who wants records and not where each of them lies: no line is cut out, and no list of
+        their ends is made. It says the same as ``decode``, or nothing.
+
+        Args:
+            data: holds bytes of the file; not kept.
+            start: where in them a line begins.
+            end: how far they are the file's; cut off anywhere.
+
+        Returns:
+            The first lines, ``MAX_RUN_LINES`` at most; what follows the last newline is left.
+        """
+        stop = data.rfind(_NEWLINE, start, end) + 1
+        if not stop:
+            return None
+        header = trailer = None
+        lines = 0
+        if self.header_version is None:
+            first = data.find(_NEWLINE, start) + 1
+            header = usual_header(data[start:first])
+            if header is None:
+                return None
+            start, lines = first, 1
+        elif self.header_version != CURRENT_SCHEMA_VERSION:
+            return None
+        end = stop
+        last = data.rfind(_NEWLINE, start, stop - 1) + 1 or start
+        if data.startswith(TRAILER_START, last, stop):
+            trailer = _as_trailer(bytes(data[last:stop]))
+            if trailer is None:
+                return None
+            end = last
+        chunks: list[Chunk] = []
+        if start < end:
+            # As in _decode_block: n objects in n lines are one a line where each newline between
+            # lines stands in ``}\n{``.
+            find, at, count, final = data.find, start, 1, end - 1
+            for count in range(1, MAX_RUN_LINES + 1):  # noqa: B007 - counts the lines
+                at = find(_NEWLINE, at, final) + 1
+                if not at:
+                    break
+                if data[at] != _OPEN or data[at - 2] != _CLOSE:
+                    return None
+            else:
+                stop, end, trailer = at, at, None
+            try:
+                chunks = _chunk_decoder.decode_lines(memoryview(data)[start:end])
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                return None
+            if len(chunks) != count:
+                return None
+            lines += count
+        self.header_version = CURRENT_SCHEMA_VERSION
+        return Run(header, chunks, trailer, lines + (trailer is not None), stop)
 
     def decode_line(self, raw: bytes, *, line: int = 1, offset: int = 0) -> Record | None:
         """Decide about one line by the exact path; None where it is blank.
@@ -245,8 +341,8 @@ class RecordDecoder:
         return Batch(block, records, ends)
 
     def _record(self, raw: bytes) -> Record | None:
-        if self.header_version is None and raw.startswith(HEADER_START):
-            header = _usual_header(raw)
+        if self.header_version is None:
+            header = usual_header(raw)
             if header is not None:
                 self.header_version = CURRENT_SCHEMA_VERSION
                 return header
@@ -339,8 +435,14 @@ def _parse_exactly(raw: bytes) -> Any:
         raise _Refused(DamageReason.INVALID_JSON, f"invalid JSON: {error}") from error
 
 
-def _usual_header(raw: bytes) -> Header | None:
+# A tenth of the time of the enum's own look-up.
+_LINEAGE_KINDS = {kind.value: kind for kind in LineageKind}
+
+
+def usual_header(raw: bytes | bytearray) -> Header | None:
     """Return the header on a line, None where the exact path must decide."""
+    if not raw.startswith(HEADER_START):
+        return None
     try:
         line = _header_decoder.decode(raw)
         if line.schema_version != CURRENT_SCHEMA_VERSION:
@@ -351,13 +453,42 @@ def _usual_header(raw: bytes) -> Header | None:
             created_at=as_utc(datetime.fromisoformat(line.created_at)),
             parent_session_ids=line.parent_session_ids,
             lineage_operator=line.lineage_operator,
-            lineage_kind=_lineage_kind(line.lineage_kind),
+            lineage_kind=_LINEAGE_KINDS.get(line.lineage_kind, LineageKind.UNKNOWN),
             lineage_extras=_pairs(line.lineage_extras),
             sandbox_backend=line.sandbox_backend,
             sandbox_spec=_sandbox_spec(line.sandbox_spec),
             sandbox_handle_id=line.sandbox_handle_id,
         )
     except (msgspec.MsgspecError, *_UNTAKEABLE):
+        return None
+
+
+def usual_trailer(raw: bytes | bytearray) -> Trailer | None:
+    """Return the trailer on a line without its ``raw``, None where the exact path must decide."""
+    if not raw.startswith(TRAILER_START):
+        return None
+    try:
+        line = _trailer_decoder.decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    usage = line.cumulative_usage
+    return Trailer(
+        closed_at=_time(line.closed_at),
+        final_chunk_count=line.final_chunk_count,
+        cumulative_usage=TokenUsage(
+            usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
+        )
+        if usage
+        else None,
+    )
+
+
+def _as_trailer(raw: bytes) -> Trailer | None:
+    """Take a trailer by the exact path; None where it is none."""
+    try:
+        record = _parse(raw)
+        return _trailer(record) if record and record.get("record_type") == "trailer" else None
+    except _Refused:
         return None
 
 

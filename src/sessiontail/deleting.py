@@ -471,12 +471,8 @@ def _check_wal(wal: Path, path: Path) -> None:
         status = wal.lstat()
     except OSError:
         return
-    locks = LockTable.read()
-    held = locks.holder(status) is not None
-    if not held and not (locks.known and locks.complete):
-        # The table hides other pid namespaces, and other systems have none: ask the lock itself.
-        held = _is_locked(wal)
-    if held:
+    # The table hides other pid namespaces, and other systems have none: then ask the lock itself.
+    if LockTable.read().holder(status) is not None or _is_locked(wal):
         raise SessionBusy("a writer has reopened the session; it is kept", path=path)
 
 

@@ -164,6 +164,11 @@ class LineFramer:
                 self._parts.clear()
         return found
 
+    def pass_over(self, length: int, lines: int) -> None:
+        """Take whole lines as returned that somebody else framed; there is no unfinished line."""
+        self.offset += length
+        self.line += lines
+
     def rewind(self) -> None:
         """Forget the unfinished line: the file must be read again from ``offset``.
 

@@ -1,7 +1,7 @@
 """path -> records, up to the end of the file as it is now.
 
 ``RecordFeed`` hands records out one by one and knows the cursor; ``SessionReader`` feeds it from a
-file that is read once; ``load_file`` folds a whole file. Growing files are ``tailing``'s.
+file that is read once. Whole sessions are ``loading``'s, growing files ``tailing``'s.
 
 A position moves when a record is handed over. A step that is cancelled or fails moves nothing, so
 it can be tried again.
@@ -20,21 +20,19 @@ from typing import Any, Self, TypeVar
 from anyio import BusyResourceError, ClosedResourceError
 from anyio.lowlevel import checkpoint
 
-from sessiontail.advancing import READ_BYTES, START, FileReader, FileReplaced
-from sessiontail.cursor import WINDOW_BYTES, Position
-from sessiontail.decoding import RecordDecoder
+from sessiontail.advancing import START, FileReader, FileReplaced
+from sessiontail.cursor import Position
 from sessiontail.delivery import Delivery
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
-from sessiontail.files import SessionFile, explain, in_thread, open_file
-from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer
+from sessiontail.files import SessionFile, explain, in_thread
+from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.layout import SessionPaths
 from sessiontail.mounts import mount_of
 from sessiontail.records import Record
-from sessiontail.session import PersistedSession, SessionFold
 from sessiontail.stats import StoreStats
 from sessiontail.waking import Call, pace
 
-__all__ = ["RecordFeed", "SessionReader", "load_file"]
+__all__ = ["RecordFeed", "SessionReader"]
 
 _T = TypeVar("_T")
 
@@ -353,72 +351,3 @@ def not_found(candidates: tuple[Path, ...]) -> SessionNotFound:
 
 def _rewritten(path: Path) -> PersistenceError:
     return PersistenceError("cut or rewritten while it was read; read it again", path=path)
-
-
-async def load_file(
-    candidates: tuple[Path, ...],
-    *,
-    salvage: bool = False,
-    max_line_bytes: int = MAX_LINE_BYTES,
-    stats: StoreStats | None = None,
-) -> PersistedSession:
-    """Read one file whole and fold it.
-
-    Raises:
-        SessionNotFound: none of the candidates exists.
-        DamagedSession: a line is damaged (not with ``salvage``), or there is no header.
-        PersistenceError: the file cannot be read.
-    """
-    misfit: PersistenceError | None = None
-    for path in candidates:
-        try:
-            file = await open_file(path)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            misfit = misfit or _no_file(error, path)
-            continue
-        session = SessionFold(path, salvage=salvage)
-        return await _fold_file(file, session, max_line_bytes, stats or StoreStats())
-    raise misfit or not_found(candidates)
-
-
-async def _fold_file(
-    file: SessionFile,
-    session: SessionFold,
-    max_line_bytes: int,
-    stats: StoreStats,
-) -> PersistedSession:
-    framer = LineFramer(max_line_bytes=max_line_bytes)
-    decoder = RecordDecoder()
-    guard = b""  # the last bytes before the framer's position
-    try:
-        end = file.stat().st_size
-        while (left := end - framer.position) > 0:
-            await checkpoint()
-            at = framer.position - len(guard)
-            if guard and await file.read(at, len(guard)) != guard:
-                raise _rewritten(file.path)
-            data = await file.read(framer.position, min(left, READ_BYTES))
-            if not data:
-                raise _rewritten(file.path)
-            stats.reads += 1
-            stats.bytes += len(data)
-            items = framer.feed(data)
-            for item in items:
-                if item is not items[0]:
-                    await checkpoint()
-                records = decoder.decode(item).records
-                stats.records += len(records)
-                session.add(records)
-            if items and framer.position < end:
-                framer.rewind()  # to read half a line again is cheaper than to join a block
-                last = items[-1]
-                guard = last.data[-WINDOW_BYTES:] if isinstance(last, Block) else b""
-            elif framer.position < end:
-                guard = data[-WINDOW_BYTES:]
-    except OSError as error:
-        raise explain(error, file.path) from error
-    finally:
-        file.close()
-    return session.finish(torn_bytes=framer.pending)

@@ -17,7 +17,7 @@ from os import PathLike
 from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 import anyio
@@ -45,10 +45,11 @@ from sessiontail.layout import (
     split_name,
     stem_paths,
 )
-from sessiontail.listing import Scan, read_meta, session_names
+from sessiontail.listing import Scan, by_age, read_meta, session_names
+from sessiontail.loading import load_file
 from sessiontail.observing import SessionWatch
 from sessiontail.pruning import Pruned, PrunePlan
-from sessiontail.reading import SessionReader, load_file
+from sessiontail.reading import SessionReader
 from sessiontail.records import ChunkKind, Record
 from sessiontail.session import PersistedSession, PersistedSessionMeta, SessionState
 from sessiontail.stats import StoreStats
@@ -69,6 +70,9 @@ __all__ = [
     "read_session",
     "tail_session",
 ]
+
+# So many metas are sorted here, in 2 ms; more in a thread.
+_FEW = 2048
 
 OnAbandoned = Literal["stop", "wait"]
 
@@ -148,8 +152,10 @@ class SessionStore:
         Raises:
             PersistenceError: the directory cannot be read; one that is absent is empty.
         """
-        metas = [meta async for meta in self.scan(verify=verify)]
-        return sorted(metas, key=lambda meta: (meta.created_at, meta.file))
+        metas = await self.scan(verify=verify).rest()
+        if len(metas) < _FEW:
+            return by_age(metas)
+        return await in_thread(by_age, metas)
 
     async def load(
         self,
@@ -387,15 +393,18 @@ class SessionStore:
         """
         now = datetime.now(UTC)
         scan = self.scan()
-        plan = pruning.plan(
-            [meta async for meta in scan],
+        metas = await scan.rest()
+        plan = partial(
+            _plan,
+            metas,
             now=now,
             older_than=older_than,
             keep_last=keep_last,
             max_total_bytes=max_total_bytes,
             states=states,
         )
-        return replace(plan, skipped=tuple(scan.skipped))
+        found = await in_thread(plan) if len(metas) >= _FEW else plan()
+        return replace(found, skipped=tuple(scan.skipped))
 
     async def prune(
         self, plan: PrunePlan, *, progress: Callable[[int], None] | None = None
@@ -517,6 +526,11 @@ def _is_uuid(stem: str) -> bool:
         return str(UUID(stem)) == stem
     except ValueError:
         return False
+
+
+def _plan(metas: list[PersistedSessionMeta], **rules: Any) -> PrunePlan:
+    # Sorted already, the plan's own sort is one pass and not 100 ms in one go.
+    return pruning.plan(by_age(metas), **rules)
 
 
 def _first_meta(candidates: tuple[Path, ...], verify: bool) -> PersistedSessionMeta:  # noqa: FBT001 - passed through a thread

@@ -1,0 +1,151 @@
+"""path -> one session, whole.
+
+A file is read slice by slice, and each slice decoded where it lies, without a copy: most files are
+one read. What the decoder cannot prove to be one record a line goes through the framer, with the
+same outcome.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+from anyio.lowlevel import checkpoint
+
+from sessiontail.cursor import WINDOW_BYTES
+from sessiontail.decoding import RecordDecoder
+from sessiontail.errors import PersistenceError
+from sessiontail.files import SessionFile, explain, open_file
+from sessiontail.framing import MAX_LINE_BYTES, LineFramer
+from sessiontail.reading import not_found
+from sessiontail.session import PersistedSession, SessionFold
+from sessiontail.stats import StoreStats
+
+__all__ = ["load_file"]
+
+
+async def load_file(
+    candidates: tuple[Path, ...],
+    *,
+    salvage: bool = False,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    stats: StoreStats | None = None,
+) -> PersistedSession:
+    """Read one file whole and fold it.
+
+    Args:
+        candidates: the names that it may have; the first that exists is taken.
+        salvage: keep what is whole and list the damage, instead of raising at the first.
+        max_line_bytes: a longer line is one ``Damage``.
+        stats: counts into these.
+
+    Raises:
+        SessionNotFound: none of the candidates exists.
+        DamagedSession: a line is damaged (not with ``salvage``), or there is no header.
+        PersistenceError: the file cannot be read.
+    """
+    misfit: PersistenceError | None = None
+    for path in candidates:
+        try:
+            file = await open_file(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            explained = explain(error, path)
+            if error.errno not in (errno.EINVAL, errno.ELOOP, errno.ENXIO):
+                raise explained from error
+            misfit = misfit or explained  # no regular file; the session may have the other name
+            continue
+        session = SessionFold(path, salvage=salvage)
+        try:
+            return await _fold_file(file, session, max_line_bytes, stats or StoreStats())
+        except OSError as error:
+            raise explain(error, path) from error
+        finally:
+            file.close()
+    raise misfit or not_found(candidates)
+
+
+# 512 KiB: three of four sessions in one read, 0.7 ms for one slice; 256 KiB take 3 % longer, and
+# 1 MiB, which leaves the processor's second cache, is no faster (231 MB in 1,000 files).
+SLICE_BYTES = 512 * 1024
+
+_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+
+
+class _Buffer(threading.local):
+    """One buffer a thread: its pages are there, and its bytes in the processor's cache."""
+
+    def __init__(self) -> None:
+        self.data = bytearray(SLICE_BYTES + WINDOW_BYTES)
+        self.view = memoryview(self.data)
+
+
+_buffer = _Buffer()
+
+
+def _read_cached_into(file: SessionFile, view: memoryview, offset: int) -> int:
+    """Read from the page cache; -1 where a read would block, or the system cannot say.
+
+    As ``SessionFile.read_cached``, but without the copy, which is a tenth of loading.
+    """
+    if _NOWAIT is None:
+        return -1
+    try:
+        return os.preadv(file.fd, [view], offset, _NOWAIT)
+    except OSError:
+        return -1
+
+
+async def _fold_file(
+    file: SessionFile,
+    session: SessionFold,
+    max_line_bytes: int,
+    stats: StoreStats,
+) -> PersistedSession:
+    framer = LineFramer(max_line_bytes=max_line_bytes)
+    decoder = RecordDecoder()
+    guard = b""  # the last bytes before the framer's position
+    end = file.stat().st_size
+    while (left := end - framer.position) > 0:
+        await checkpoint()
+        start = len(guard)
+        at = framer.position - start
+        want = min(start + left, start + SLICE_BYTES)
+        # No await from here to where it is decoded: the buffer is every reader's.
+        data: bytes | bytearray = _buffer.data
+        size = _read_cached_into(file, _buffer.view[:want], at)
+        if size < want:
+            data = await file.read(at, want)
+            size = len(data)
+        if size <= start or not data.startswith(guard):
+            raise _rewritten(file.path)
+        stats.reads += 1
+        stats.bytes += size - start
+        run = None
+        if not framer.pending and size - start <= max_line_bytes:
+            run = decoder.decode_run(data, start, size)
+        if run is not None:
+            stats.records += session.add_run(run)
+            framer.pass_over(run.stop - start, run.lines)
+        else:
+            data = bytes(data[:size])
+            items = framer.feed(data[start:])
+            for item in items:
+                if item is not items[0]:
+                    await checkpoint()
+                records = decoder.decode(item).records
+                stats.records += len(records)
+                session.add(records)
+            if items and framer.position < end:
+                framer.rewind()  # to read half a line again is cheaper than to join a block
+        if framer.position < end:
+            stop = framer.position - at
+            guard = bytes(data[max(0, stop - WINDOW_BYTES) : stop])
+    return session.finish(torn_bytes=framer.pending)
+
+
+def _rewritten(path: Path) -> PersistenceError:
+    return PersistenceError("cut or rewritten while it was read; read it again", path=path)

@@ -1,0 +1,133 @@
+"""One file, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from actors import Actor
+from samples import ID, chunk_line, header_line, trailer_line
+from sessiontail import (
+    LineFramer,
+    PersistenceError,
+    RecordDecoder,
+    SessionStore,
+    decoding,
+    load_session,
+    loading,
+)
+from sessiontail.decoding import Run
+from sessiontail.files import SessionFile
+from sessiontail.session import fold
+
+pytestmark = pytest.mark.anyio
+
+
+def after_the_first_read(
+    monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], *, reads: int = 1
+) -> None:
+    """Act when a load has read its first slice, or its second."""
+    decode_run = RecordDecoder.decode_run
+    acts: list[Callable[[], object]] = [act, *[lambda: None] * (reads - 1)]
+
+    def and_then(self: RecordDecoder, data: bytes | bytearray, start: int, end: int) -> Run | None:
+        if acts:
+            acts.pop()()
+        return decode_run(self, data, start, end)
+
+    monkeypatch.setattr(RecordDecoder, "decode_run", and_then)
+
+
+@pytest.mark.parametrize("to", [0, 10, 700_000], ids=["nothing", "its head", "the middle"])
+async def test_a_file_that_is_cut_while_it_is_loaded_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: int
+) -> None:
+    with Actor(tmp_path).open().say(*["x" * 100_000] * 19) as actor:
+        after_the_first_read(monkeypatch, lambda: actor.cut(to))
+
+        with pytest.raises(PersistenceError, match="cut or rewritten while it was read"):
+            await load_session(actor.id, directory=tmp_path)
+
+
+@pytest.mark.parametrize(("line_bytes", "reads"), [(1_000, 1), (1_000_000, 2)])
+async def test_two_generations_are_never_loaded_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line_bytes: int, reads: int
+) -> None:
+    path = tmp_path / f"{ID}.jsonl"
+    count = 2_000_000 // line_bytes
+    first, second = (
+        header_line() + chunk_line(0, letter * line_bytes) * count + trailer_line(count)
+        for letter in "ab"
+    )
+    path.write_bytes(first)
+    after_the_first_read(monkeypatch, lambda: path.write_bytes(second), reads=reads)
+
+    with pytest.raises(PersistenceError, match="cut or rewritten while it was read"):
+        await load_session(ID, directory=tmp_path)
+
+
+async def test_a_file_that_grows_while_it_is_loaded_is_loaded_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Actor(tmp_path).open().say(*["x" * 100_000] * 9) as actor:
+        owed = actor.records
+        after_the_first_read(monkeypatch, lambda: actor.say("more"))
+
+        session = await load_session(actor.id, directory=tmp_path)
+
+    assert [session.header, *session.chunk_table] == owed
+
+
+LINES = st.lists(
+    st.one_of(
+        st.integers(0, 400).map(lambda size: chunk_line(0, "é" * size)),
+        st.sampled_from(
+            [b"\n", b"x\n", b"[1]\n", header_line(), trailer_line(), b" " + chunk_line()]
+        ),
+        st.builds(lambda line, times: line * times, st.just(chunk_line()), st.integers(1, 20)),
+    ),
+    max_size=20,
+)
+
+
+@pytest.mark.parametrize("cached", [True, False], ids=["from the page cache", "from the disk"])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    lines=LINES,
+    tail=st.sampled_from([b"", b"{", chunk_line(0, "y" * 900)[:-1]]),
+    max_line_bytes=st.sampled_from([400, 1 << 20]),
+)
+def test_a_session_in_many_slices_is_what_its_lines_are_one_by_one(
+    lines: list[bytes],
+    tail: bytes,
+    max_line_bytes: int,
+    tmp_path: Path,
+    *,
+    cached: bool,
+) -> None:
+    data = header_line() + b"".join(lines) + tail
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "SLICE_BYTES", 512)
+        patch.setattr(decoding, "MAX_RUN_LINES", 3)
+        if not cached:
+            patch.setattr(loading, "_NOWAIT", None)
+            patch.setattr(SessionFile, "read_cached", lambda *_: None)
+        store = SessionStore(tmp_path, max_line_bytes=max_line_bytes)
+        session = anyio.run(lambda: store.load(path=path, salvage=True))
+
+    decoder, framer = RecordDecoder(), LineFramer(max_line_bytes=max_line_bytes)
+    records = [record for item in framer.feed(data) for record in decoder.decode(item).records]
+    assert session == fold(records, path=path, salvage=True, torn_bytes=framer.pending)
+    assert store.stats.records == len(records)
