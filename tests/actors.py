@@ -18,8 +18,9 @@ from uuid import UUID
 
 import anyio
 
+from bursts import Burst
 from samples import ID, chunk_line, header_line, trailer_line
-from sessiontail import LineFramer, Record, RecordDecoder
+from sessiontail import Block, LineFramer, Record, RecordDecoder
 
 __all__ = [
     "Actor",
@@ -64,10 +65,13 @@ class Actor:
         self.wal = directory / f"{session_id}.jsonl.__partial__"
         self.id = session_id
         #: Bytes of the file, torn tail included.
-        self.data = b""
+        self.data = bytearray()
         self._fd = -1
         self._count = 0
-        self._decoded: tuple[bytes, list[Record]] = (b"", [])
+        # The records of the first so many bytes and lines, and what decodes those behind them.
+        self._records: list[Record] = []
+        self._decoded = (0, 0)
+        self._decoder = RecordDecoder()
 
     def __enter__(self) -> Self:
         return self
@@ -82,20 +86,23 @@ class Actor:
     @property
     def whole(self) -> bytes:
         """The bytes up to the last newline."""
-        return self.data[: self.data.rfind(b"\n") + 1]
+        return bytes(self.data[: self.data.rfind(b"\n") + 1])
 
     @property
     def torn(self) -> int:
         """Bytes after the last newline."""
-        return len(self.data) - len(self.whole)
+        return len(self.data) - self.data.rfind(b"\n") - 1
 
     @property
     def records(self) -> list[Record]:
-        """What a reader owes so far."""
-        whole = self.whole
-        if whole != self._decoded[0]:
-            self._decoded = (whole, records_of(whole))
-        return self._decoded[1]
+        """What a reader owes so far; each line is decoded once, however often this is asked."""
+        start, lines = self._decoded
+        end = self.data.rfind(b"\n", start) + 1
+        if end:
+            block = Block.cut(bytes(self.data[start:end]), offset=start, line=lines + 1)
+            self._records += self._decoder.decode(block).records
+            self._decoded = (end, lines + block.lines)
+        return self._records
 
     def open(self, *, header: bool = True) -> Self:
         """Open the WAL, lock it, and write the header."""
@@ -108,15 +115,21 @@ class Actor:
 
     def write(self, data: bytes) -> None:
         """Append bytes, whole lines or not."""
-        while data:
-            count = os.write(self._fd, data)
-            self.data += data[:count]
-            data = data[count:]
+        rest = memoryview(data)
+        while rest:
+            count = os.write(self._fd, rest)
+            self.data += rest[:count]
+            rest = rest[count:]
 
     def chunk(self, content: str = "hi") -> bytes:
         """The next chunk's line, not written."""
         self._count += 1
         return chunk_line(self._count - 1, content)
+
+    def lines(self, burst: Burst) -> bytes:
+        """The next lines of a shape, not written."""
+        self._count += burst.lines
+        return burst.data(self._count - burst.lines)
 
     def say(self, *contents: str) -> Self:
         """Append one chunk for each text."""
@@ -146,14 +159,15 @@ class Actor:
     def resume(self, *, cut: bool) -> Self:
         """Come back as another writer, with or without cutting the torn tail off."""
         if cut:
-            os.truncate(self.wal, len(self.whole))
-            self.data = self.whole
+            self.cut(len(self.whole))
         return self.open()
 
     def cut(self, size: int) -> None:
         """Truncate the file."""
         os.truncate(self.wal, size)
-        self.data = self.data[:size]
+        del self.data[size:]
+        if size < self._decoded[0]:
+            self._records, self._decoded, self._decoder = [], (0, 0), RecordDecoder()
 
 
 class cancelled_at:  # noqa: N801 - reads as what it does
@@ -295,13 +309,27 @@ class _InParts:
 
     def __init__(self, file: Any, rng: Any, kill_at_byte: int | None) -> None:
         self._file, self._rng, self._left = file, rng, kill_at_byte
+        # What is gathered for a burst; None outside of one.
+        self._burst: list[str] | None = None
+
+    def begin_burst(self) -> None:
+        self._burst = []
+
+    def end_burst(self) -> None:
+        lines, self._burst = self._burst, None
+        self._write("".join(lines or ()).encode(), (1 << 30,))
 
     def write(self, text: str) -> None:
+        if self._burst is not None:
+            self._burst.append(text)
+        else:
+            self._write(text.encode(), (1, 7, 100, 4096, 1 << 20))
+
+    def _write(self, data: bytes, sizes: tuple[int, ...]) -> None:
         import signal
 
-        data = text.encode()
         while data:
-            part = data[: self._rng.choice((1, 7, 100, 4096, 1 << 20))]
+            part = data[: self._rng.choice(sizes)]
             if self._left is not None:
                 part = part[: self._left]
                 self._left -= len(part)
@@ -342,6 +370,11 @@ def _write_session(job: dict[str, Any]) -> None:
     for index in range(job["chunks"]):
         text = f"{job['seed']}/{index} " + rng.choice("aé€😀\u2028") * rng.choice((0, 3, 90, 3000))
         writer.write_chunk(index, user_text_chunk(text))
+    if job.get("burst"):
+        writer._file.begin_burst()
+        for index in range(job["chunks"], job["chunks"] + job["burst"]):
+            writer.write_chunk(index, user_text_chunk(f"{job['seed']}/{index}"))
+        writer._file.end_burst()
     writer.close()
 
 

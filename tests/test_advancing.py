@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors import Actor, records_of
+from actors import Actor
 from sessiontail import Record
 from sessiontail.advancing import FileReader, FileReplaced
 from sessiontail.files import SessionFile
@@ -100,7 +100,7 @@ async def test_a_torn_head_that_is_cut_off_is_no_replacement(tmp_path: Path) -> 
         got += await rest(reader)
 
         assert not await reader.changed_in_place()
-        assert got == records_of(actor.data)
+        assert got == actor.records
 
 
 async def test_bytes_that_change_before_the_position_are_noticed(tmp_path: Path) -> None:

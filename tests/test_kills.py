@@ -64,6 +64,8 @@ async def kill_and_resume(
         {"kill_at_byte": int(10 ** rng.uniform(2.6, 3.4))},
         {"kill_after_s": rng.uniform(0.005, 0.06)},
         {"kill_before_rename": True},
+        {"kill_at_byte": int(10 ** rng.uniform(3.5, 6)), "burst": 5000},
+        {"kill_before_rename": True, "burst": rng.choice((511, 512, 513, 5000))},
     )
     moment = rng.choice(moments)
     final = store.directory / f"{session_id}.jsonl"
@@ -85,7 +87,8 @@ async def kill_and_resume(
 
     rest = store.tail(session_id, after=tail.cursor, on_abandoned="wait")
     cut = rng.random() < 0.5
-    server.start(id=str(session_id), seed=seed + 1, chunks=rng.randint(1, 8), cut=cut)
+    burst = rng.choice((0, 0, 600))
+    server.start(id=str(session_id), seed=seed + 1, chunks=rng.randint(1, 8), burst=burst, cut=cut)
     got += [record async for record in rest]
 
     data = final.read_bytes()

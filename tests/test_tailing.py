@@ -572,20 +572,21 @@ async def test_a_cursor_that_does_not_fit_is_refused(store: SessionStore) -> Non
 
 @pytest.mark.parametrize("limit", ["descriptors", "instances", "rights"])
 def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, limit: str) -> None:
-    path = tmp_path / f"{ID}.jsonl"
-    path.write_bytes(session_bytes(2))
     program = f"""
         import os, resource, sys
         import anyio
         from sessiontail import SessionStore, PersistenceError
+        from sessiontail.files import in_thread
         import inotify_simple
+
+        directory = sys.argv[2]
 
         def full(**_):
             raise OSError(24, os.strerror(24))
 
         async def main():
-            async with SessionStore({str(tmp_path)!r}) as other:
-                tail = SessionStore({str(tmp_path)!r}).tail({str(ID)!r})
+            async with SessionStore(directory) as other:
+                tail = SessionStore(directory).tail({str(ID)!r})
                 keep = []
                 if {limit!r} == "descriptors":
                     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
@@ -600,7 +601,8 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
                 else:
                     # Read once, so that everything is imported before the rights are gone.
                     await anext(other.tail({str(ID)!r}))
-                    os.chmod({str(path)!r}, 0)
+                    await in_thread(len, "")  # which only reads that the kernel puts off need
+                    os.chmod(directory + "/{ID}.jsonl", 0)
                     os.setresuid(65534, 65534, 65534) if os.getuid() == 0 else None
                 said = []
                 for _ in range(2):
@@ -615,10 +617,15 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
         anyio.run(main, backend=sys.argv[1])
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
-    children = [
-        subprocess.Popen([*command, backend], stdout=subprocess.PIPE, text=True)
-        for backend in ("asyncio", "trio")
-    ]
+    children = []
+    for backend in ("asyncio", "trio"):
+        (tmp_path / backend).mkdir()
+        (tmp_path / backend / f"{ID}.jsonl").write_bytes(session_bytes(2))
+        children.append(
+            subprocess.Popen(
+                [*command, backend, str(tmp_path / backend)], stdout=subprocess.PIPE, text=True
+            )
+        )
     said = {child.communicate(timeout=30)[0] for child in children}
 
     too_many = "no inotify instance"
