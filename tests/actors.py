@@ -46,14 +46,14 @@ def records_of(data: bytes) -> list[Record]:
 
 
 async def take(source: AsyncIterator[Record], count: int) -> list[Record]:
-    """The next ``count`` records; more than 10 s is a failure."""
-    with anyio.fail_after(10):
+    """The next ``count`` records; more than 30 s is a failure."""
+    with anyio.fail_after(30):
         return [await anext(source) for _ in range(count)]
 
 
 async def drain(source: AsyncIterator[Record]) -> list[Record]:
-    """Everything up to the end; more than 10 s is a failure."""
-    with anyio.fail_after(10):
+    """Everything up to the end; more than 30 s is a failure."""
+    with anyio.fail_after(30):
         return [record async for record in source]
 
 
@@ -102,7 +102,7 @@ class Actor:
             block = Block.cut(bytes(self.data[start:end]), offset=start, line=lines + 1)
             self._records += self._decoder.decode(block).records
             self._decoded = (end, lines + block.lines)
-        return self._records
+        return self._records.copy()
 
     def open(self, *, header: bool = True) -> Self:
         """Open the WAL, lock it, and write the header."""
@@ -232,9 +232,9 @@ class Counts(tuple[int, int, int]):
 
 
 async def heard(
-    stream: AsyncIterator[tuple[UUID, Record]], count: int, seconds: float = 10
+    stream: AsyncIterator[tuple[UUID, Record]], count: int, seconds: float = 30
 ) -> dict[UUID, list[Record]]:
-    """The next ``count`` records of a directory, by session; more than 10 s is a failure."""
+    """The next ``count`` records of a directory, by session; more than 30 s is a failure."""
     found: dict[UUID, list[Record]] = {}
     with anyio.fail_after(seconds):
         for _ in range(count):

@@ -34,7 +34,7 @@ def events_are_trusted(store: SessionStore) -> bool:
 async def batched(batches: AsyncIterator[list[Record]], count: int) -> list[Record]:
     """The next batches, up to so many records."""
     found: list[Record] = []
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         while len(found) < count:
             found += await anext(batches)
     return found
@@ -99,7 +99,7 @@ async def test_a_session_that_begins_with_it_is_heard_whole(
 
 async def test_a_watch_goes_on_behind_it(store: SessionStore, burst: Burst) -> None:
     actor = Actor(store.directory).open().say("one")
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         async with store, store.watch(include_existing=True) as watch:
             assert (await anext(watch)).kind is EventKind.STARTED
             actor.write(actor.lines(burst))

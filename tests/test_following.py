@@ -10,7 +10,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from sessiontail import (
     SessionStore,
 )
 from sessiontail.files import SessionFile
+from sessiontail.lanes import Lane
 
 pytestmark = pytest.mark.anyio
 
@@ -59,9 +60,13 @@ def ids(count: int) -> list[UUID]:
     return [UUID(int=number + 1) for number in range(count)]
 
 
+def lanes(tail: DirectoryTail) -> Collection[Lane]:
+    return tail._lanes.values()
+
+
 async def settled(tail: DirectoryTail, condition: Callable[[], bool]) -> None:
     """Pull, and expect no record, until the condition holds."""
-    with anyio.fail_after(10), anyio.CancelScope() as scope:
+    with anyio.fail_after(30), anyio.CancelScope() as scope:
         before = tail._gate
 
         def gate(name: str) -> None:
@@ -773,7 +778,7 @@ async def main():
     got = 0
     async with SessionStore(sys.argv[1], sweep_interval_s=0.05) as store:
         async with store.tail_all() as tail:
-            with anyio.fail_after(20):
+            with anyio.fail_after(30):
                 for n in range(60):
                     await anext(tail); got += 1
                     if n == 10:
@@ -873,7 +878,7 @@ async def test_an_absent_directory_is_an_error_where_that_is_asked_for(
         if when == "later":
             assert await nothing_more(tail)
         store.directory.rmdir()
-        with pytest.raises(SessionNotFound), anyio.fail_after(10):
+        with pytest.raises(SessionNotFound), anyio.fail_after(30):
             await anext(tail)
         store.directory.mkdir()
         actor = Actor(store.directory).open()
@@ -917,7 +922,7 @@ async def test_an_idle_directory_is_only_swept(tmp_path: Path) -> None:
     store = SessionStore(tmp_path, sweep_interval_s=0.2)
     async with store, store.tail_all() as tail:
         await heard(tail, 50)
-        assert await nothing_more(tail, 0.1)
+        await settled(tail, lambda: not any(lane.queued or lane.judge for lane in lanes(tail)))
         turns, sweeps, reads = tail._turns, store.stats.sweeps, store.stats.reads
         assert await nothing_more(tail, 1)
 
@@ -951,7 +956,7 @@ async def test_a_step_cancelled_at_any_await_can_be_tried_again(
                 written += 1
                 for actor in actors:
                     actor.say("more")
-            with anyio.CancelScope() as scope, anyio.fail_after(10):
+            with anyio.CancelScope() as scope, anyio.fail_after(30):
                 step = cancelled_at(tail.__anext__(), moment, scope.cancel)
                 session_id, record = await step
                 got.setdefault(session_id, []).append(record)
@@ -1029,7 +1034,7 @@ async def test_a_tail_closed_by_another_task_ends(tmp_path: Path, *, shared: boo
 
     async with store, anyio.create_task_group() as tasks:
         tail = store.tail_all() if shared else SessionStore(tmp_path).tail_all()
-        with anyio.fail_after(2):
+        with anyio.fail_after(30):
             tasks.start_soon(listen, tail)
             await wait_all_tasks_blocked()
             await tail.aclose()

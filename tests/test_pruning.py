@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -392,21 +391,22 @@ async def test_a_session_that_is_written_again_and_again_is_never_deleted_under_
     tmp_path: Path,
 ) -> None:
     writer = real_writer()
-    writer.begin("reopen_for", home=tmp_path, session_id=ID, seconds=5)
+    stop = tmp_path.with_suffix(".stop")
+    writer.begin("reopen_until", home=tmp_path, session_id=ID, stop=stop)
     store = SessionStore(tmp_path)
     removed = rounds = 0
-    until = time.monotonic() + 5
-    while time.monotonic() < until:
-        pruned = await store.prune(await store.plan_prune(keep_last=0))
-        removed += len(pruned.removed)
-        rounds += 1
-        assert all(m.closed for m in pruned.removed)
-
-    ((written, refused),) = writer.end()  # asserts that its file has its name while it writes
+    try:
+        with anyio.fail_after(120):
+            while rounds < 200 or removed < 20:
+                pruned = await store.prune(await store.plan_prune(keep_last=0))
+                removed += len(pruned.removed)
+                rounds += 1
+                assert all(m.closed for m in pruned.removed)
+    finally:
+        stop.touch()
+        ((written, refused),) = writer.end()  # asserts that its file has its name while it writes
     left = await store.list()
 
-    assert rounds > 100
-    assert removed > 10
     assert written > refused
     assert [m.chunk_count for m in left] in ([], [2])
     assert len(names(tmp_path)) == len(left)
@@ -450,7 +450,7 @@ async def test_a_writer_that_opens_while_we_delete_gets_its_wal_back_and_ends_no
 
     with pytest.raises(SessionBusy) as caught:
         delete_file(wal)
-    links, _ = started[0].communicate(timeout=10)
+    links, _ = started[0].communicate(timeout=30)
 
     assert str(caught.value) == f"{wal}: somebody has it open for writing"
     assert links == b"1\n"

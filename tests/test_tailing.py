@@ -463,7 +463,7 @@ async def test_closing_from_another_task_ends_the_wait(store: SessionStore) -> N
         got: list[Record] = []
         waits = anyio.Event()
         tail._gate = lambda moment: waits.set() if moment == "before waiting" else None
-        with anyio.fail_after(2):
+        with anyio.fail_after(30):
             async with anyio.create_task_group() as tasks:
 
                 async def collect() -> None:
@@ -492,7 +492,7 @@ async def test_an_odd_file_under_the_name_is_an_error_not_a_hang(
         with socket.socket(socket.AF_UNIX) as server:
             os.chdir(store.directory)
             server.bind(path.name)
-    with anyio.fail_after(2), pytest.raises(PersistenceError) as caught:
+    with anyio.fail_after(30), pytest.raises(PersistenceError) as caught:
         await anext(store.tail(ID))
 
     assert caught.value.path == path

@@ -149,7 +149,7 @@ async def test_a_verdict_does_not_outlive_the_step_that_formed_it(
         actor.kill()
         with anyio.CancelScope() as scope:
             at(tail, "verdict formed", scope.cancel)
-            with anyio.fail_after(10):
+            with anyio.fail_after(30):
                 await anext(tail)
         actor.open(header=False)
         at(tail, "before waiting", lambda: actor.say("two"))

@@ -92,14 +92,11 @@ def do_abandon() -> None:
     _open.pop().abandon()
 
 
-def do_reopen_for(home: str, session_id: str, seconds: float) -> list[list[Any]]:
-    """Open, write two lines, close, again and again; return what was written when."""
-    import time
-
-    until = time.monotonic() + seconds
+def do_reopen_until(home: str, session_id: str, stop: str) -> list[list[Any]]:
+    """Open, write two lines, close, until a file is there; return how often, and how often not."""
     refused = 0
     count = 0
-    while time.monotonic() < until:
+    while not Path(stop).exists():
         try:
             do_open(home, session_id)
         except RuntimeError:
