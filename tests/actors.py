@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -230,6 +231,21 @@ class Counts(tuple[int, int, int]):
         threads = [t for t in threading.enumerate() if not t.name.startswith(pools)]
         return cls((len(links), watches, len(threads)))
 
+    @classmethod
+    def at_rest(cls, before: Counts) -> Counts:
+        """What it is once threads that were given up are done; ``before`` if that is no more.
+
+        A cancelled caller goes at once, its thread when it has looked: a busy machine takes long.
+        """
+        until = time.monotonic() + 30
+        while True:
+            found = cls.now()
+            if all(now <= then for now, then in zip(found, before, strict=True)):
+                return before
+            if time.monotonic() > until:
+                return found
+            time.sleep(0.01)
+
 
 async def heard(
     stream: AsyncIterator[tuple[UUID, Record]], count: int, seconds: float = 30
@@ -391,7 +407,6 @@ def _load(path: Path) -> Any:
 def _serve() -> None:
     import select
     import signal
-    import time
     import traceback
 
     import rath.session.persistence.loader
