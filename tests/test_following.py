@@ -813,12 +813,14 @@ async def test_a_directory_made_later_is_waited_for(tmp_path: Path) -> None:
     store = SessionStore(tmp_path / "a" / "sessions", poll_interval_s=0.01)
     got: dict[UUID, list[Record]] = {}
     async with store, store.tail_all() as tail, anyio.create_task_group() as tasks:
+        waits = anyio.Event()
+        tail._gate = lambda moment: waits.set() if moment == "before waiting" else None
 
         async def listen() -> None:
             got.update(await heard(tail, 3))
 
         tasks.start_soon(listen)
-        await wait_all_tasks_blocked()
+        await waits.wait()  # it has looked, and nothing was there
         store.directory.mkdir(parents=True)
         actor = Actor(store.directory).open().say("one")
         actor.close()

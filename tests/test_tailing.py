@@ -27,6 +27,7 @@ from sessiontail import (
     Record,
     SessionNotFound,
     SessionStore,
+    SessionTail,
 )
 from sessiontail.files import SessionFile
 
@@ -40,11 +41,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
     return SessionStore(tmp_path, events=request.param == "events", poll_interval_s=0.01)
 
 
-async def pull(source: object, got: list[Record], count: int) -> None:
-    """Append up to ``count`` records; what is there is there at once."""
-    with anyio.move_on_after(0.02):
+async def pull(tail: SessionTail, got: list[Record], count: int) -> None:
+    """Append up to ``count`` records, until the tail would wait."""
+    with anyio.fail_after(30), anyio.CancelScope() as scope:
+        tail._gate = lambda moment: scope.cancel() if moment == "before waiting" else None
         for _ in range(count):
-            got.append(await anext(source))  # type: ignore[call-overload] # a tail
+            got.append(await anext(tail))
+    tail._gate = lambda _: None
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
