@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -18,8 +19,9 @@ from uuid import UUID
 
 import anyio
 
+from bursts import Burst
 from samples import ID, chunk_line, header_line, trailer_line
-from sessiontail import LineFramer, Record, RecordDecoder
+from sessiontail import Block, LineFramer, Record, RecordDecoder
 from sessiontail.threads import threads
 
 __all__ = [
@@ -49,14 +51,14 @@ def records_of(data: bytes) -> list[Record]:
 
 
 async def take(source: AsyncIterator[Record], count: int) -> list[Record]:
-    """The next ``count`` records; more than 10 s is a failure."""
-    with anyio.fail_after(10):
+    """The next ``count`` records; more than 30 s is a failure."""
+    with anyio.fail_after(30):
         return [await anext(source) for _ in range(count)]
 
 
 async def drain(source: AsyncIterator[Record]) -> list[Record]:
-    """Everything up to the end; more than 10 s is a failure."""
-    with anyio.fail_after(10):
+    """Everything up to the end; more than 30 s is a failure."""
+    with anyio.fail_after(30):
         return [record async for record in source]
 
 
@@ -68,10 +70,13 @@ class Actor:
         self.wal = directory / f"{session_id}.jsonl.__partial__"
         self.id = session_id
         #: Bytes of the file, torn tail included.
-        self.data = b""
+        self.data = bytearray()
         self._fd = -1
         self._count = 0
-        self._decoded: tuple[bytes, list[Record]] = (b"", [])
+        # The records of the first so many bytes and lines, and what decodes those behind them.
+        self._records: list[Record] = []
+        self._decoded = (0, 0)
+        self._decoder = RecordDecoder()
 
     def __enter__(self) -> Self:
         return self
@@ -86,20 +91,23 @@ class Actor:
     @property
     def whole(self) -> bytes:
         """The bytes up to the last newline."""
-        return self.data[: self.data.rfind(b"\n") + 1]
+        return bytes(self.data[: self.data.rfind(b"\n") + 1])
 
     @property
     def torn(self) -> int:
         """Bytes after the last newline."""
-        return len(self.data) - len(self.whole)
+        return len(self.data) - self.data.rfind(b"\n") - 1
 
     @property
     def records(self) -> list[Record]:
-        """What a reader owes so far."""
-        whole = self.whole
-        if whole != self._decoded[0]:
-            self._decoded = (whole, records_of(whole))
-        return self._decoded[1]
+        """What a reader owes so far; each line is decoded once, however often this is asked."""
+        start, lines = self._decoded
+        end = self.data.rfind(b"\n", start) + 1
+        if end:
+            block = Block.cut(bytes(self.data[start:end]), offset=start, line=lines + 1)
+            self._records += self._decoder.decode(block).records
+            self._decoded = (end, lines + block.lines)
+        return self._records.copy()
 
     def open(self, *, header: bool = True) -> Self:
         """Open the WAL, lock it, and write the header."""
@@ -112,15 +120,21 @@ class Actor:
 
     def write(self, data: bytes) -> None:
         """Append bytes, whole lines or not."""
-        while data:
-            count = os.write(self._fd, data)
-            self.data += data[:count]
-            data = data[count:]
+        rest = memoryview(data)
+        while rest:
+            count = os.write(self._fd, rest)
+            self.data += rest[:count]
+            rest = rest[count:]
 
     def chunk(self, content: str = "hi") -> bytes:
         """The next chunk's line, not written."""
         self._count += 1
         return chunk_line(self._count - 1, content)
+
+    def lines(self, burst: Burst) -> bytes:
+        """The next lines of a shape, not written."""
+        self._count += burst.lines
+        return burst.data(self._count - burst.lines)
 
     def say(self, *contents: str) -> Self:
         """Append one chunk for each text."""
@@ -154,14 +168,15 @@ class Actor:
     def resume(self, *, cut: bool) -> Self:
         """Come back as another writer, with or without cutting the torn tail off."""
         if cut:
-            os.truncate(self.wal, len(self.whole))
-            self.data = self.whole
+            self.cut(len(self.whole))
         return self.open()
 
     def cut(self, size: int) -> None:
         """Truncate the file."""
         os.truncate(self.wal, size)
-        self.data = self.data[:size]
+        del self.data[size:]
+        if size < self._decoded[0]:
+            self._records, self._decoded, self._decoder = [], (0, 0), RecordDecoder()
 
 
 class cancelled_at:  # noqa: N801 - reads as what it does
@@ -211,7 +226,6 @@ class Counts(tuple[int, int, int]):
     @classmethod
     def now(cls) -> Counts:
         import threading
-        import time
 
         until_s = time.monotonic() + 10
         while threads().busy and time.monotonic() < until_s:
@@ -228,11 +242,26 @@ class Counts(tuple[int, int, int]):
         others = [t for t in threading.enumerate() if not t.name.startswith(pools)]
         return cls((len(links), watches, len(others)))
 
+    @classmethod
+    def at_rest(cls, before: Counts) -> Counts:
+        """What it is once threads that were given up are done; ``before`` if that is no more.
+
+        A cancelled caller goes at once, its thread when it has looked: a busy machine takes long.
+        """
+        until = time.monotonic() + 30
+        while True:
+            found = cls.now()
+            if all(now <= then for now, then in zip(found, before, strict=True)):
+                return before
+            if time.monotonic() > until:
+                return found
+            time.sleep(0.01)
+
 
 async def heard(
-    stream: AsyncIterator[tuple[UUID, Record]], count: int, seconds: float = 10
+    stream: AsyncIterator[tuple[UUID, Record]], count: int, seconds: float = 30
 ) -> dict[UUID, list[Record]]:
-    """The next ``count`` records of a directory, by session; more than 10 s is a failure."""
+    """The next ``count`` records of a directory, by session; more than 30 s is a failure."""
     found: dict[UUID, list[Record]] = {}
     with anyio.fail_after(seconds):
         for _ in range(count):
@@ -307,13 +336,27 @@ class _InParts:
 
     def __init__(self, file: Any, rng: Any, kill_at_byte: int | None) -> None:
         self._file, self._rng, self._left = file, rng, kill_at_byte
+        # What is gathered for a burst; None outside of one.
+        self._burst: list[str] | None = None
+
+    def begin_burst(self) -> None:
+        self._burst = []
+
+    def end_burst(self) -> None:
+        lines, self._burst = self._burst, None
+        self._write("".join(lines or ()).encode(), (1 << 30,))
 
     def write(self, text: str) -> None:
+        if self._burst is not None:
+            self._burst.append(text)
+        else:
+            self._write(text.encode(), (1, 7, 100, 4096, 1 << 20))
+
+    def _write(self, data: bytes, sizes: tuple[int, ...]) -> None:
         import signal
 
-        data = text.encode()
         while data:
-            part = data[: self._rng.choice((1, 7, 100, 4096, 1 << 20))]
+            part = data[: self._rng.choice(sizes)]
             if self._left is not None:
                 part = part[: self._left]
                 self._left -= len(part)
@@ -354,6 +397,11 @@ def _write_session(job: dict[str, Any]) -> None:
     for index in range(job["chunks"]):
         text = f"{job['seed']}/{index} " + rng.choice("aé€😀\u2028") * rng.choice((0, 3, 90, 3000))
         writer.write_chunk(index, user_text_chunk(text))
+    if job.get("burst"):
+        writer._file.begin_burst()
+        for index in range(job["chunks"], job["chunks"] + job["burst"]):
+            writer.write_chunk(index, user_text_chunk(f"{job['seed']}/{index}"))
+        writer._file.end_burst()
     writer.close()
 
 
@@ -370,7 +418,6 @@ def _load(path: Path) -> Any:
 def _serve() -> None:
     import select
     import signal
-    import time
     import traceback
 
     import rath.session.persistence.loader

@@ -34,10 +34,15 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=["events", "polling"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
-    """A store of an empty directory, told by events or looking by itself."""
+    """A store of an empty directory, told by events or looking by itself.
+
+    Told by events, it looks so seldom that what no event tells is a failure.
+    """
     directory = tmp_path / "sessions"
     directory.mkdir()
-    return SessionStore(directory, events=request.param == "events", poll_interval_s=0.01)
+    return SessionStore(
+        directory, events=request.param == "events", sweep_interval_s=60, poll_interval_s=0.01
+    )
 
 
 __all__ = ["anyio_backend", "hypothesis", "interruptible", "store"]

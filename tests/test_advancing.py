@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors import Actor, records_of
+from actors import Actor
 from sessiontail import Record
 from sessiontail.advancing import FileReader, FileReplaced
 from sessiontail.files import SessionFile
@@ -107,7 +107,7 @@ def test_a_torn_head_that_is_cut_off_is_no_replacement(tmp_path: Path) -> None:
         got += rest(reader)
 
         assert not reader.changed_in_place(block=True)
-        assert got == records_of(actor.data)
+        assert got == actor.records
 
 
 def test_bytes_that_change_before_the_position_are_noticed(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import errno
 import gc
 import os
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -128,7 +127,7 @@ async def test_what_is_no_regular_file_is_refused_at_once(
     make(odd)
     before = descriptors()
 
-    with anyio.fail_after(1), pytest.raises(OSError) as caught:  # noqa: PT011 - its number is compared
+    with anyio.fail_after(30), pytest.raises(OSError) as caught:  # noqa: PT011 - its number is compared
         await open_file(odd)
 
     assert caught.value.errno == number
@@ -182,7 +181,7 @@ async def test_a_cancelled_caller_leaves_a_blocked_thread_at_once_and_leaks_noth
     def slow_open() -> SessionFile:
         file = SessionFile(path)
         entered.set()
-        release.wait(10)
+        release.wait(60)
         left.set()
         return file
 
@@ -192,18 +191,16 @@ async def test_a_cancelled_caller_leaves_a_blocked_thread_at_once_and_leaks_noth
             group.start_soon(in_thread, slow_open)
             while not entered.is_set():
                 await checkpoint()
-            start_s = time.monotonic()
             group.cancel_scope.cancel()
-        took_s = time.monotonic() - start_s
+        assert not left.is_set()
     finally:
         release.set()
-    left.wait(10)
-    with anyio.fail_after(5):
+    assert left.wait(30)
+    with anyio.fail_after(30):
         while str(path) in descriptors():
             await checkpoint()
             gc.collect()
 
-    assert took_s < 0.1
     assert set(descriptors()) - set(before) <= {"anon_inode:[eventpoll]"}
 
 

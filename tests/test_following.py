@@ -10,7 +10,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from sessiontail import (
     SessionStore,
 )
 from sessiontail.files import SessionFile
+from sessiontail.lanes import Lane
 
 pytestmark = pytest.mark.anyio
 
@@ -59,9 +60,13 @@ def ids(count: int) -> list[UUID]:
     return [UUID(int=number + 1) for number in range(count)]
 
 
+def lanes(tail: DirectoryTail) -> Collection[Lane]:
+    return tail._lanes.values()
+
+
 async def settled(tail: DirectoryTail, condition: Callable[[], bool]) -> None:
     """Pull, and expect no record, until the condition holds."""
-    with anyio.fail_after(10), anyio.CancelScope() as scope:
+    with anyio.fail_after(30), anyio.CancelScope() as scope:
         before = tail._gate
 
         def gate(name: str) -> None:
@@ -89,21 +94,6 @@ async def test_sessions_that_run_and_that_appear_later_are_all_heard(store: Sess
 
         assert got == owed(first, second)
         assert await nothing_more(tail)
-
-
-@pytest.mark.parametrize("lines", [1, 511, 512, 513, 1025, 1500, 20_000])
-async def test_a_burst_is_handed_over_whole_and_nothing_need_be_written_for_it(
-    trusting: SessionStore, lines: int
-) -> None:
-    actor = Actor(trusting.directory).open().say("one")
-    async with trusting, trusting.tail_all() as tail:
-        assert await heard(tail, 2) == owed(actor)
-        assert await nothing_more(tail)  # its writer was seen, so that nothing is due for it
-        actor.write(b"".join(actor.chunk("ok") for _ in range(lines)))
-
-        assert await heard(tail, lines) == {actor.id: actor.records[2:]}
-        assert await nothing_more(tail)
-        assert trusting.stats.missed == 0
 
 
 @pytest.mark.parametrize("moment", ["before scan", "after scan", "before waiting"])
@@ -789,7 +779,7 @@ async def main():
     got = 0
     async with SessionStore(sys.argv[1], sweep_interval_s=0.05) as store:
         async with store.tail_all() as tail:
-            with anyio.fail_after(20):
+            with anyio.fail_after(30):
                 for n in range(60):
                     await anext(tail); got += 1
                     if n == 10:
@@ -824,12 +814,14 @@ async def test_a_directory_made_later_is_waited_for(tmp_path: Path) -> None:
     store = SessionStore(tmp_path / "a" / "sessions", poll_interval_s=0.01)
     got: dict[UUID, list[Record]] = {}
     async with store, store.tail_all() as tail, anyio.create_task_group() as tasks:
+        waits = anyio.Event()
+        tail._gate = lambda moment: waits.set() if moment == "before waiting" else None
 
         async def listen() -> None:
             got.update(await heard(tail, 3))
 
         tasks.start_soon(listen)
-        await wait_all_tasks_blocked()
+        await waits.wait()  # it has looked, and nothing was there
         store.directory.mkdir(parents=True)
         actor = Actor(store.directory).open().say("one")
         actor.close()
@@ -889,7 +881,7 @@ async def test_an_absent_directory_is_an_error_where_that_is_asked_for(
         if when == "later":
             assert await nothing_more(tail)
         store.directory.rmdir()
-        with pytest.raises(SessionNotFound), anyio.fail_after(10):
+        with pytest.raises(SessionNotFound), anyio.fail_after(30):
             await anext(tail)
         store.directory.mkdir()
         actor = Actor(store.directory).open()
@@ -900,9 +892,13 @@ async def test_an_absent_directory_is_an_error_where_that_is_asked_for(
 async def test_an_absent_directory_is_not_looked_for_all_the_time(tmp_path: Path) -> None:
     store = SessionStore(tmp_path / "sessions", poll_interval_s=0.1)
     async with store, store.tail_all() as tail:
-        assert await nothing_more(tail, 0.5)
+        began_s = anyio.current_time()
+        with anyio.fail_after(30):
+            while store.stats.sweeps < 3:
+                assert await nothing_more(tail, 0.5)
+        took_s = anyio.current_time() - began_s
 
-    assert 3 <= store.stats.sweeps <= 6
+    assert store.stats.sweeps <= took_s / 0.1 + 1
 
 
 async def test_a_directory_that_cannot_be_watched_is_polled_and_not_looked_at_all_the_time(
@@ -933,7 +929,7 @@ async def test_an_idle_directory_is_only_swept(tmp_path: Path) -> None:
     store = SessionStore(tmp_path, sweep_interval_s=0.2)
     async with store, store.tail_all() as tail:
         await heard(tail, 50)
-        await settled(tail, lambda: not any(lane.judge for lane in tail._lanes.values()))
+        await settled(tail, lambda: not any(lane.queued or lane.judge for lane in lanes(tail)))
         turns, sweeps, reads = tail._turns, store.stats.sweeps, store.stats.reads
         assert await nothing_more(tail, 1)
 
@@ -967,7 +963,7 @@ async def test_a_step_cancelled_at_any_await_can_be_tried_again(
                 written += 1
                 for actor in actors:
                     actor.say("more")
-            with anyio.CancelScope() as scope, anyio.fail_after(10):
+            with anyio.CancelScope() as scope, anyio.fail_after(30):
                 step = cancelled_at(tail.__anext__(), moment, scope.cancel)
                 session_id, record = await step
                 got.setdefault(session_id, []).append(record)
@@ -1009,7 +1005,7 @@ async def test_whoever_leaves_leaves_nothing_behind(store: SessionStore, way: st
         gc.collect()
         [watch] = store._held
 
-        assert Counts.now() == before
+        assert Counts.at_rest(before) == before
         assert store.stats.open_files == 0
         assert watch._all == []
     assert all(actor.writing for actor in actors)
@@ -1029,7 +1025,7 @@ async def test_a_store_that_is_left_takes_its_watch_and_task_along(tmp_path: Pat
         del tail, store
         gc.collect()
 
-    assert Counts.now() == before
+    assert Counts.at_rest(before) == before
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -1045,7 +1041,7 @@ async def test_a_tail_closed_by_another_task_ends(tmp_path: Path, *, shared: boo
 
     async with store, anyio.create_task_group() as tasks:
         tail = store.tail_all() if shared else SessionStore(tmp_path).tail_all()
-        with anyio.fail_after(2):
+        with anyio.fail_after(30):
             tasks.start_soon(listen, tail)
             await wait_all_tasks_blocked()
             await tail.aclose()
@@ -1082,7 +1078,7 @@ block = b"".join(chunk_line(n, "x" * 1000) for n in range(1000))
 end = time.monotonic() + float(sys.argv[2])
 while time.monotonic() < end:
     began = time.monotonic()
-    big.data = b""
+    big.data.clear()
     big.write(block)
     time.sleep(max(0, len(block) / 100e6 - (time.monotonic() - began)))
 """

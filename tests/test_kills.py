@@ -11,7 +11,14 @@ import anyio
 import pytest
 
 from actors import WriterServer, records_of
-from sessiontail import Chunk, Damage, Outcome, Record, SessionStore, Trailer
+from sessiontail import Chunk, Damage, Outcome, Record, SessionStore, Trailer, holders
+
+
+@pytest.fixture(autouse=True)
+def a_minute_of_quiet_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A writer that is killed before its lock was seen has only the quiet to tell.
+    monkeypatch.setattr(holders, "QUIET_S", 0.5)
+
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +71,8 @@ async def kill_and_resume(
         {"kill_at_byte": int(10 ** rng.uniform(2.6, 3.4))},
         {"kill_after_s": rng.uniform(0.005, 0.06)},
         {"kill_before_rename": True},
+        {"kill_at_byte": int(10 ** rng.uniform(3.5, 6)), "burst": 5000},
+        {"kill_before_rename": True, "burst": rng.choice((511, 512, 513, 5000))},
     )
     moment = rng.choice(moments)
     final = store.directory / f"{session_id}.jsonl"
@@ -85,7 +94,8 @@ async def kill_and_resume(
 
     rest = store.tail(session_id, after=tail.cursor, on_abandoned="wait")
     cut = rng.random() < 0.5
-    server.start(id=str(session_id), seed=seed + 1, chunks=rng.randint(1, 8), cut=cut)
+    burst = rng.choice((0, 0, 600))
+    server.start(id=str(session_id), seed=seed + 1, chunks=rng.randint(1, 8), burst=burst, cut=cut)
     got += [record async for record in rest]
 
     data = final.read_bytes()

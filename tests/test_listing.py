@@ -209,7 +209,7 @@ async def test_files_that_are_no_sessions_are_each_told_once_and_stop_nothing(
     good = put(tmp_path, "good.jsonl", session_bytes())
     (tmp_path / "notes.txt").write_text("no session's name")
 
-    with anyio.fail_after(5), caplog.at_level(logging.WARNING):
+    with anyio.fail_after(30), caplog.at_level(logging.WARNING):
         scan = SessionStore(tmp_path).scan()
         metas = [meta async for meta in scan]
 

@@ -34,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WriterServer]:
 
 
 async def next_event(watch: SessionWatch) -> SessionEvent:
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         return await anext(watch)
 
 
@@ -148,7 +148,7 @@ async def test_a_step_of_a_watch_cancelled_at_any_await_can_be_tried_again(
             moment, found = 0, 0
             while found < 2:
                 moment += 1
-                with anyio.CancelScope() as scope, anyio.fail_after(10):
+                with anyio.CancelScope() as scope, anyio.fail_after(30):
                     event = await cancelled_at(watch.__anext__(), moment, scope.cancel)
                     events.append((event.kind.value, event.meta.id))
                     found += 1
@@ -180,7 +180,7 @@ async def test_the_record_that_is_waited_for_is_returned(store: SessionStore) ->
             def wanted(record: Record) -> bool:
                 return says("two", among=[record])
 
-            got.append(await store.wait_for(ID, wanted, timeout=10))
+            got.append(await store.wait_for(ID, wanted, timeout=30))
 
         tasks.start_soon(wait)
         tasks.start_soon(wait)
@@ -195,7 +195,7 @@ async def test_waiting_for_a_record_ends_with_the_session(store: SessionStore) -
     actor.close()
     async with store:
         with pytest.raises(SessionEnded, match=r"the session ended \(closed\) without that record"):
-            await store.wait_for(ID, lambda _: False, timeout=10)
+            await store.wait_for(ID, lambda _: False, timeout=30)
 
 
 async def test_waiting_for_a_record_has_a_limit_and_can_be_cancelled(store: SessionStore) -> None:
@@ -221,8 +221,8 @@ async def test_only_records_behind_the_cursor_count(store: SessionStore) -> None
             for _ in range(2):
                 await anext(tail)
             cursor = tail.cursor
-        found = await store.wait_for(ID, lambda r: isinstance(r, Chunk), after=cursor, timeout=5)
+        found = await store.wait_for(ID, lambda r: isinstance(r, Chunk), after=cursor, timeout=30)
 
         assert found == actor.records[2]
         with pytest.raises(PersistenceError):
-            await store.wait_for(ID, lambda _: True, after="st1.nonsense", timeout=5)
+            await store.wait_for(ID, lambda _: True, after="st1.nonsense", timeout=30)

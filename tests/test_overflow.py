@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 from actors import Actor, heard, nothing_more, owed
-from sessiontail import SessionStore
+from sessiontail import SessionStore, watching
 from sessiontail.watching import DirectoryWatch
 
 pytestmark = pytest.mark.anyio
@@ -121,6 +121,9 @@ async def test_a_short_queue_that_overflows_is_no_loss(
 async def test_a_lost_event_costs_one_sweep_and_two_cost_the_trust(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # However long a look takes on a busy machine, the next one comes at its time.
+    monkeypatch.setattr(watching, "_TRUSTED_SWEEP_SHARE", 1.0)
+    monkeypatch.setattr(watching, "_SWEEP_SHARE", 1.0)
     store = SessionStore(tmp_path, sweep_interval_s=0.05, poll_interval_s=0.02)
     actor = Actor(tmp_path).open()
 
@@ -196,7 +199,7 @@ async def test_no_inotify_instance_left_means_polling(tmp_path: Path) -> None:
         async with store, store.tail_all() as tail:
             await heard(tail, 1)
             actor.say("one")
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 await heard(tail, 1)
             assert store.polled_because == "no inotify instance: Too many open files"
     finally:

@@ -452,7 +452,7 @@ async def test_a_writer_that_opens_while_we_delete_gets_its_wal_back_and_ends_no
 
     with pytest.raises(SessionBusy) as caught:
         delete_file(wal)
-    links, _ = started[0].communicate(timeout=10)
+    links, _ = started[0].communicate(timeout=30)
 
     assert str(caught.value) == f"{wal}: somebody has it open for writing"
     assert links == b"1\n"

@@ -54,7 +54,7 @@ def test_an_odd_call_raises_nothing(call: Any) -> None:
 
 def test_content_nested_too_deeply_for_text_raises_nothing() -> None:
     deep: Any = []
-    for _ in range(5_000):
+    for _ in range(100_000):  # Python 3.13 still makes a text of 5,000
         deep = [deep]
     odd = chunk(ChunkKind.ASSISTANT, content={"a": deep}, tool_calls=[{"function": {"name": deep}}])
 

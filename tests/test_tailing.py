@@ -27,6 +27,7 @@ from sessiontail import (
     Record,
     SessionNotFound,
     SessionStore,
+    SessionTail,
 )
 from sessiontail.files import SessionFile
 
@@ -40,11 +41,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
     return SessionStore(tmp_path, events=request.param == "events", poll_interval_s=0.01)
 
 
-async def pull(source: object, got: list[Record], count: int) -> None:
-    """Append up to ``count`` records; what is there is there at once."""
-    with anyio.move_on_after(0.02):
+async def pull(tail: SessionTail, got: list[Record], count: int) -> None:
+    """Append up to ``count`` records, until the tail would wait."""
+    with anyio.fail_after(30), anyio.CancelScope() as scope:
+        tail._gate = lambda moment: scope.cancel() if moment == "before waiting" else None
         for _ in range(count):
-            got.append(await anext(source))  # type: ignore[call-overload] # a tail
+            got.append(await anext(tail))
+    tail._gate = lambda _: None
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -463,7 +466,7 @@ async def test_closing_from_another_task_ends_the_wait(store: SessionStore) -> N
         got: list[Record] = []
         waits = anyio.Event()
         tail._gate = lambda moment: waits.set() if moment == "before waiting" else None
-        with anyio.fail_after(2):
+        with anyio.fail_after(30):
             async with anyio.create_task_group() as tasks:
 
                 async def collect() -> None:
@@ -492,7 +495,7 @@ async def test_an_odd_file_under_the_name_is_an_error_not_a_hang(
         with socket.socket(socket.AF_UNIX) as server:
             os.chdir(store.directory)
             server.bind(path.name)
-    with anyio.fail_after(2), pytest.raises(PersistenceError) as caught:
+    with anyio.fail_after(30), pytest.raises(PersistenceError) as caught:
         await anext(store.tail(ID))
 
     assert caught.value.path == path
@@ -573,20 +576,21 @@ async def test_a_cursor_that_does_not_fit_is_refused(store: SessionStore) -> Non
 
 @pytest.mark.parametrize("limit", ["descriptors", "instances", "rights"])
 def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, limit: str) -> None:
-    path = tmp_path / f"{ID}.jsonl"
-    path.write_bytes(session_bytes(2))
     program = f"""
         import os, resource, sys
         import anyio
         from sessiontail import SessionStore, PersistenceError
         from sessiontail import watching
+        from sessiontail.files import in_thread
+
+        directory = sys.argv[2]
 
         def full(**_):
             raise OSError(24, os.strerror(24))
 
         async def main():
-            other = SessionStore({str(tmp_path)!r})
-            tail = SessionStore({str(tmp_path)!r}).tail({str(ID)!r})
+            other = SessionStore(directory)
+            tail = SessionStore(directory).tail({str(ID)!r})
             keep = []
             if {limit!r} == "descriptors":
                 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
@@ -601,7 +605,8 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
             else:
                 # Read once, so that everything is imported before the rights are gone.
                 await anext(other.tail({str(ID)!r}))
-                os.chmod({str(path)!r}, 0)
+                await in_thread(len, "")  # which only reads that the kernel puts off need
+                os.chmod(directory + "/{ID}.jsonl", 0)
                 os.setresuid(65534, 65534, 65534) if os.getuid() == 0 else None
             said = []
             for _ in range(2):
@@ -616,10 +621,15 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
         anyio.run(main, backend=sys.argv[1])
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
-    children = [
-        subprocess.Popen([*command, backend], stdout=subprocess.PIPE, text=True)
-        for backend in ("asyncio", "trio")
-    ]
+    children = []
+    for backend in ("asyncio", "trio"):
+        (tmp_path / backend).mkdir()
+        (tmp_path / backend / f"{ID}.jsonl").write_bytes(session_bytes(2))
+        children.append(
+            subprocess.Popen(
+                [*command, backend, str(tmp_path / backend)], stdout=subprocess.PIPE, text=True
+            )
+        )
     said = {child.communicate(timeout=30)[0] for child in children}
 
     too_many = "no inotify instance"

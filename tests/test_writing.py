@@ -425,7 +425,7 @@ async def test_a_torn_tail_is_cut_and_a_running_tail_sees_each_record_once(
     wal.write_bytes(WHOLE + TORN)
     follow = Follow(tail_session(ID, directory=tmp_path, on_abandoned="wait"))
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as group:
             group.start_soon(follow.run)
             await follow.met_end.wait()
@@ -455,7 +455,7 @@ async def test_the_real_writer_glues_and_a_running_tail_tells_where(
     wal.write_bytes(WHOLE + torn)
     follow = Follow(tail_session(ID, on_abandoned="wait"))
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as group:
             group.start_soon(follow.run)
             await follow.met_end.wait()
@@ -563,7 +563,7 @@ async def test_what_is_no_regular_file_is_refused(
 ) -> None:
     make(tmp_path / f"{ID}.jsonl.__partial__")
 
-    with anyio.fail_after(5), pytest.raises(PersistenceError):
+    with anyio.fail_after(30), pytest.raises(PersistenceError):
         await SessionWriter(HEADER, directory=tmp_path).open()
 
     assert [p.name for p in tmp_path.iterdir()] == [f"{ID}.jsonl.__partial__"]

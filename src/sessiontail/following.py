@@ -340,12 +340,18 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             made.release()  # the subscription holds it
         watch, subscription = self._watch, self._subscription
         assert watch is not None
+        # What is closed in a directory that is made after this begins, is closed since.
+        was_there = await in_thread(self.directory.is_dir, place=self._place)
         self._gate("before scan")
         seen = await watch.take_stock(subscription)
         if seen is None and self._on_missing == "error":
             raise SessionNotFound("no such directory", path=self.directory)
         stock = await in_thread(
-            _take_stock, seen or {}, self._after, self._include_closed, self._last
+            _take_stock,
+            seen or {},
+            self._after,
+            self._include_closed or not was_there,
+            self._last,
         )
         self._gate("after scan")
         watch.drain()  # what came meanwhile is told

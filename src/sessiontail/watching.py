@@ -41,7 +41,7 @@ LOCKS_INTERVAL_S = 1.0
 # The same where they do.
 TRUSTED_LOCKS_INTERVAL_S = 30.0
 
-# A survey takes at most this part of the time, however many sessions there are.
+# A survey takes at most this part of a processor, however many sessions there are.
 _SWEEP_SHARE = 0.05
 # The same where events are trusted.
 _TRUSTED_SWEEP_SHARE = 0.005
@@ -193,7 +193,7 @@ class DirectoryWatch:
         self._marks: dict[str, int] = {}
         self._unheld: set[str] = set()
         self._surveyed_at_s = time.monotonic()
-        self._took_s = 0.0
+        self._cost_s = 0.0
         self._compared_at_s = 0.0
         # Whether a survey is due at once.
         self._urgent = False
@@ -438,7 +438,7 @@ class DirectoryWatch:
         """Take surveys when they are due, as long as somebody follows."""
         while True:
             share = _TRUSTED_SWEEP_SHARE if self.trusted else _SWEEP_SHARE
-            interval_s = max(self.interval_s, self._took_s / share)
+            interval_s = max(self.interval_s, self._cost_s / share)
             due_s = self._surveyed_at_s + interval_s - time.monotonic()
             if due_s > 0 and not self._urgent:
                 await self._wanted.wait(due_s)
@@ -488,7 +488,7 @@ class DirectoryWatch:
                 return None
             self._watch_anew(found, was_present=was_present)
             untold = await self._pass_differences_on(found, told, newcomer)
-            self._took_s = time.monotonic() - began_s
+            self._cost_s = found.cost_s
             if untold and whole and self._whole and self.trusted:
                 await self._count_missed(untold)
             self._whole = whole
