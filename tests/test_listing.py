@@ -52,7 +52,7 @@ def meta_of(path: Path, **fields: Any) -> PersistedSessionMeta:
     """What a listing owes for a file of ``samples.session_bytes``."""
     status = path.stat()
     values: dict[str, Any] = {
-        "id_int": ID.int,
+        "id_text": str(ID),
         "file": str(path),
         "created_at": MOMENT,
         "lineage_operator": "implicit",
@@ -60,7 +60,7 @@ def meta_of(path: Path, **fields: Any) -> PersistedSessionMeta:
         "chunk_count": 1,
         "closed": True,
         "state": SessionState.CLOSED,
-        "parent_ints": (),
+        "parent_texts": (),
         "cumulative_usage": None,
         "closed_at": MOMENT,
         "size_bytes": status.st_size,
@@ -92,7 +92,7 @@ async def test_a_closed_file_is_taken_from_its_header_and_trailer(tmp_path: Path
         meta_of(
             path,
             chunk_count=2,
-            parent_ints=tuple(session_id.int for session_id in IDS[:2]),
+            parent_texts=tuple(map(str, IDS[:2])),
             lineage_kind=LineageKind.OP_FORK,
             lineage_operator="fork",
             cumulative_usage=TokenUsage(10, 5, 15),
@@ -583,7 +583,7 @@ async def test_what_became_of_a_file_shows_in_the_next_listing(
 async def test_the_state_of_a_file_that_did_not_change_is_looked_up_each_time(
     tmp_path: Path,
 ) -> None:
-    wal = put(tmp_path, "a.jsonl.__partial__", session_bytes(closed=False), age_s=61)
+    wal = put(tmp_path, "a.jsonl.__partial__", session_bytes(closed=False), age_s=601)
     closed = put(tmp_path, "b.jsonl", session_bytes())
     sessions = SessionStore(tmp_path)
 
@@ -647,7 +647,7 @@ async def test_many_metas_are_sorted_in_runs_as_in_one_go(monkeypatch: pytest.Mo
     monkeypatch.setattr(listing, "_RUN", 3)
     metas = [
         PersistedSessionMeta(
-            id_int=ID.int,
+            id_text=str(ID),
             file=f"{i * 7 % 20}",
             created_at=datetime(2026, 1, 1 + i % 5, tzinfo=UTC),
             lineage_operator="",
@@ -655,7 +655,7 @@ async def test_many_metas_are_sorted_in_runs_as_in_one_go(monkeypatch: pytest.Mo
             chunk_count=0,
             closed=True,
             state=SessionState.CLOSED,
-            parent_ints=(),
+            parent_texts=(),
             cumulative_usage=None,
             closed_at=None,
             size_bytes=0,

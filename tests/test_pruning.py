@@ -45,7 +45,7 @@ def meta(
     number: int, *, days: float = 0, size: int = 10, state: SessionState = CLOSED
 ) -> PersistedSessionMeta:
     return PersistedSessionMeta(
-        id_int=number,
+        id_text=str(UUID(int=number)),
         file=f"{number}.jsonl",
         created_at=NOW - timedelta(days=days),
         lineage_operator="implicit",
@@ -53,7 +53,7 @@ def meta(
         chunk_count=0,
         closed=state is CLOSED,
         state=state,
-        parent_ints=(),
+        parent_texts=(),
         cumulative_usage=None,
         closed_at=None,
         size_bytes=size,

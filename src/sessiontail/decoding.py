@@ -262,6 +262,16 @@ class RecordDecoder:
         self.header_version = CURRENT_SCHEMA_VERSION
         return Run(header, chunks, trailer, lines + (trailer is not None), stop)
 
+    def decode_usual_chunk(self, raw: bytes) -> Chunk | None:
+        """Decode one whole line that is a chunk of today's version; None where ``decode`` must."""
+        if self.header_version != CURRENT_SCHEMA_VERSION:
+            return None
+        try:
+            chunk: Chunk = _chunk_decoder.decode(raw)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return None
+        return chunk
+
     def decode_line(self, raw: bytes, *, line: int = 1, offset: int = 0) -> Record | None:
         """Decide about one line by the exact path; None where it is blank.
 

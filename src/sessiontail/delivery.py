@@ -42,10 +42,9 @@ class Delivery:
         self._next = 0
         self._reader: FileReader | None = None
         self._start = START
-        # Offset and lines behind all that was handed over, and the bytes before that, where no
-        # batch is held; the bytes before a batch and those before its end, where one is.
+        # Offset and lines behind the batch, and the bytes before that; the bytes before the batch.
         self._done = (0, 0)
-        self._before = self._guard = b""
+        self._guard = self._before = b""
         # Of what was handed over, not of what was read.
         self._header: Header | None = None
         self._header_version: int | None = None
@@ -86,10 +85,8 @@ class Delivery:
         """Where the next record begins."""
         if self._reader is None:
             return self._start
-        if self._batch is None:
+        if self._batch is None or not self._waiting:
             (offset, lines), tail = self._done, self._guard
-        elif not self._waiting:
-            (offset, lines), tail = self._batch.position(len(self._batch.records)), self._guard
         else:
             offset, lines = self._batch.position(self._next)
             tail = self._batch.bytes_before(offset, WINDOW_BYTES, self._before)
@@ -112,17 +109,18 @@ class Delivery:
         self._trailer_seen = start.trailer_seen
         self._session_id = start.session_id
 
-    def _put(self, batch: Batch, after: bytes) -> None:
-        """Take the reader's next batch; ``after`` is its guard behind it."""
+    def _put(self, batch: Batch) -> None:
+        """Take the batch that the reader gave last."""
+        reader = self._reader
+        assert reader is not None
         self._batch, self._next, self._waiting = batch, 0, len(batch.records)
-        self._before, self._guard = self._guard, after
+        self._before, self._guard = self._guard, reader.guard
+        self._done = reader.done
 
     def _drop(self) -> None:
         """Hold no records; all of the batch must be handed over."""
-        if self._batch is not None:
-            self._done = self._batch.position(len(self._batch.records))
-            self._batch = None
-            self._before = b""
+        self._batch = None
+        self._before = b""
 
     def _take_one(self) -> Record:
         """Hand one record over; one must be waiting."""

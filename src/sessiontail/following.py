@@ -564,7 +564,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             news = "resumed" if lane.stem in self._ended else "started"
         if batch.records and self._is_foreign(lane, follower, batch):
             return False
-        lane.put(batch, follower.reader.guard)
+        lane.put(batch)
         if batch.records:
             self._current = lane
         if table is not None and follower.is_held(table):

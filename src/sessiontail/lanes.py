@@ -116,9 +116,9 @@ class Lane(Delivery):
         self.seen = None
         self._begin(follower.reader, position)
 
-    def put(self, batch: Batch, after: bytes) -> None:
-        """Take a batch to hand over."""
-        self._put(batch, after)
+    def put(self, batch: Batch) -> None:
+        """Take the batch that the reader gave last, to hand it over."""
+        self._put(batch)
 
     def note(self, record: Record) -> None:
         """Take the session's id from its first record before that is handed over."""

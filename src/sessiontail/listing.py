@@ -590,7 +590,7 @@ def _as_meta(  # noqa: PLR0917 - called for every file, where names cost
     modified_s = status.st_mtime
     parents = header.parent_session_ids
     return PersistedSessionMeta(
-        id_int=header.id.int,
+        id_text=str(header.id),
         file=path,
         created_at=header.created_at,
         lineage_operator=header.lineage_operator,
@@ -598,7 +598,7 @@ def _as_meta(  # noqa: PLR0917 - called for every file, where names cost
         chunk_count=chunks,
         closed=trailer is not None,
         state=state,
-        parent_ints=tuple([parent.int for parent in parents]) if parents else (),
+        parent_texts=tuple([str(parent) for parent in parents]) if parents else (),
         cumulative_usage=trailer.cumulative_usage if trailer else None,
         closed_at=trailer.closed_at if trailer else None,
         size_bytes=size,

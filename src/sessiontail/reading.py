@@ -241,7 +241,7 @@ class SessionReader(RecordFeed):
                 raise explain(error, self.path) from error
             if batch is None:
                 raise StopAsyncIteration
-            self._put(batch, self._reader.guard)
+            self._put(batch)
             if batch.records:
                 return
             await checkpoint()  # blank lines

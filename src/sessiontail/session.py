@@ -139,12 +139,12 @@ class PersistedSession:
 class PersistedSessionMeta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One session file in brief: its header, its trailer, and what the directory says.
 
-    Ids are kept as numbers: nothing of a meta is then the collector's business. A ``UUID`` is, and
+    Ids are kept as text: nothing of a meta is then the collector's business. A ``UUID`` is, and
     100,000 of them made it hold the event loop for 100 ms, again and again while they were read.
     """
 
-    #: ``id`` as a number of 128 bits.
-    id_int: int
+    #: ``id`` as text, and under that name in JSON.
+    id_text: str = msgspec.field(name="id")
     #: The file, as text; ``path`` gives it as a ``Path``.
     file: str
     #: Always aware.
@@ -156,8 +156,8 @@ class PersistedSessionMeta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     #: Whether a trailer was read.
     closed: bool
     state: SessionState
-    #: ``parent_session_ids`` as numbers.
-    parent_ints: tuple[int, ...]
+    #: ``parent_session_ids`` as text, and under that name in JSON.
+    parent_texts: tuple[str, ...] = msgspec.field(name="parent_session_ids")
     #: None is unknown, never zero.
     cumulative_usage: TokenUsage | None
     closed_at: datetime | None
@@ -176,12 +176,12 @@ class PersistedSessionMeta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def id(self) -> UUID:
         """The session's id."""
-        return UUID(int=self.id_int)
+        return UUID(self.id_text)
 
     @property
     def parent_session_ids(self) -> tuple[UUID, ...]:
         """The sessions that it came from, in the header's order."""
-        return tuple(UUID(int=number) for number in self.parent_ints)
+        return tuple(map(UUID, self.parent_texts))
 
     @property
     def path(self) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,17 +53,20 @@ class Survey(NamedTuple):
 
 def survey(
     directory: Path,
-    stems: Iterable[str] | None,
+    stems: Collection[str],
     before: dict[str, int],
-    locks_due: bool,  # noqa: FBT001 - passed through a thread
-    wanted: bool,  # noqa: FBT001 - as above
+    *,
+    whole: bool,
+    locks_due: bool,
+    wanted: bool,
 ) -> Survey | None:
     """Look at a directory and compare with the survey before, blocking; None where it is absent.
 
     Args:
         directory: where to look.
-        stems: only these; None: everything.
+        stems: sessions that somebody follows, whether or not they are there.
         before: the marks of the survey before.
+        whole: whether to look at everything, not only at these.
         locks_due: whether to look who holds the WALs.
         wanted: whether to return all that was seen.
 
@@ -77,26 +80,34 @@ def survey(
         return None
     except OSError as error:
         raise explain(error, directory) from error
-    seen = look_around(directory) if stems is None else _look_at(directory, stems)
+    now_ns = time.time_ns()
+    seen = look_around(directory) if whole else _look_at(directory, stems)
     if seen is None:
         return None
     marks: dict[str, int] = {}
     changed: dict[str, bool] = {}
     grown: set[str] = set()
     for stem, found in seen.items():
-        mark = marks[stem] = _mark(found)
+        mark = marks[stem] = _mark(found, now_ns)
         known = before.get(stem)
-        if known == mark:
+        if known == mark and mark & _TIME_BITS != _FRESH:
             continue
-        if known is None:
+        if not known:
             changed[stem] = False
             grown.add(stem)
             continue
         same_file = not (known ^ mark) & _FILE_BITS
         longer = found.size > known >> 64
-        changed[stem] = not (same_file and longer)
         if same_file and longer:
             grown.add(stem)
+        # What was fresh at the last look may have changed since without another time or size.
+        fresh = known & _TIME_BITS == _FRESH and found.size == known >> 64
+        changed[stem] = not (same_file and (longer or fresh))
+    for stem in stems:
+        marks.setdefault(stem, _ABSENT)
+    for stem, mark in marks.items() if stems else ():
+        if mark == _ABSENT and before.get(stem) != _ABSENT:
+            changed[stem] = True
     for stem in before:
         if stem not in marks:
             changed[stem] = True
@@ -113,11 +124,21 @@ def survey(
 
 # Of a mark: size << 64 | which file << 32 | when it changed. 44 bytes a session instead of 250.
 _FILE_BITS = 0xFFFFFFFF << 32
+_TIME_BITS = 0xFFFFFFFF
+# There is no file.
+_ABSENT = 0
+# Instead of a time that is still that of now for the clock of a file system, which goes by
+# hundredths of a second: what comes behind it may have the same.
+_FRESH = 0
+_FRESH_NS = 20_000_000
 
 
-def _mark(found: Seen) -> int:
+def _mark(found: Seen, now_ns: int) -> int:
     file = hash((found.key, found.is_wal)) & 0xFFFFFFFF
-    return found.size << 64 | file << 32 | (hash(found.mtime_ns) & 0xFFFFFFFF)
+    time_ = hash(found.mtime_ns) & _TIME_BITS or 1
+    if abs(now_ns - found.mtime_ns) < _FRESH_NS:
+        time_ = _FRESH
+    return found.size << 64 | file << 32 | time_ or 1
 
 
 def look_around(directory: Path) -> dict[str, Seen] | None:
@@ -153,7 +174,7 @@ def look_around(directory: Path) -> dict[str, Seen] | None:
     return seen
 
 
-def _look_at(directory: Path, stems: Iterable[str]) -> dict[str, Seen]:
+def _look_at(directory: Path, stems: Collection[str]) -> dict[str, Seen]:
     seen: dict[str, Seen] = {}
     for stem in stems:
         wal, final = stem_paths(stem, directory).spelled

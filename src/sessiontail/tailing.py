@@ -340,7 +340,7 @@ class SessionTail(RecordFeed):
             except OSError as error:
                 raise explain(error, self.path) from error
             if isinstance(found, Batch):
-                self._put(found, follower.reader.guard)
+                self._put(found)
                 if found.records:
                     return
                 await checkpoint()  # blank lines

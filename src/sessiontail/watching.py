@@ -13,6 +13,7 @@ import errno
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -464,12 +465,15 @@ class DirectoryWatch:
             locks_due = newcomer is None and began_s - self._compared_at_s >= interval_s
             try:
                 found = await in_thread(
-                    survey,
-                    self.directory,
-                    None if whole else list(self._by_stem),
-                    self._marks,
-                    locks_due,
-                    newcomer is not None,
+                    partial(
+                        survey,
+                        self.directory,
+                        list(self._by_stem),
+                        self._marks,
+                        whole=whole,
+                        locks_due=locks_due,
+                        wanted=newcomer is not None,
+                    ),
                     place=self._key.directory,
                 )
             except BaseException:
