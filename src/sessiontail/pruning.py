@@ -13,15 +13,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
+
 from sessiontail.deleting import TURN_WAIT_S, DirectoryBusy, Settled, delete_file, settle
 from sessiontail.errors import PersistenceError
+from sessiontail.listing import by_age
 from sessiontail.session import PersistedSessionMeta, SessionState
 
 __all__ = ["PrunePlan", "Pruned", "Verdict", "apply", "plan"]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What becomes of one session, and why."""
 
     meta: PersistedSessionMeta
@@ -107,7 +109,7 @@ def plan(
     if (keep_last is not None and keep_last < 0) or (max_total_bytes or 0) < 0:
         raise ValueError("keep_last and max_total_bytes cannot be negative")
     allowed = None if states is None else {SessionState(state) for state in states}
-    ordered = sorted(metas, key=lambda meta: (meta.created_at, meta.file))
+    ordered = by_age(metas)
     total = sum(meta.size_bytes for meta in ordered)
     live_ids = {meta.id for meta in ordered if meta.state is SessionState.LIVE}
     remove: list[Verdict] = []

@@ -17,7 +17,7 @@ from os import PathLike
 from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 from uuid import UUID
 
 import anyio
@@ -395,7 +395,7 @@ class SessionStore:
         scan = self.scan()
         metas = await scan.rest()
         plan = partial(
-            _plan,
+            pruning.plan,
             metas,
             now=now,
             older_than=older_than,
@@ -526,11 +526,6 @@ def _is_uuid(stem: str) -> bool:
         return str(UUID(stem)) == stem
     except ValueError:
         return False
-
-
-def _plan(metas: list[PersistedSessionMeta], **rules: Any) -> PrunePlan:
-    # Sorted already, the plan's own sort is one pass and not 100 ms in one go.
-    return pruning.plan(by_age(metas), **rules)
 
 
 def _first_meta(candidates: tuple[Path, ...], verify: bool) -> PersistedSessionMeta:  # noqa: FBT001 - passed through a thread
