@@ -79,6 +79,7 @@ class FileReader:
         "file",
         "guard",
         "head",
+        "lines_known",
         "stats",
         "torn_bytes",
     )
@@ -99,8 +100,10 @@ class FileReader:
         self.head = b""
         self._framer = LineFramer(max_line_bytes=max_line_bytes)
         self._decoder = RecordDecoder()
-        #: Offset and lines behind what was returned.
+        #: Offset and lines behind what was returned; lines from where it began, if that is unknown.
         self.done = (0, 0)
+        #: Whether lines are counted from the begin of the file.
+        self.lines_known = True
         #: The bytes before that offset, ``WINDOW_BYTES`` at most.
         self.guard = b""
         # Read, not yet decoded.
@@ -161,13 +164,15 @@ class FileReader:
         if position.session_id is not None:
             self._verify_id(position.session_id, block=block)
         self.head, self.guard = head, tail
+        lines = position.lines or 0
         self._framer = LineFramer(
             offset=position.offset,
-            line=position.lines + 1,
+            line=lines + 1,
             max_line_bytes=self._framer.max_line_bytes,
         )
         self._decoder = RecordDecoder(header_version=position.header_version)
-        self.done = (position.offset, position.lines)
+        self.done = (position.offset, lines)
+        self.lines_known = position.lines is not None
 
     def _verify_id(self, session_id: UUID, *, block: bool) -> None:
         """Compare a cursor's session with the first line's, which may be longer than a window."""
@@ -217,6 +222,8 @@ class FileReader:
             self.done = (item.offset + len(data), item.line - 1 + item.lines)
         self.guard = guard
         batch = self._decoder.decode(item)
+        if not self.lines_known:
+            batch.forget_lines()
         del self._items[0]
         self.stats.records += len(batch.records)
         return batch

@@ -41,8 +41,9 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
     #: Just after a newline; 0 before the first line.
     offset: _Count
-    #: Lines before the offset.
-    lines: _Count
+    #: Lines before the offset; None where a reader began so far from the start that it did not
+    #: count them.
+    lines: _Count | None
     #: The schema version of the header on disk; None where no header was read so far.
     header_version: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)] | None
     #: Whether a trailer was read.

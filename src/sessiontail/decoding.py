@@ -136,6 +136,12 @@ class Batch:
         # (offset, lines) after each record; None where every line is a record.
         self._ends = ends
 
+    def forget_lines(self) -> None:
+        """Say of no damage which line it is: they were not counted from the file's begin."""
+        for i, record in enumerate(self.records):
+            if isinstance(record, Damage):
+                self.records[i] = msgspec.structs.replace(record, line=None)
+
     def position(self, count: int) -> tuple[int, int]:
         """Return offset and number of lines in the file after the first ``count`` records.
 

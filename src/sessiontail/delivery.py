@@ -71,8 +71,11 @@ class Delivery:
         return self.position.offset
 
     @property
-    def line(self) -> int:
-        """Lines of the file before the next record: the number of the last one handed over."""
+    def line(self) -> int | None:
+        """Lines of the file before the next record: the number of the last one handed over.
+
+        None where reading began so far from the start that they were not counted.
+        """
         return self.position.lines
 
     @property
@@ -92,7 +95,7 @@ class Delivery:
             tail = self._batch.bytes_before(offset, WINDOW_BYTES, self._before)
         return Position(
             offset,
-            lines,
+            lines if self._reader.lines_known else None,
             self._header_version,
             self._trailer_seen,
             fingerprint(self._reader.head[:offset]),
@@ -103,7 +106,7 @@ class Delivery:
     def _begin(self, reader: FileReader, start: Position) -> None:
         self._reader = reader
         self._start = start
-        self._done = (start.offset, start.lines)
+        self._done = (start.offset, start.lines or 0)
         self._guard = reader.guard
         self._header_version = start.header_version
         self._trailer_seen = start.trailer_seen

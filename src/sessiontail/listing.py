@@ -57,6 +57,8 @@ _END_BYTES = 4096
 # 64 KiB: small enough that the allocator keeps the buffer and does not clear a new one.
 _COUNT_BYTES = 64 * 1024
 _LINES_BACK_BYTES = 64 * 1024
+# 4 MiB: 1 ms to count the lines of. Of more they stay unknown.
+_COUNTED_BYTES = 4 * 1024 * 1024
 # The years 1 and 9999: tmpfs keeps times that no datetime can hold.
 _FIRST_S, _LAST_S = -62135596800, 253402300799
 # Files a hop into a thread: cold ones, and warm ones. A hop takes 200 us, on a busy machine 1 ms,
@@ -847,7 +849,9 @@ def position_before_end(file: SessionFile, last: int, end: int | None = None) ->
 
     ``end`` is taken for the file's, where it has grown since.
 
-    A file that does not start with a header has no other position than its start.
+    A file that does not start with a header has no other position than its start. Lines before
+    the position are counted in a file of some size only, so that of a large one just the ends are
+    read.
     """
     size = file.stat().st_size
     if end is not None:
@@ -860,10 +864,12 @@ def position_before_end(file: SessionFile, last: int, end: int | None = None) ->
     offset = _lines_back(file, size, last)
     if not offset:
         return START
-    lines = sum(
-        file.read_now(at, min(_COUNT_BYTES, offset - at)).count(b"\n")
-        for at in range(0, offset, _COUNT_BYTES)
-    )
+    lines = None
+    if offset <= _COUNTED_BYTES:
+        lines = sum(
+            file.read_now(at, min(_COUNT_BYTES, offset - at)).count(b"\n")
+            for at in range(0, offset, _COUNT_BYTES)
+        )
     brief = _Brief()
     _take_trailer(file.read_now(max(0, offset - _END_BYTES), min(offset, _END_BYTES)), brief)
     window = min(offset, WINDOW_BYTES)

@@ -198,8 +198,8 @@ class Trailer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Damage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A line that is no record: where it lies, why, and its bytes."""
 
-    #: Counted from 1, blank lines included.
-    line: int
+    #: Counted from 1, blank lines included; None where reading began too far behind the start.
+    line: int | None
     #: First byte of the line in the file, from 0.
     offset: int
     #: Bytes of the line, its newline included.

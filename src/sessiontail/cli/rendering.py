@@ -99,7 +99,8 @@ def _lines(record: Record) -> Iterator[str]:
             + f"  {'?' if count is None else count} chunk{'' if count == 1 else 's'}  {_usage(record.cumulative_usage)}"
         )
     else:
-        yield f"line {record.line} (byte {record.offset}), {record.length} bytes: {record.message}"
+        place = "a line" if record.line is None else f"line {record.line}"
+        yield f"{place} (byte {record.offset}), {record.length} bytes: {record.message}"
         yield record.text[:EXCERPT] + ("..." if len(record.text) > EXCERPT else "")
 
 
