@@ -15,6 +15,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, TypeVar, TypeVarTuple
@@ -87,9 +88,14 @@ class SessionFile:
     def close(self) -> None:
         """Close the descriptor; again is no error."""
         fd, self.fd = self.fd, -1
-        if fd >= 0:
-            self.open_now.discard(fd)
-            os.close(fd)
+        if fd < 0:
+            return
+        self.open_now.discard(fd)
+        if self.remote:  # there even this may hang
+            with suppress(RuntimeError):  # no new threads while the program ends
+                threads().submit_at(str(self.path.parent), os.close, fd)
+                return
+        os.close(fd)
 
     @property
     def path(self) -> Path:

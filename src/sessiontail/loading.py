@@ -17,8 +17,8 @@ from anyio.lowlevel import checkpoint
 from sessiontail.cursor import WINDOW_BYTES
 from sessiontail.decoding import RecordDecoder
 from sessiontail.errors import PersistenceError
-from sessiontail.files import SessionFile, explain, open_file
-from sessiontail.framing import MAX_LINE_BYTES, LineFramer
+from sessiontail.files import SessionFile, explain, in_thread, open_file
+from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer
 from sessiontail.reading import not_found
 from sessiontail.session import PersistedSession, SessionFold
 from sessiontail.stats import StoreStats
@@ -91,7 +91,7 @@ def _read_cached_into(file: SessionFile, view: memoryview, offset: int) -> int:
 
     As ``SessionFile.read_cached``, but without the copy, which is a tenth of loading.
     """
-    if _NOWAIT is None:
+    if _NOWAIT is None or file.remote:
         return -1
     try:
         return os.preadv(file.fd, [view], offset, _NOWAIT)
@@ -108,7 +108,9 @@ async def _fold_file(
     framer = LineFramer(max_line_bytes=max_line_bytes)
     decoder = RecordDecoder()
     guard = b""  # the last bytes before the framer's position
-    end = file.stat().st_size
+    place = str(file.path.parent)
+    status = await in_thread(file.stat, place=place) if file.remote else file.stat()
+    end = status.st_size
     while (left := end - framer.position) > 0:
         await checkpoint()
         start = len(guard)
@@ -136,7 +138,12 @@ async def _fold_file(
             for item in items:
                 if item is not items[0]:
                     await checkpoint()
-                records = decoder.decode(item).records
+                if isinstance(item, Block) and len(item.data) > SLICE_BYTES:
+                    # One line that takes long to decode.
+                    batch = await in_thread(decoder.decode, item, place=place)
+                else:
+                    batch = decoder.decode(item)
+                records = batch.records
                 stats.records += len(records)
                 session.add(records)
             if items and framer.position < end:

@@ -59,6 +59,7 @@ def survey(
     whole: bool,
     locks_due: bool,
     wanted: bool,
+    doubtful: bool = True,
 ) -> Survey | None:
     """Look at a directory and compare with the survey before, blocking; None where it is absent.
 
@@ -69,6 +70,7 @@ def survey(
         whole: whether to look at everything, not only at these.
         locks_due: whether to look who holds the WALs.
         wanted: whether to return all that was seen.
+        doubtful: whether to look again at what is too fresh for its time to tell.
 
     Raises:
         PersistenceError: it cannot be read.
@@ -80,7 +82,7 @@ def survey(
         return None
     except OSError as error:
         raise explain(error, directory) from error
-    now_ns = time.time_ns()
+    now_ns = time.time_ns() if doubtful else 0
     seen = look_around(directory) if whole else _look_at(directory, stems)
     if seen is None:
         return None

@@ -25,7 +25,7 @@ from sessiontail import holders
 from sessiontail.advancing import START, FileReader, FileReplaced
 from sessiontail.cursor import Position
 from sessiontail.decoding import Batch
-from sessiontail.files import explain, identity, in_thread
+from sessiontail.files import SessionFile, explain, identity, in_thread
 from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.holders import LockTable, locks
 from sessiontail.layout import SessionPaths
@@ -142,31 +142,52 @@ class Follower:
             BlockingIOError: there is more to wait for, or to do, than ``block`` allows.
             OSError: the file cannot be read.
         """
-        self.recheck_s = verdict = None
-        self.wants_locks = False
         try:
-            while True:
-                batch = self.reader.next_batch(block=block, thorough=verdict is not None)
-                if batch is not None:
-                    if Trailer in map(type, batch.records):
-                        self.trailer_seen = True
-                    return batch
-                if verdict is not None:
-                    return verdict
-                self.gate("end met")
-                if judge or self.trailer_seen:
-                    verdict = self._judge(table, block=block)
-                if verdict is None:
-                    return None
-                self.gate("verdict formed")
+            return self._step(judge=judge, table=table, block=block)
         except FileReplaced:
             return Outcome.REPLACED
         except OSError as error:
-            if error.errno != errno.ESTALE:
+            # On another machine: what is open was renamed or removed there (NFS, FUSE).
+            if not self._remote or error.errno not in (errno.ENOENT, errno.ESTALE):
                 raise
-            # Its server has no such file any more.
-            names = map(identity, self.paths.spelled)
-            return Outcome.REPLACED if any(names) else Outcome.DELETED
+            lost = self._reopen()
+            return lost or self._step(judge=judge, table=table, block=block)
+
+    def _step(self, *, judge: bool, table: LockTable | None, block: bool) -> Batch | Outcome | None:
+        self.recheck_s = verdict = None
+        self.wants_locks = False
+        while True:
+            batch = self.reader.next_batch(block=block, thorough=verdict is not None)
+            if batch is not None:
+                if Trailer in map(type, batch.records):
+                    self.trailer_seen = True
+                return batch
+            if verdict is not None:
+                return verdict
+            self.gate("end met")
+            if judge or self.trailer_seen:
+                verdict = self._judge(table, block=block)
+            if verdict is None:
+                return None
+            self.gate("verdict formed")
+
+    def _reopen(self) -> Outcome | None:
+        """Open the same file by its name; return what became of it, if it has none."""
+        usurped = False
+        wal, final = self.paths.spelled
+        for name in (wal, final, wal):
+            try:
+                file = SessionFile(name, remote=True)
+            except OSError:
+                continue
+            status = file.stat()
+            if (status.st_dev, status.st_ino) == self.file_key:
+                self.reader.close()
+                self.reader.file = file
+                return None
+            usurped = True
+            file.close()
+        return Outcome.REPLACED if usurped else Outcome.DELETED
 
     def _judge(self, table: LockTable | None, *, block: bool) -> Outcome | None:
         look = self._look()
@@ -222,11 +243,14 @@ class Follower:
             return None
         now_s = time.monotonic()
         quiet_s = now_s - self._quiet_since_s
-        if not table.proves_absence(
-            status, quiet_s=quiet_s, now_s=time.time(), seen=self._seen_held
-        ):
+        # On another machine a lock that is gone proves nothing yet: what was written under it may
+        # be hidden behind a cache of sizes.
+        seen = self._seen_held and not self._remote
+        if not table.proves_absence(status, quiet_s=quiet_s, now_s=time.time(), seen=seen):
             if table.known:
                 self.recheck_s = max(0.05, holders.QUIET_S - quiet_s)
+                if self._remote:  # its name, too, may be one of a second ago
+                    self.recheck_s = min(self.recheck_s, REMOTE_RECHECK_S)
             return None
         if self.trailer_seen or status.st_size == 0:
             # About to be renamed; or just created, and about to be locked.

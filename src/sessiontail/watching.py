@@ -473,6 +473,7 @@ class DirectoryWatch:
                         whole=whole,
                         locks_due=locks_due,
                         wanted=newcomer is not None,
+                        doubtful=not self.trusted,
                     ),
                     place=self._key.directory,
                 )

@@ -257,7 +257,5 @@ def _lineage(meta: PersistedSessionMeta) -> str:
 def as_builtins(meta: PersistedSessionMeta) -> dict[str, Any]:
     """Return a meta as JSON has it."""
     value: dict[str, Any] = msgspec.to_builtins(meta, enc_hook=str)
-    for name in ("file_key", "id_int", "parent_ints"):
-        del value[name]
-    parents = [str(parent) for parent in meta.parent_session_ids]
-    return {"id": str(meta.id), **value, "parent_session_ids": parents}
+    del value["file_key"]
+    return value
