@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from actors import Actor
-from sessiontail import Record
-from sessiontail.advancing import FileReader, FileReplaced
+from actors import Actor, drain, heard
+from samples import ID
+from sessiontail import Block, LongLine, Record, RecordDecoder, SessionStore
+from sessiontail.advancing import READ_BYTES, FileReader, FileReplaced
+from sessiontail.decoding import Batch
 from sessiontail.files import SessionFile
 
 
@@ -118,3 +122,42 @@ def test_bytes_that_change_before_the_position_are_noticed(tmp_path: Path) -> No
 
         with pytest.raises(FileReplaced):
             reader.next_batch(block=True)
+
+
+async def by_tail(store: SessionStore) -> list[Record]:
+    return await drain(store.tail(ID))
+
+
+async def by_tail_all(store: SessionStore) -> list[Record]:
+    async with store.tail_all(include_closed=True) as tail:
+        return (await heard(tail, 5))[ID]
+
+
+async def by_read(store: SessionStore) -> list[Record]:
+    return await drain(store.read(ID))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("way", [by_tail, by_tail_all, by_read])
+async def test_a_line_that_takes_long_to_decode_is_decoded_in_a_thread(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: Callable[[SessionStore], Awaitable[list[Record]]],
+) -> None:
+    actor = Actor(tmp_path).open().say("small", "x" * 3_000_000, "small")
+    actor.close()
+    expected = actor.records
+    here: dict[int, bool] = {}
+    plain = RecordDecoder.decode
+
+    def decode(self: RecordDecoder, block: Block | LongLine) -> Batch:
+        if isinstance(block, Block):
+            here[len(block.data)] = threading.get_ident() == loop
+        return plain(self, block)
+
+    loop = threading.get_ident()
+    monkeypatch.setattr(RecordDecoder, "decode", decode)
+
+    assert await way(SessionStore(tmp_path)) == expected
+    assert max(here) > 3_000_000
+    assert {size for size, on_loop in here.items() if on_loop and size > READ_BYTES} == set()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import gc
 import logging
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +24,16 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from actors import LONG_AGO_S, Actor, Counts, cancelled_at, heard, nothing_more, owed
+from actors import (
+    LONG_AGO_S,
+    Actor,
+    Counts,
+    cancelled_at,
+    heard,
+    nothing_more,
+    owed,
+    records_of,
+)
 from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import (
     ChunkKind,
@@ -29,10 +42,13 @@ from sessiontail import (
     Header,
     Record,
     SessionNotFound,
+    SessionState,
     SessionStore,
+    holders,
 )
 from sessiontail.files import SessionFile
 from sessiontail.lanes import Lane
+from sessiontail.threads import MOST_AT_A_PLACE
 
 pytestmark = pytest.mark.anyio
 
@@ -714,6 +730,368 @@ async def test_a_session_rewritten_while_it_held_no_descriptor_begins_anew(
         first.say("other words, and more of them")
 
         assert await heard(tail, 2) == owed(first)
+
+
+class Blocked:
+    """Reads of some files, none of which is in the page cache, wait until they are let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *actors: Actor) -> None:
+        self._names = {str(path) for actor in actors for path in (actor.wal, actor.final)}
+        self.entered, self.released = threading.Semaphore(0), threading.Event()
+        self._cached, self._now = SessionFile.read_cached, SessionFile.read_now
+
+        def read_cached(file: SessionFile, offset: int, size: int) -> bytes | None:
+            return None if str(file.path) in self._names else self._cached(file, offset, size)
+
+        def read_now(file: SessionFile, offset: int, size: int) -> bytes:
+            if str(file.path) in self._names:
+                self.entered.release()
+                self.released.wait(60)
+            return self._now(file, offset, size)
+
+        monkeypatch.setattr(SessionFile, "read_cached", read_cached)
+        monkeypatch.setattr(SessionFile, "read_now", read_now)
+
+
+async def test_files_whose_reads_hang_hold_up_no_other(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One thread of the directory is left, for the looks at it.
+    *slow, quick, later = (Actor(store.directory, i) for i in ids(MOST_AT_A_PLACE + 1))
+    for actor in (*slow, quick):
+        actor.open().say("one")
+    blocked = Blocked(monkeypatch, *slow)
+    async with store, store.tail_all() as tail:
+        got = await heard(tail, 2)
+        quick.say("two")
+        got[quick.id] += (await heard(tail, 1))[quick.id]
+        got |= await heard_of(tail, later.open().say("new"), 2)
+        quick.close()
+        got[quick.id] += (await heard(tail, 1))[quick.id]
+        later.kill()
+        later.wal.unlink()
+        await settled(tail, lambda: later.id not in tail.session_ids)
+        assert got == owed(quick, later)
+        assert blocked.entered.acquire(timeout=30)
+        blocked.released.set()
+
+        assert await heard(tail, 2 * len(slow)) == owed(*slow)
+
+
+async def heard_of(tail: DirectoryTail, actor: Actor, count: int) -> dict[UUID, list[Record]]:
+    """The next records, which must be of this one."""
+    got = await heard(tail, count)
+    assert list(got) == [actor.id]
+    return got
+
+
+async def test_a_stream_is_left_though_a_thread_hangs_in_one_of_its_files(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = (Actor(store.directory, i).open() for i in ids(2))
+    before = Counts.now()
+    blocked = Blocked(monkeypatch, slow)
+    async with store:
+        async with store.tail_all() as tail:
+            assert await heard(tail, 1) == owed(quick)
+            while not blocked.entered.acquire(blocking=False):
+                assert await nothing_more(tail, 0.001)
+        with pytest.raises(StopAsyncIteration):
+            await anext(tail)
+    blocked.released.set()
+
+    assert Counts.at_rest(before) == before
+
+
+async def test_a_session_in_a_thread_is_looked_at_again_for_what_came_meanwhile(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = Actor(store.directory).open().say("one")
+    blocked = Blocked(monkeypatch, actor)
+    async with store, store.tail_all() as tail:
+        while not blocked.entered.acquire(blocking=False):
+            assert await nothing_more(tail, 0.001)
+        actor.say("two")
+        assert await nothing_more(tail, 0.05)  # it is told of that
+        blocked.released.set()
+        got = await heard(tail, 3)
+        actor.close()
+        got[ID] += (await heard(tail, 1))[ID]
+
+        assert got == owed(actor)
+
+
+def count_bytes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How much was read, under ``"bytes"``."""
+    counter: Counter[str] = Counter()
+    pread, preadv = os.pread, os.preadv
+
+    def counted_pread(*args: Any) -> bytes:
+        data = pread(*args)
+        counter["bytes"] += len(data)
+        return data
+
+    def counted_preadv(*args: Any) -> int:
+        count = preadv(*args)
+        counter["bytes"] += count
+        return count
+
+    monkeypatch.setattr(os, "pread", counted_pread)
+    monkeypatch.setattr(os, "preadv", counted_preadv)
+    return counter
+
+
+async def test_a_huge_session_is_read_once_for_its_last_records(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = Actor(store.directory).open()
+    actor.write(b"".join(chunk_line(n, "x" * 1000) for n in range(1000)) * 20)
+    counter = count_bytes(monkeypatch)
+    async with store, store.tail_all(last=1) as tail:
+        got = (await heard(tail, 1))[ID]
+        actor.say("more")
+        got += (await heard(tail, 1))[ID]
+
+    assert got == actor.records[-2:]
+    assert counter["bytes"] <= len(actor.data) * 1.1  # its lines are counted
+
+
+async def test_live_sessions_are_heard_before_all_that_crashed_are_opened(
+    trusting: SessionStore,
+) -> None:
+    for session_id in ids(2000):
+        wal = trusting.directory / f"{session_id}.jsonl.__partial__"
+        wal.write_bytes(header_line(session_id))
+        os.utime(wal, (LONG_AGO_S, LONG_AGO_S))
+    live = [Actor(trusting.directory, UUID(int=n + 10_000)).open() for n in range(5)]
+    async with trusting, trusting.tail_all() as tail:
+        assert await heard(tail, len(live)) == owed(*live)
+        await heard(tail, 10)
+        for actor in live:
+            actor.say("here")
+        made = Actor(trusting.directory, UUID(int=20_000)).open()
+        waiting = {*(actor.id for actor in live), made.id}
+        before = 0
+        with anyio.fail_after(30):
+            while waiting:
+                session_id, _ = await anext(tail)
+                waiting.discard(session_id)
+                before += session_id.int <= 2000
+
+        assert before < 1800
+        await heard(tail, 1990 - before)
+
+
+def unlock(actor: Actor) -> Actor:
+    """Write on without a lock, as a writer whose lock does not show."""
+    fcntl.flock(actor._fd, fcntl.LOCK_UN)
+    return actor
+
+
+def dated(actor: Actor, age_s: float) -> None:
+    """Give the file the time of a clock that is behind."""
+    then_s = time.time() - age_s
+    os.utime(actor.wal, (then_s, then_s))
+
+
+async def test_a_writer_without_a_lock_whose_clock_is_behind_is_not_abandoned_while_it_writes(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = unlock(Actor(store.directory).open())
+    dated(actor, 90)
+    told: list[str] = []
+    async with store, store.tail_all(on_event=lambda _, news: told.append(news)) as tail:
+        await heard(tail, 1)
+        for word in ("one", "two", "three"):
+            assert await nothing_more(tail, 0.02)
+            actor.say(word)
+            dated(actor, 90)
+            assert (await heard(tail, 1))[ID] == actor.records[-1:]
+        await settled(tail, lambda: not any(lane.queued or lane.judge for lane in lanes(tail)))
+        assert [meta.state for meta in await store.list()] == [SessionState.UNKNOWN]
+        assert told == ["started"]
+
+        monkeypatch.setattr(holders, "QUIET_S", 0.05)  # and we saw it
+        actor.say("four")
+        await heard(tail, 1)
+        with actor.wal.open("ab"):
+            pass  # it is closed by somebody
+        await settled(tail, lambda: "abandoned" in told)
+        assert tail.open_files == 0
+        actor.say("five")
+        assert (await heard(tail, 1))[ID] == actor.records[-1:]
+
+    assert told == ["started", "abandoned", "resumed"]
+
+
+@pytest.mark.parametrize("started", ["before", "after"])
+async def test_a_lock_that_was_seen_and_is_gone_needs_no_quiet(
+    store: SessionStore, started: str
+) -> None:
+    actor = Actor(store.directory)
+    if started == "before":
+        actor.open()
+    told: list[str] = []
+    async with store, store.tail_all(on_event=lambda _, news: told.append(news)) as tail:
+        if started == "after":
+            assert await nothing_more(tail)
+            actor.open()
+        await heard(tail, 1)
+        await settled(tail, lambda: not any(lane.queued or lane.judge for lane in lanes(tail)))
+        os.close(actor._fd)
+        actor._fd = -1
+        await settled(tail, lambda: "abandoned" in told)
+
+    assert told == ["started", "abandoned"]
+
+
+def copied(directory: Path, way: str) -> Path:
+    """The directory, restored from a backup: other files of the same content."""
+    copy = directory.with_name(f"{directory.name}-copy")
+    if way == "cp -r":
+        shutil.copytree(directory, copy, copy_function=shutil.copy)
+        for path in copy.iterdir():
+            os.utime(path)
+    else:
+        shutil.copytree(directory, copy)
+    return copy
+
+
+@pytest.mark.parametrize("way", ["cp -r", "cp -a"])
+@pytest.mark.parametrize("include_closed", [True, False])
+async def test_a_cursor_goes_on_in_a_copy_of_the_directory(
+    trusting: SessionStore, way: str, *, include_closed: bool
+) -> None:
+    old, new, live = (Actor(trusting.directory, i) for i in ids(3))
+    named = trusting.directory / "named.jsonl"
+    named.write_bytes(session_bytes(2, session_id=UUID(int=99)))
+    old.open().say("one").close()
+    async with trusting, trusting.tail_all(include_closed=include_closed) as tail:
+        await tail.begin()
+        await heard(tail, (4 + 3) * include_closed)
+        new.open().say("one").close()
+        live.open().say("one")
+        await heard(tail, 5)
+        await settled(tail, lambda: tail.session_ids == [live.id])
+        cursor = tail.cursor
+    copy = SessionStore(copied(trusting.directory, way), poll_interval_s=0.01)
+    again = Actor(copy.directory, live.id)
+    async with copy, copy.tail_all(after=cursor) as tail:
+        assert await nothing_more(tail, 0.1)
+        again.open(header=False).write(live.chunk("two"))
+        got = await heard(tail, 1)
+
+        assert [getattr(record, "text", None) for record in got[live.id]] == ["two"]
+        assert await nothing_more(tail)
+
+
+async def test_a_closed_session_that_is_touched_is_not_told_again(trusting: SessionStore) -> None:
+    before, since = (Actor(trusting.directory, i) for i in ids(2))
+    before.open().say("one").close()
+    told: list[tuple[UUID, str]] = []
+    async with trusting, trusting.tail_all(on_event=lambda *news: told.append(news)) as tail:
+        assert await nothing_more(tail)
+        since.open().say("one").close()
+        await heard(tail, 3)
+        await settled(tail, lambda: len(told) == 2)
+        for age_s in (1000, 0):
+            for actor in (before, since):
+                then_s = time.time() - age_s
+                os.utime(actor.final, (then_s, then_s))
+                with actor.final.open("ab"):
+                    pass  # opened to be written, and closed
+            assert await nothing_more(tail, 0.1)
+
+    assert told == [(since.id, "started"), (since.id, "closed")]
+
+
+@pytest.mark.parametrize("when", ["while it runs", "while it is away"])
+@pytest.mark.parametrize("size", ["the same", "another"])
+async def test_another_file_under_the_name_of_a_closed_session_is_told(
+    store: SessionStore, when: str, size: str
+) -> None:
+    actor = Actor(store.directory).open().say("one")
+    other = session_bytes(1) if size == "another" else bytes(actor.data).replace(b"one", b"two")
+    async with store:
+        async with store.tail_all() as tail:
+            await heard(tail, 2)
+            actor.close()
+            await heard(tail, 1)
+            await settled(tail, lambda: not tail.session_ids)
+            if size == "the same":
+                other = bytes(actor.data).replace(b"one", b"two")
+            aside = store.directory / "aside"
+            aside.write_bytes(other)
+            cursor = tail.cursor
+            if when == "while it runs":
+                aside.replace(actor.final)
+                got = (await heard(tail, 3))[ID]
+        if when == "while it is away":
+            aside.replace(actor.final)
+            async with store.tail_all(after=cursor) as tail:
+                got = (await heard(tail, 3))[ID]
+
+    assert got == records_of(other)
+
+
+def count_opens(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each file was opened, by its name."""
+    counter: Counter[str] = Counter()
+    plain = SessionFile.__init__
+
+    def counted(self: SessionFile, path: Path | str, **options: Any) -> None:
+        plain(self, path, **options)
+        counter[Path(path).name] += 1
+
+    monkeypatch.setattr(SessionFile, "__init__", counted)
+    return counter
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "events.jsonl.__partial__"])
+@pytest.mark.parametrize("closes", [True, False])
+async def test_a_busy_file_that_is_no_session_is_looked_at_once(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch, name: str, *, closes: bool
+) -> None:
+    opens = count_opens(monkeypatch)
+    foreign = store.directory / name
+    async with store, store.tail_all(include_closed=True) as tail:
+        assert await nothing_more(tail)
+        with foreign.open("ab", buffering=0) as kept:
+            kept.write(b'{"event": "no header"}\n')
+            await settled(tail, lambda: bool(opens[name]) and "events" not in tail._lanes)
+            looked, reads = opens[name], store.stats.reads
+            for _ in range(20):
+                kept.write(b'{"event": "more"}\n' * 100)
+                if closes:
+                    with foreign.open("ab", buffering=0) as another:
+                        another.write(b'{"event": "more"}\n')
+                assert await nothing_more(tail, 0.015)
+
+        assert opens[name] == looked
+        assert store.stats.reads == reads
+        assert (store.stats.missed, store.stats.distrusted) == (0, 0)
+
+
+@pytest.mark.parametrize("way", ["exchanged", "cut"])
+async def test_a_session_that_takes_the_name_of_a_file_that_was_none_is_heard(
+    store: SessionStore, way: str
+) -> None:
+    foreign = store.directory / "events.jsonl.__partial__"
+    foreign.write_bytes(b'{"event": "no header"}\n' * 100)
+    async with store, store.tail_all() as tail:
+        await settled(tail, lambda: "events" in tail._foreign)
+        if way == "exchanged":
+            aside = store.directory / "aside"
+            aside.write_bytes(header_line())
+            aside.replace(foreign)
+        else:
+            with foreign.open("r+b", buffering=0) as file:
+                file.truncate(0)
+            assert await nothing_more(tail, 0.05)
+            foreign.unlink()
+            foreign.write_bytes(header_line())
+
+        assert [type(record) for record in (await heard(tail, 1))[ID]] == [Header]
 
 
 _MANY = """

@@ -4,13 +4,18 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from uuid import UUID
 
+import anyio
 import pytest
 
+from actors import Actor, nothing_more, take
 from samples import ID, session_bytes
-from sessiontail import SessionState, SessionStore
-from sessiontail.holders import LockTable, state_of
+from sessiontail import SessionState, SessionStore, holders, watching
+from sessiontail.holders import LockTable, locks, state_of
 from writers import real_writer
 
 DEVICE = os.makedev(0x08, 0x02)
@@ -206,6 +211,92 @@ async def test_a_busy_reader_never_makes_a_lock_attempt_fail(tmp_path: Path) -> 
         failed = int(process.stdout.read())
 
     assert failed == 0
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """One entry for each reading of the lock table: whether it was in this thread."""
+    reads: list[bool] = []
+    plain = LockTable.read
+
+    def read() -> LockTable:
+        reads.append(threading.get_ident() == here)
+        return plain()
+
+    here = threading.get_ident()
+    monkeypatch.setattr(LockTable, "read", read)
+    return reads
+
+
+@pytest.mark.anyio
+async def test_hundreds_of_idle_tails_read_the_lock_table_as_often_as_one(
+    store: SessionStore, reads: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LOCKS_INTERVAL_S", 0.0)
+    actors = [Actor(store.directory, UUID(int=n + 1)).open() for n in range(200)]
+    tails = [store.tail(actor.id) for actor in actors]
+    async with store, anyio.create_task_group() as tasks:
+        for tail in tails:
+            await take(tail, 1)
+            tasks.start_soon(nothing_more, tail, 60)
+        while any(tail._judge for tail in tails):
+            await anyio.sleep(0.001)
+        before, sweeps = len(reads), store.stats.sweeps
+        await anyio.sleep(0.3)
+        idle, looks = len(reads) - before, store.stats.sweeps - sweeps
+        tasks.cancel_scope.cancel()
+    for tail in tails:
+        tail.close()
+
+    # A look at the directory reads it once for all of them; where events tell, none is due.
+    assert idle <= looks + 1
+    assert not any(reads)
+
+
+@pytest.mark.anyio
+async def test_all_who_ask_while_the_lock_table_is_read_share_the_next_reading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entered, released = threading.Semaphore(0), threading.Event()
+    tables: list[LockTable] = []
+
+    def read() -> LockTable:
+        entered.release()
+        released.wait(30)
+        tables.append(LockTable(None))
+        return tables[-1]
+
+    monkeypatch.setattr(LockTable, "read", read)
+    found: list[LockTable] = []
+
+    async def ask() -> None:
+        found.append(await locks().table())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        while not entered.acquire(blocking=False):
+            await anyio.sleep(0.001)
+        for _ in range(100):
+            tasks.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        released.set()
+
+    assert found == [tables[0]] + [tables[1]] * 100
+    assert len(tables) == 2
+
+
+@pytest.mark.anyio
+async def test_the_lock_table_is_not_read_all_the_time(
+    monkeypatch: pytest.MonkeyPatch, reads: list[bool]
+) -> None:
+    monkeypatch.setattr(holders, "_SHARE", 0.0001)  # a reading takes some 30 us
+    monkeypatch.setattr(holders, "_MAX_PAUSE_S", 0.02)
+    began_s = time.monotonic()
+    for _ in range(5):
+        await locks().table()
+
+    assert time.monotonic() - began_s >= 4 * 0.02
+    assert reads == [False] * 5
 
 
 ATTEMPTS = """

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ from uuid import UUID
 
 import anyio
 import pytest
+from anyio import wait_all_tasks_blocked
 
+from actors import Actor, Counts, drain, heard, owed, take
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from sessiontail import (
     Chunk,
@@ -24,6 +27,7 @@ from sessiontail import (
     SessionNotFound,
     SessionState,
     SessionStore,
+    SessionTail,
     TokenUsage,
     Trailer,
     delete_session,
@@ -401,3 +405,112 @@ async def test_openrath_home_is_where_sessions_are_found(
 
     assert (await load_session(ID)).path == path
     assert [meta.id for meta in await list_persisted_sessions()] == [ID]
+
+
+@pytest.mark.parametrize("events", [True, False])
+async def test_tails_go_on_when_their_store_is_left(tmp_path: Path, *, events: bool) -> None:
+    store = SessionStore(tmp_path, events=events, sweep_interval_s=60, poll_interval_s=0.01)
+    actors = [Actor(tmp_path, UUID(int=n + 1)).open() for n in range(30)]
+    tails = [store.tail(actor.id) for actor in actors]
+    every = store.tail_all()
+    waiting = store.tail(UUID(int=99), wait=True)
+    later = Actor(tmp_path, UUID(int=99))
+    got: list[list[Record]] = []
+    async with anyio.create_task_group() as tasks:
+
+        async def listen(tail: SessionTail, count: int) -> None:
+            got.append(await take(tail, count))
+
+        async with store:
+            assert await heard(every, len(actors)) == owed(*actors)
+            for tail in tails:
+                await take(tail, 1)
+                tasks.start_soon(listen, tail, 1)
+            tasks.start_soon(listen, waiting, 2)
+            await wait_all_tasks_blocked()
+        for actor in (*actors, later.open()):
+            actor.say("after it was left")
+        assert len(await heard(every, len(actors) + 2)) == len(actors) + 1
+    for actor, tail in zip(actors, tails, strict=True):
+        actor.close()
+        assert await drain(tail) == actor.records[-1:]
+        assert tail.outcome is Outcome.CLOSED
+    await heard(every, len(actors))
+    every.close()
+    waiting.close()
+
+    assert sorted(map(len, got)) == [1] * len(actors) + [2]
+    if events:  # nothing had to be looked for
+        assert store.stats.missed == 0
+
+
+async def test_a_store_that_is_left_leaves_no_watch_behind_its_last_tail(tmp_path: Path) -> None:
+    actor = Actor(tmp_path).open()
+    before = Counts.now()
+    store = SessionStore(tmp_path)
+    async with store:
+        tail = store.tail(actor.id)
+        await take(tail, 1)
+    during = Counts.now()
+    tail.close()
+
+    assert during[1] == before[1] + 1
+    assert Counts.at_rest(before) == before
+
+
+async def test_a_store_may_be_entered_by_several_tasks_and_again(tmp_path: Path) -> None:
+    actor = Actor(tmp_path).open().say("one")
+    store = SessionStore(tmp_path)
+    before = Counts.now()
+    left = 0
+
+    async def work(first: anyio.Event, second: anyio.Event) -> None:
+        nonlocal left
+        async with store:
+            first.set()
+            await second.wait()
+            async with store:  # again, inside
+                await store.wait_for(actor.id, lambda record: isinstance(record, Chunk))
+            assert store.polled_because is None
+        left += 1
+
+    a, b, c = (anyio.Event() for _ in range(3))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work, a, b)
+        tasks.start_soon(work, b, c)
+        await a.wait()
+        c.set()
+
+    assert left == 2
+    assert store._held == []
+    assert Counts.at_rest(before) == before
+
+
+@pytest.mark.parametrize("other", ["asyncio", "trio"])
+async def test_a_store_may_be_entered_on_two_event_loops_at_once(
+    tmp_path: Path, other: str
+) -> None:
+    actor = Actor(tmp_path).open()
+    before = Counts.now()
+    store = SessionStore(tmp_path, sweep_interval_s=60)
+    heard_there: list[Record] = []
+    ready = threading.Event()
+
+    async def there() -> None:
+        async with store, store.tail(actor.id) as tail:
+            heard_there.extend(await take(tail, 1))
+            ready.set()
+            heard_there.extend(await take(tail, 1))
+
+    thread = threading.Thread(target=anyio.run, args=(there,), kwargs={"backend": other})
+    async with store, store.tail(actor.id) as tail:
+        got = await take(tail, 1)
+        thread.start()
+        await anyio.to_thread.run_sync(ready.wait, 30)
+        actor.say("one")
+        got += await take(tail, 1)
+        await anyio.to_thread.run_sync(thread.join, 30)
+
+    assert got == heard_there == actor.records
+    assert store._held == []
+    assert Counts.at_rest(before) == before
