@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -22,7 +24,7 @@ from sessiontail import (
     loading,
 )
 from sessiontail.decoding import Run
-from sessiontail.files import SessionFile
+from sessiontail.files import SessionFile, in_thread
 from sessiontail.session import fold
 
 pytestmark = pytest.mark.anyio
@@ -131,3 +133,46 @@ def test_a_session_in_many_slices_is_what_its_lines_are_one_by_one(
     records = [record for item in framer.feed(data) for record in decoder.decode(item).records]
     assert session == fold(records, path=path, salvage=True, torn_bytes=framer.pending)
     assert store.stats.records == len(records)
+
+
+@pytest.mark.parametrize("size", [600_000, 3_000_000])
+async def test_a_line_above_a_slice_is_loaded_whole_and_what_follows_too(
+    tmp_path: Path, size: int
+) -> None:
+    with Actor(tmp_path).open().say("one", "x" * size, "é" * size, "two") as actor:
+        session = await load_session(actor.id, directory=tmp_path)
+
+        assert [session.header, *session.chunk_table] == actor.records
+
+
+async def test_a_line_that_becomes_another_while_it_is_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"{ID}.jsonl"
+    path.write_bytes(header_line() + chunk_line(0, "a" * 2_000_000) + trailer_line(1))
+
+    async def rewritten(function: Any, *args: Any) -> Any:
+        path.write_bytes(header_line() + chunk_line(0, "b" * 2_000_000) + trailer_line(1))
+        return await in_thread(function, *args)
+
+    monkeypatch.setattr(loading, "in_thread", rewritten)
+
+    with pytest.raises(PersistenceError, match="cut or rewritten while it was read"):
+        await load_session(ID, directory=tmp_path)
+
+
+async def test_a_line_that_never_ends_is_torn_and_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / f"{ID}.jsonl"
+    path.write_bytes(header_line() + chunk_line())
+    with path.open("r+b") as file:
+        file.truncate(1 << 28)
+    tracemalloc.start()
+    try:
+        session = await load_session(ID, directory=tmp_path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert len(session.chunk_table) == 1
+    assert session.torn_bytes == (1 << 28) - len(header_line() + chunk_line())
+    assert peak < 8 * 1024 * 1024

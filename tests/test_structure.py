@@ -21,6 +21,7 @@ FLOORS = [
     "migrations",
     # sans-I/O
     "framing",
+    "bigline",
     "decoding",
     "session",
     "cursor",

@@ -3,6 +3,8 @@
 One fast path decodes a whole block in C, once the block is proven to hold one object a line; one
 exact path decides about the odd line, by the standard library's ``json``, whose word is the
 reference's. Both give the same records (tests/test_decoding.py compares them).
+A line above ``BIG_LINE_BYTES`` is decoded in steps (bigline), so that a thread can do it beside the
+event loop.
 Whatever the bytes, the outcome is a record or a ``Damage``; nothing is raised.
 Nothing here opens, waits or logs.
 """
@@ -17,6 +19,7 @@ from uuid import UUID
 
 import msgspec
 
+from sessiontail.bigline import BIG_LINE_BYTES, put_back, shorten
 from sessiontail.framing import Block, LongLine
 from sessiontail.migrations import (
     CURRENT_SCHEMA_VERSION,
@@ -204,6 +207,8 @@ class RecordDecoder:
         """Return the block's records in order, damaged lines as ``Damage``, blank ones left out."""
         if isinstance(block, LongLine):
             return Batch(block, [_long_line_damage(block)], None)
+        if len(block.data) > BIG_LINE_BYTES and _longest(block.ends) > BIG_LINE_BYTES:
+            return self._decode_lines(block)
         version = self.header_version
         records = self._decode_block(block)
         if records is None:
@@ -347,6 +352,8 @@ class RecordDecoder:
             try:
                 if self.header_version != CURRENT_SCHEMA_VERSION:
                     record = self.decode_line(raw, line=number, offset=start)
+                elif len(raw) > BIG_LINE_BYTES:
+                    record = self._decode_big(raw) or _chunk_decoder.decode(raw)
                 else:
                     record = _chunk_decoder.decode(raw)
             except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -355,6 +362,24 @@ class RecordDecoder:
                 records.append(record)
                 ends.append((start + len(raw), number))
         return Batch(block, records, ends)
+
+    def _decode_big(self, raw: bytes) -> Chunk | None:
+        """Decode a very large chunk in small steps; None where that does not go."""
+        short = shorten(raw)
+        if short is None:
+            return None
+        rest, texts = short
+        record: Record | None
+        try:
+            record = _chunk_decoder.decode(rest)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            try:
+                record = self._record(rest)
+            except _Refused:
+                return None
+        if isinstance(record, Chunk) and put_back(record.payload, texts):
+            return record
+        return None
 
     def _record(self, raw: bytes) -> Record | None:
         if self.header_version is None:
@@ -393,6 +418,10 @@ def _lines(block: Block) -> Iterator[tuple[int, int, bytes]]:
     for number, end in enumerate(block.ends, block.line):
         yield number, block.offset + start, block.data[start:end]
         start = end
+
+
+def _longest(ends: list[int]) -> int:
+    return max(end - start for start, end in zip([0, *ends], ends, strict=False))
 
 
 def _one_a_line(data: bytes, ends: list[int]) -> bool:
