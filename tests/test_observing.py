@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import anyio
@@ -10,7 +12,7 @@ import pytest
 from anyio import wait_all_tasks_blocked
 
 from actors import Actor, WriterServer, cancelled_at, nothing_more
-from samples import ID, header_line
+from samples import ID, chunk_line, header_line
 from sessiontail import (
     Chunk,
     EventKind,
@@ -226,3 +228,36 @@ async def test_only_records_behind_the_cursor_count(store: SessionStore) -> None
         assert found == actor.records[2]
         with pytest.raises(PersistenceError):
             await store.wait_for(ID, lambda _: True, after="st1.nonsense", timeout=30)
+
+
+async def test_a_watch_beside_a_huge_session_reads_it_for_its_counts_only(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huge = Actor(store.directory).open()
+    huge.write(b"".join(chunk_line(n, "x" * 1000) for n in range(1000)) * 10)
+    count = 0
+    pread, preadv = os.pread, os.preadv
+
+    def counted_pread(*args: Any) -> bytes:
+        nonlocal count
+        data = pread(*args)
+        count += len(data)
+        return data
+
+    def counted_preadv(*args: Any) -> int:
+        nonlocal count
+        size = preadv(*args)
+        count += size
+        return size
+
+    monkeypatch.setattr(os, "pread", counted_pread)
+    monkeypatch.setattr(os, "preadv", counted_preadv)
+    async with store, store.watch() as watch:
+        await watch._begin()
+        for _ in range(5):
+            new = Actor(store.directory, uuid4()).open()
+            assert (await next_event(watch)).meta.id == new.id
+        huge.say("more")
+
+    # Once for the line that it begins at, once for the chunks that its meta counts.
+    assert count <= len(huge.data) * 2.1
