@@ -10,6 +10,7 @@ the surveys come ten times a second. The kernel may drop events: then everything
 from __future__ import annotations
 
 import errno
+import logging
 import sys
 import time
 from contextlib import suppress
@@ -29,6 +30,8 @@ from sessiontail.mounts import Mount, mount_of
 from sessiontail.stats import StoreStats
 from sessiontail.surveying import Seen, Survey, survey
 from sessiontail.waking import Background, Home, Signal
+
+logger = logging.getLogger("sessiontail")
 
 __all__ = ["POLL_INTERVAL_S", "SWEEP_INTERVAL_S", "DirectoryWatch", "Subscription", "watch_of"]
 
@@ -453,6 +456,9 @@ class DirectoryWatch:
                     continue  # somebody has all descriptors: the next one looks
                 for subscription in self._subscriptions():
                     subscription.fail(error)
+            except Exception:
+                # No thread to be had, say. Who gives up here leaves every follower deaf.
+                logger.exception("cannot look at %s, will try again", self.directory)
 
     async def _survey(self, *, whole: bool, newcomer: Subscription | None = None) -> Survey | None:
         """Look in a thread, and mark what differs from the look before."""
@@ -723,6 +729,7 @@ class _Notifier:
             self._rush = self._rush + 1 if now_s - self._drained_s < gap_s else 0
             if self._rush >= _RUSH_WAKES:
                 await anyio.sleep(RUSH_PAUSE_S)
-            while self.drain():
-                await checkpoint()
+            with suppress(OSError):  # closed meanwhile
+                while self.drain():
+                    await checkpoint()
             self._drained_s = time.monotonic()
