@@ -17,7 +17,15 @@ from sessiontail.surveying import Survey, look_around, survey
 def look(
     directory: Path, before: Survey | None = None, *, stems: list[str] | None = None
 ) -> Survey:
-    found = survey(directory, stems, {} if before is None else before.marks, False, True)
+    found = survey(
+        directory,
+        stems or [],
+        {} if before is None else before.marks,
+        whole=stems is None,
+        locks_due=False,
+        wanted=True,
+        doubtful=False,
+    )
     assert found is not None
     return found
 
@@ -95,9 +103,9 @@ def test_a_wal_that_nobody_holds_is_told_where_that_is_asked_for(tmp_path: Path)
     actor = Actor(tmp_path).open()
     (tmp_path / "dead.jsonl.__partial__").touch()
     (tmp_path / "closed.jsonl").touch()
-    held = survey(tmp_path, None, {}, True, False)
+    held = survey(tmp_path, [], {}, whole=True, locks_due=True, wanted=False)
     actor.kill()
-    left = survey(tmp_path, None, {}, True, False)
+    left = survey(tmp_path, [], {}, whole=True, locks_due=True, wanted=False)
 
     assert held is not None
     assert left is not None
@@ -108,8 +116,11 @@ def test_a_wal_that_nobody_holds_is_told_where_that_is_asked_for(tmp_path: Path)
 def test_an_absent_directory_is_none_and_one_that_is_a_file_too(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    assert survey(tmp_path / "absent", None, {}, False, False) is None
-    assert survey(tmp_path / "file" / "below", None, {}, False, False) is None
+    assert survey(tmp_path / "absent", [], {}, whole=True, locks_due=False, wanted=False) is None
+    assert (
+        survey(tmp_path / "file" / "below", [], {}, whole=True, locks_due=False, wanted=False)
+        is None
+    )
     assert look_around(tmp_path / "absent") is None
 
 
@@ -122,4 +133,36 @@ def test_a_directory_that_cannot_be_read_is_one_line_of_error(
     monkeypatch.setattr(os, "scandir", refuse)
 
     with pytest.raises(PersistenceError, match="permission denied: look at its owner and mode"):
-        survey(tmp_path, None, {}, False, False)
+        survey(tmp_path, [], {}, whole=True, locks_due=False, wanted=False)
+
+
+def test_what_is_too_fresh_for_its_time_to_tell_is_looked_at_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.__partial__"
+    path.write_bytes(b"one\n")
+
+    def again(before: Survey) -> Survey:
+        found = survey(tmp_path, [], before.marks, whole=True, locks_due=False, wanted=False)
+        assert found is not None
+        return found
+
+    first = survey(tmp_path, [], {}, whole=True, locks_due=False, wanted=False)
+    assert first is not None
+    second = again(first)
+    os.utime(path, (LONG_AGO_S, LONG_AGO_S))
+    third, fourth = again(second), again(again(second))
+
+    assert second.changed == {"a": False}
+    assert third.changed == {"a": False}
+    assert fourth.changed == {}
+
+
+def test_a_session_that_is_followed_and_is_not_there_is_told_once(tmp_path: Path) -> None:
+    first = survey(tmp_path, ["a"], {}, whole=False, locks_due=False, wanted=False)
+    assert first is not None
+    second = survey(tmp_path, ["a"], first.marks, whole=False, locks_due=False, wanted=False)
+    assert second is not None
+    (tmp_path / "a.jsonl.__partial__").write_bytes(b"one\n")
+    third = survey(tmp_path, ["a"], second.marks, whole=False, locks_due=False, wanted=False)
+    assert third is not None
+
+    assert (first.changed, second.changed, third.changed) == ({"a": True}, {}, {"a": False})

@@ -135,7 +135,7 @@ class SessionFile:
         data = self.read_cached(offset, size)
         # A short read can be the end of the page cache only; the size tells.
         if data is None or (len(data) < size and offset + len(data) < self.stat().st_size):
-            return await in_thread(self.read_now, offset, size)
+            return await in_thread(self.read_now, offset, size, place=str(self.path.parent))
         return data
 
     def read_cached(self, offset: int, size: int) -> bytes | None:

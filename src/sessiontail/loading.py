@@ -112,7 +112,8 @@ async def _fold_file(
     framer = LineFramer(max_line_bytes=max_line_bytes)
     decoder = RecordDecoder()
     guard = b""  # the last bytes before the framer's offset
-    end = (await in_thread(file.stat) if file.remote else file.stat()).st_size
+    place = str(file.path.parent)
+    end = (await in_thread(file.stat, place=place) if file.remote else file.stat()).st_size
     while (left := end - framer.offset) > 0:
         await checkpoint()
         start = len(guard)
@@ -151,7 +152,11 @@ async def _fold_file(
                 if item is not items[0]:
                     await checkpoint()
                 big = isinstance(item, Block) and len(item.data) > BIG_LINE_BYTES
-                batch = await in_thread(decoder.decode, item) if big else decoder.decode(item)
+                batch = (
+                    await in_thread(decoder.decode, item, place=place)
+                    if big
+                    else decoder.decode(item)
+                )
                 stats.records += len(batch.records)
                 session.add(batch.records)
         guard = bytes(data[max(0, stop - WINDOW_BYTES) : stop])
@@ -198,7 +203,7 @@ async def _long_line(
         framer.pass_over(length, 1)
         head = first[: framer.max_line_bytes]
         return data[:newline], [LongLine(head, offset, number, length)]
-    line = await in_thread(file.read_now, offset, length)
+    line = await in_thread(file.read_now, offset, length, place=str(file.path.parent))
     # It is read twice, and from one generation.
     if not (line.startswith(first) and line.endswith(data[:newline])):
         raise _rewritten(file.path)

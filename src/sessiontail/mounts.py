@@ -45,7 +45,7 @@ async def mount_of(directory: Path | str) -> Mount:
     known = _known.get(place)
     if known is not None and time.monotonic() - known[1] < _KNOWN_S:
         return known[0]
-    mount = await Call(place, look_up, place).wait()
+    mount = await Call(f"surveys of {place}", look_up, place).wait()
     if len(_known) >= _MOST_KNOWN:
         _known.clear()
     _known[place] = mount, time.monotonic()

@@ -184,7 +184,7 @@ class SessionStore:
             # The final name again: the WAL may be renamed in between.
             return await self._load((paths.final, paths.wal, paths.final), salvage)
         except SessionNotFound:
-            found = await in_thread(self._search, session_id)
+            found = await in_thread(self._search, session_id, place=str(self.directory))
             if found is None:
                 raise
             return await self._load((found.final, found.wal, found.final), salvage)
@@ -472,7 +472,7 @@ class SessionStore:
             paths = await self._locate(session_id)
             # The WAL again: it is made anew when a closed session is reopened.
             candidates = (paths.wal, paths.final, paths.wal)
-        return await in_thread(_first_meta, candidates, verify)
+        return await in_thread(_first_meta, candidates, verify, place=str(candidates[0].parent))
 
     async def _load(self, candidates: tuple[Path, ...], salvage: bool) -> PersistedSession:  # noqa: FBT001 - passed on
         return await load_file(
@@ -500,7 +500,7 @@ class SessionStore:
                 return paths
             return self._search(session_id) or paths
 
-        return await in_thread(locate)
+        return await in_thread(locate, place=str(self.directory))
 
     def _search(self, session_id: UUID | str | None) -> SessionPaths | None:
         """Find a session whose file has another name: the id that counts is the header's."""

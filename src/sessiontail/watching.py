@@ -84,7 +84,7 @@ class Subscription:
     holds no memory.
     """
 
-    __slots__ = ("_stem", "_watch", "error", "everything", "marked", "signal", "stats")
+    __slots__ = ("_stem", "_watch", "error", "everything", "has_stock", "marked", "signal", "stats")
 
     def __init__(self, watch: DirectoryWatch, stem: str | None, stats: StoreStats) -> None:
         self._watch = watch
@@ -94,6 +94,8 @@ class Subscription:
         self.marked: dict[str, bool] = {}
         #: Whether marks were lost, so that everything may have changed.
         self.everything = False
+        #: Whether it knows what lay there, so that it is to be told what differs from that.
+        self.has_stock = stem is not None
         #: Why the last survey failed; None where it did not.
         self.error: PersistenceError | None = None
         #: Wakes the follower, for a mark or for what else it waits for.
@@ -316,7 +318,8 @@ class DirectoryWatch:
         Raises:
             PersistenceError: it cannot be read.
         """
-        found = await self._survey(whole=True, newcomer=subscription)
+        found = await self._survey(whole=True, stock=True)
+        subscription.has_stock = True
         return None if found is None else found.seen
 
     def look_soon(self) -> None:
@@ -363,11 +366,11 @@ class DirectoryWatch:
             self._told.add(stem)
         self._pass_on(stem, decisive=decisive)
 
-    def _pass_on(self, stem: str, *, decisive: bool, newcomer: Subscription | None = None) -> None:
+    def _pass_on(self, stem: str, *, decisive: bool, surveyed: bool = False) -> None:
         for subscription in self._by_stem.get(stem, ()):
             subscription.mark(stem, decisive=decisive)
         for subscription in self._all:
-            if subscription is not newcomer:
+            if subscription.has_stock or not surveyed:
                 subscription.mark(stem, decisive=decisive)
 
     def mark_everything(self) -> None:
@@ -460,7 +463,7 @@ class DirectoryWatch:
                 # No thread to be had, say. Who gives up here leaves every follower deaf.
                 logger.exception("cannot look at %s, will try again", self.directory)
 
-    async def _survey(self, *, whole: bool, newcomer: Subscription | None = None) -> Survey | None:
+    async def _survey(self, *, whole: bool, stock: bool = False) -> Survey | None:
         """Look in a thread, and mark what differs from the look before."""
         async with self._looking:
             began_s = time.monotonic()
@@ -468,7 +471,7 @@ class DirectoryWatch:
             for stats, _ in self._stats.values():
                 stats.sweeps += 1
             interval_s = LOCKS_INTERVAL_S if self.polled_because else TRUSTED_LOCKS_INTERVAL_S
-            locks_due = newcomer is None and began_s - self._compared_at_s >= interval_s
+            locks_due = not stock and began_s - self._compared_at_s >= interval_s
             try:
                 found = await in_thread(
                     partial(
@@ -478,10 +481,11 @@ class DirectoryWatch:
                         self._marks,
                         whole=whole,
                         locks_due=locks_due,
-                        wanted=newcomer is not None,
+                        wanted=stock,
                         doubtful=not self.trusted,
                     ),
-                    place=self._key.directory,
+                    # Not among the reads: files that hang must not keep us from looking.
+                    place=f"surveys of {self._key.directory}",
                 )
             except BaseException:
                 self._told = None  # what was told before is forgotten
@@ -498,7 +502,7 @@ class DirectoryWatch:
                     self.mark_everything()
                 return None
             self._watch_anew(found, was_present=was_present)
-            untold = await self._pass_differences_on(found, told, newcomer)
+            untold = await self._pass_differences_on(found, told)
             self._cost_s = found.cost_s
             if untold and whole and self._whole and self.trusted:
                 await self._count_missed(untold)
@@ -517,9 +521,7 @@ class DirectoryWatch:
         if not was_present:
             self.mark_everything()
 
-    async def _pass_differences_on(
-        self, found: Survey, told: set[str] | None, newcomer: Subscription | None
-    ) -> set[str]:
+    async def _pass_differences_on(self, found: Survey, told: set[str] | None) -> set[str]:
         """Mark what differs; return what has grown though no event told."""
         untold: set[str] = set()
         paused_s = time.monotonic()
@@ -528,12 +530,12 @@ class DirectoryWatch:
                 await checkpoint()
                 paused_s = time.monotonic()
             self._unheld.discard(stem)
-            self._pass_on(stem, decisive=decisive, newcomer=newcomer)
+            self._pass_on(stem, decisive=decisive, surveyed=True)
             if stem in found.grown and told is not None and stem not in told:
                 untold.add(stem)
         if found.unheld is not None:
             for stem in found.unheld - self._unheld:
-                self._pass_on(stem, decisive=True)
+                self._pass_on(stem, decisive=True, surveyed=True)
             self._unheld = found.unheld
         self._marks = found.marks
         return untold
