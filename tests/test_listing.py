@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import tempfile
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -39,7 +40,7 @@ from sessiontail import (
 )
 from sessiontail.files import SessionFile
 from sessiontail.holders import LockTable
-from sessiontail.listing import read_meta
+from sessiontail.listing import position_before_end, read_meta
 from writers import real_writer
 
 pytestmark = pytest.mark.anyio
@@ -77,6 +78,27 @@ def put(directory: Path, name: str, data: bytes, *, age_s: float = 0) -> Path:
         modified_s = path.stat().st_mtime - age_s
         os.utime(path, (modified_s, modified_s))
     return path
+
+
+@contextmanager
+def bytes_read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Give a list that has the number of bytes of every read of a file."""
+    sizes: list[int] = []
+    preadv, pread = os.preadv, os.pread
+
+    def cached(fd: int, buffers: list[Any], offset: int, flags: int = 0) -> int:
+        sizes.append(preadv(fd, buffers, offset, flags))
+        return sizes[-1]
+
+    def now(fd: int, size: int, offset: int) -> bytes:
+        data = pread(fd, size, offset)
+        sizes.append(len(data))
+        return data
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "preadv", cached)
+        patch.setattr(os, "pread", now)
+        yield sizes
 
 
 async def test_a_closed_file_is_taken_from_its_header_and_trailer(tmp_path: Path) -> None:
@@ -415,6 +437,110 @@ def test_counting_without_decoding_is_counting_with_it(
     assert verified.torn_bytes == len(tail)
 
 
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    parts=st.lists(st.lists(lines, max_size=6), min_size=2, max_size=4),
+    blank=st.sampled_from([b"", b"\n\r\n"]),
+    asked=st.lists(st.integers(0, 30), min_size=4, max_size=4),
+)
+def test_counting_on_from_what_was_counted_is_counting_it_all(
+    parts: list[list[bytes]], blank: bytes, asked: list[int], tmp_path: Path
+) -> None:
+    path = put(tmp_path, f"{uuid4()}.jsonl.__partial__", blank + header_line())
+    locks = LockTable(b"")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listing, "_LONG_BYTES", 300)
+        patch.setattr(listing, "_COUNTED_BYTES", 500)
+        for part, last in zip(parts, asked, strict=False):
+            with path.open("ab") as file:
+                file.write(b"".join(part) + chunk_line() + b"{half")
+            counted, _ = read_meta(path, locks)
+            verified, _ = read_meta(path, locks, verify=True)
+            opened = SessionFile(path)
+            position = position_before_end(opened, last)
+            opened.close()
+            whole = path.read_bytes()
+            with path.open("r+b") as file:
+                file.truncate(len(whole) - len(b"{half"))
+
+            assert (counted.chunk_count, counted.closed, counted.closed_at) == (
+                verified.chunk_count,
+                verified.closed,
+                verified.closed_at,
+            )
+            assert counted.torn_bytes == verified.torn_bytes == len(b"{half")
+            assert whole.count(b"\n", position.offset) == min(last, whole.count(b"\n"))
+            assert position.lines in (whole.count(b"\n", 0, position.offset), None)
+            assert (position.lines is None) <= (position.offset > 500)
+
+
+async def test_of_a_wal_that_grew_only_what_was_added_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(tmp_path, "a.jsonl.__partial__", session_bytes(60_000, closed=False))
+    store = SessionStore(tmp_path)
+    opened = SessionFile(path)
+    before = [(await store.list())[0].chunk_count, position_before_end(opened, 2).lines]
+    with path.open("ab") as file:
+        file.write(chunk_line() * 3)
+
+    with bytes_read(monkeypatch) as read:
+        after = [(await store.list())[0].chunk_count, position_before_end(opened, 2).lines]
+    opened.close()
+
+    assert (before, after) == ([60_000, 59_999], [60_003, 60_002])
+    assert sum(read) < 500_000 < path.stat().st_size // 4
+
+
+async def test_a_wal_that_was_cut_and_written_anew_is_counted_anew(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.jsonl.__partial__", session_bytes(20_000, closed=False))
+    store = SessionStore(tmp_path)
+    await store.list()
+    path.write_bytes(header_line() + chunk_line(0, "other") * 25_000)
+
+    (meta,) = await store.list()
+
+    assert meta.chunk_count == 25_000
+
+
+@pytest.mark.parametrize("start", [b"", chunk_line()[:-20], b"[" * 20])
+async def test_a_hole_takes_no_memory(tmp_path: Path, start: bytes) -> None:
+    path = put(tmp_path, "a.jsonl.__partial__", session_bytes(3, closed=False) + start)
+    with path.open("r+b") as file:
+        file.truncate(1 << 28)
+    tracemalloc.start()
+    try:
+        (meta,) = await SessionStore(tmp_path).list()
+        opened = SessionFile(path)
+        position = position_before_end(opened, 1)
+        opened.close()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert (meta.chunk_count, position.lines) == (3, 3)
+    assert meta.torn_bytes == (1 << 28) - len(session_bytes(3, closed=False))
+    assert peak < 8 * 1024 * 1024
+
+
+async def test_long_lines_are_counted_by_their_beginning_or_decoded_whole(tmp_path: Path) -> None:
+    long = "x" * 2_000_000
+    odd = b" " + chunk_line(0, long)
+    data = session_bytes(1, closed=False) + chunk_line(0, long) + odd + b"[" + odd + chunk_line()
+    put(tmp_path, "a.jsonl.__partial__", data)
+    store = SessionStore(tmp_path)
+
+    (counted,) = await store.list()
+    (verified,) = await store.list(verify=True)
+
+    assert (counted.chunk_count, verified.chunk_count, verified.damaged_lines) == (4, 4, 1)
+
+
 @pytest.mark.parametrize("after", [b"", b"\n\r\n", b"{torn", b"x" * 5000])
 @pytest.mark.parametrize("content_bytes", [0, 4000, 3_000_000])
 async def test_a_trailer_is_believed_behind_lines_of_any_length_and_before_any_tail(
@@ -456,25 +582,11 @@ async def test_verifying_counts_what_is_there_and_not_what_the_trailer_says(
 async def test_the_bytes_that_are_read_do_not_grow_with_a_closed_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes: list[int] = []
-    preadv, pread = os.preadv, os.pread
-
-    def cached(fd: int, buffers: list[Any], offset: int, flags: int = 0) -> int:
-        sizes.append(preadv(fd, buffers, offset, flags))
-        return sizes[-1]
-
-    def now(fd: int, size: int, offset: int) -> bytes:
-        data = pread(fd, size, offset)
-        sizes.append(len(data))
-        return data
-
-    monkeypatch.setattr(os, "preadv", cached)
-    monkeypatch.setattr(os, "pread", now)
     read: list[int] = []
     for chunks in (1_000, 10_000):
         put(tmp_path, f"{ID}.jsonl", session_bytes(chunks))
-        sizes.clear()
-        await SessionStore(tmp_path).list()
+        with bytes_read(monkeypatch) as sizes:
+            await SessionStore(tmp_path).list()
         read.append(sum(sizes))
 
     assert read == [8192, 8192]
@@ -489,24 +601,6 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "_SETTLED_S", 0)
 
 
-@contextmanager
-def reads_counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Give a list that grows by one with every read of a file's bytes."""
-    reads: list[int] = []
-
-    def counted(read: Callable[..., Any]) -> Callable[..., Any]:
-        def and_count(*args: Any) -> Any:
-            reads.append(1)
-            return read(*args)
-
-        return and_count
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "preadv", counted(os.preadv))
-        patch.setattr(os, "pread", counted(os.pread))
-        yield reads
-
-
 @pytest.mark.usefixtures("settled")
 async def test_files_that_did_not_change_are_not_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -516,7 +610,7 @@ async def test_files_that_did_not_change_are_not_read_again(
         put(tmp_path, f"{i}.jsonl.__partial__", session_bytes(i, closed=False))
     first = await SessionStore(tmp_path).list()
 
-    with reads_counted(monkeypatch) as reads:
+    with bytes_read(monkeypatch) as reads:
         second = await list_persisted_sessions(directory=tmp_path)
 
     assert second == first
@@ -530,12 +624,12 @@ async def test_a_file_that_has_just_changed_is_read_again_until_its_times_are_se
     sessions = SessionStore(tmp_path)
     monkeypatch.setattr(listing, "_SETTLED_S", 3600)
     await sessions.list()
-    with reads_counted(monkeypatch) as early:
+    with bytes_read(monkeypatch) as early:
         await sessions.list()
     monkeypatch.setattr(listing, "_SETTLED_S", 0)
-    with reads_counted(monkeypatch) as settling:
+    with bytes_read(monkeypatch) as settling:
         await sessions.list()
-    with reads_counted(monkeypatch) as settled:
+    with bytes_read(monkeypatch) as settled:
         metas = await sessions.list()
 
     assert (bool(early), bool(settling), settled) == (True, True, [])

@@ -39,14 +39,21 @@ from sessiontail.decoding import CHUNK_START, RecordDecoder, usual_header, usual
 from sessiontail.deleting import left_aside
 from sessiontail.errors import DamagedSession, PersistenceError, SessionNotFound
 from sessiontail.files import MAX_THREADS, SessionFile, explain, in_thread
-from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer
+from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
 from sessiontail.holders import LockTable, state_of
 from sessiontail.layout import SESSION_FILE_SUFFIX, SESSION_PARTIAL_SUFFIX, WAL_ENDING
 from sessiontail.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.records import Chunk, Damage, Header, Record, Trailer
 from sessiontail.session import PersistedSessionMeta, SessionState, damaged
 
-__all__ = ["Scan", "by_age", "forget", "position_before_end", "read_meta", "session_names"]
+__all__ = [
+    "Scan",
+    "by_age",
+    "forget",
+    "position_before_end",
+    "read_meta",
+    "session_names",
+]
 
 logger = logging.getLogger("sessiontail")
 
@@ -59,6 +66,8 @@ _COUNT_BYTES = 64 * 1024
 _LINES_BACK_BYTES = 64 * 1024
 # 4 MiB: 1 ms to count the lines of. Of more they stay unknown.
 _COUNTED_BYTES = 4 * 1024 * 1024
+# 1 MiB: of a longer line only the head is kept while lines are counted.
+_LONG_BYTES = 1024 * 1024
 # The years 1 and 9999: tmpfs keeps times that no datetime can hold.
 _FIRST_S, _LAST_S = -62135596800, 253402300799
 # Files a hop into a thread: cold ones, and warm ones. A hop takes 200 us, on a busy machine 1 ms,
@@ -788,18 +797,38 @@ def _take_trailer(last: bytes, brief: _Brief) -> None:
 def _count(
     file: SessionFile, body: int, size: int, decoder: RecordDecoder, status: os.stat_result
 ) -> _Brief:
-    """Count chunks and find the last trailer, decoding only lines of an unusual form."""
+    """Count chunks and find the last trailer, decoding only lines of an unusual form.
+
+    Of a file that grew since it was last counted, only what was added.
+    """
     key = _count_key(status, size)
     before = _counted.get(key)
     brief = _Brief()
-    for block in _blocks(file, body, size, brief):
-        data, start = block.data, 0
-        for end in block.ends:
+    so_far = _known_so_far(file, status, size)
+    if so_far is not None and so_far.offset >= body:
+        body, lines = so_far.offset, so_far.lines
+        brief.chunks, brief.trailer = so_far.chunks, so_far.trailer
+    else:
+        lines = _newlines(file, 0, body)
+    framer = LineFramer(offset=body, line=lines + 1, max_line_bytes=_LONG_BYTES)
+    for item in _items(file, framer, size):
+        if isinstance(item, LongLine):
+            if item.length - 1 > MAX_LINE_BYTES:
+                brief.damaged += 1
+            elif item.head.startswith(CHUNK_START):
+                brief.chunks += 1
+            else:
+                brief.add(decoder.decode_line(file.read_now(item.offset, item.length)))
+            continue
+        data, start = item.data, 0
+        for end in item.ends:
             if data.startswith(CHUNK_START, start):
                 brief.chunks += 1
             else:
                 brief.add(decoder.decode_line(data[start:end]))
             start = end
+    brief.torn_bytes = framer.pending
+    _remember(file, status, framer.offset, framer.line - 1, brief)
     now_s = time.monotonic()
     brief.since_s = before.since_s if before else now_s
     brief.solid = (
@@ -807,6 +836,51 @@ def _count(
     )
     _counted.put(key, brief)
     return brief
+
+
+class _SoFar(NamedTuple):
+    """What was counted of a file that grows."""
+
+    #: Just behind a newline.
+    offset: int
+    #: Lines before it.
+    lines: int
+    #: Chunks before it.
+    chunks: int
+    #: The last trailer before it.
+    trailer: Trailer | None
+    #: The file's first bytes, and those before the offset: as a cursor, whoever finds both finds
+    #: the file that was counted.
+    head: bytes
+    tail: bytes
+
+
+#: By device and inode; some 1 KB each.
+_so_far: _Kept[tuple[int, int], _SoFar] = _Kept(1_000)
+
+
+def _known_so_far(file: SessionFile, status: os.stat_result, size: int) -> _SoFar | None:
+    known = _so_far.get((status.st_dev, status.st_ino))
+    if (
+        known is None
+        or known.offset > size
+        or file.read_now(0, len(known.head)) != known.head
+        or file.read_now(known.offset - len(known.tail), len(known.tail)) != known.tail
+    ):
+        return None
+    return known
+
+
+def _remember(
+    file: SessionFile, status: os.stat_result, offset: int, lines: int, brief: _Brief
+) -> None:
+    if offset < _LONG_BYTES:
+        return  # a smaller file is counted in a millisecond
+    head, tail = file.read_now(0, WINDOW_BYTES), file.read_now(offset - WINDOW_BYTES, WINDOW_BYTES)
+    _so_far.put(
+        (status.st_dev, status.st_ino),
+        _SoFar(offset, lines, brief.chunks, brief.trailer, head, tail),
+    )
 
 
 # What was counted, by device, inode, times and size: a crashed session is counted once, not in
@@ -825,23 +899,22 @@ def _counted_before(status: os.stat_result, size: int) -> _Brief | None:
 
 def _decode_all(file: SessionFile, size: int, brief: _Brief) -> None:
     decoder = RecordDecoder()
-    for block in _blocks(file, 0, size, brief):
-        for record in decoder.decode(block).records:
+    framer = LineFramer(max_line_bytes=_LONG_BYTES)
+    for item in _items(file, framer, size):
+        if isinstance(item, LongLine) and item.length - 1 <= MAX_LINE_BYTES:
+            item = Block.cut(file.read_now(item.offset, item.length))  # noqa: PLW2901 - the same
+        for record in decoder.decode(item).records:
             brief.add(record)
+    brief.torn_bytes = framer.pending
 
 
-def _blocks(file: SessionFile, start: int, size: int, brief: _Brief) -> Iterable[Block]:
-    framer = LineFramer(offset=start)
+def _items(file: SessionFile, framer: LineFramer, size: int) -> Iterator[Block | LongLine]:
+    """Yield whole lines; those above ``_LONG_BYTES`` by their heads, so that none takes memory."""
     while framer.position < size:
         data = file.read_now(framer.position, min(_COUNT_BYTES, size - framer.position))
         if not data:
             break
-        for item in framer.feed(data):
-            if isinstance(item, Block):
-                yield item
-            else:
-                brief.damaged += 1
-    brief.torn_bytes = framer.pending
+        yield from framer.feed(data)
 
 
 def position_before_end(file: SessionFile, last: int, end: int | None = None) -> Position:
@@ -850,12 +923,11 @@ def position_before_end(file: SessionFile, last: int, end: int | None = None) ->
     ``end`` is taken for the file's, where it has grown since.
 
     A file that does not start with a header has no other position than its start. Lines before
-    the position are counted in a file of some size only, so that of a large one just the ends are
-    read.
+    the position are counted from the file's begin, or from where a listing has counted them, if
+    that is not far; else they are unknown, so that of a large file just the ends are read.
     """
-    size = file.stat().st_size
-    if end is not None:
-        size = min(size, end)
+    status = file.stat()
+    size = status.st_size if end is None else min(status.st_size, end)
     decoder = RecordDecoder()
     try:
         header, _ = _header(file, decoder, file.read_now(0, _END_BYTES))
@@ -864,24 +936,38 @@ def position_before_end(file: SessionFile, last: int, end: int | None = None) ->
     offset = _lines_back(file, size, last)
     if not offset:
         return START
-    lines = None
-    if offset <= _COUNTED_BYTES:
-        lines = sum(
-            file.read_now(at, min(_COUNT_BYTES, offset - at)).count(b"\n")
-            for at in range(0, offset, _COUNT_BYTES)
-        )
     brief = _Brief()
     _take_trailer(file.read_now(max(0, offset - _END_BYTES), min(offset, _END_BYTES)), brief)
     window = min(offset, WINDOW_BYTES)
     return Position(
         offset,
-        lines,
+        _lines_before(file, status, offset),
         decoder.header_version,
         brief.trailer is not None,
         fingerprint(file.read_now(0, window)),
         fingerprint(file.read_now(offset - window, window)),
         header.id,
     )
+
+
+def _lines_before(file: SessionFile, status: os.stat_result, offset: int) -> int | None:
+    if offset <= _COUNTED_BYTES:
+        return _newlines(file, 0, offset)
+    known = _known_so_far(file, status, status.st_size)
+    if known is None or abs(known.offset - offset) > _COUNTED_BYTES:
+        return None
+    if known.offset > offset:
+        return known.lines - _newlines(file, offset, known.offset)
+    return known.lines + _newlines(file, known.offset, offset)
+
+
+def _newlines(file: SessionFile, start: int, end: int) -> int:
+    count = 0
+    for at in range(start, end, _COUNT_BYTES):
+        data = file.read_now(at, min(_COUNT_BYTES, end - at))
+        # By memchr: bytes.count() of one letter takes three times as long.
+        count += len(data) - len(data.replace(b"\n", b""))
+    return count
 
 
 def _lines_back(file: SessionFile, size: int, last: int) -> int:
