@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from actors import Actor, heard, owed
-from sessiontail import DirectoryTail, SessionStore, descriptors, following
+from sessiontail import DirectoryTail, SessionStore, descriptors, following, surveying
 from sessiontail.descriptors import Budget
 from sessiontail.files import SessionFile
 
@@ -231,6 +231,9 @@ async def test_a_session_that_is_cold_gives_its_descriptor_to_one_that_is_writte
         await heard(tail, len(actors))
         await at_rest(tail)
         writes = named(actors, {actor.wal.name for actor in actors} - hot(tail))[:10]
+        # No second look at those that were written a moment ago, which would take them back.
+        monkeypatch.setattr(surveying, "_FRESH_NS", 0)
+        await at_rest(tail)
         monkeypatch.setattr(following, "_COLD_S", -1)
         for actor in writes:
             actor.say("word")

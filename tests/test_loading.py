@@ -151,9 +151,9 @@ async def test_a_line_that_becomes_another_while_it_is_read_is_an_error(
     path = tmp_path / f"{ID}.jsonl"
     path.write_bytes(header_line() + chunk_line(0, "a" * 2_000_000) + trailer_line(1))
 
-    async def rewritten(function: Any, *args: Any) -> Any:
+    async def rewritten(function: Any, *args: Any, **options: Any) -> Any:
         path.write_bytes(header_line() + chunk_line(0, "b" * 2_000_000) + trailer_line(1))
-        return await in_thread(function, *args)
+        return await in_thread(function, *args, **options)
 
     monkeypatch.setattr(loading, "in_thread", rewritten)
 

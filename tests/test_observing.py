@@ -11,7 +11,8 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from actors import Actor, WriterServer, cancelled_at, nothing_more
+import actors
+from actors import Actor, WriterServer, cancelled_at
 from samples import ID, chunk_line, header_line
 from sessiontail import (
     Chunk,
@@ -33,6 +34,13 @@ pytestmark = pytest.mark.anyio
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WriterServer]:
     with WriterServer(tmp_path_factory.mktemp("home")) as server:
         yield server
+
+
+async def nothing_more(watch: SessionWatch) -> bool:
+    """Whether a watch that has begun, however long that takes, stays silent."""
+    while watch._existing is None:
+        assert await actors.nothing_more(watch)
+    return await actors.nothing_more(watch)
 
 
 async def next_event(watch: SessionWatch) -> SessionEvent:

@@ -285,6 +285,7 @@ async def test_what_the_kernel_has_no_room_for_is_polled(
     monkeypatch.setattr(Inotify, failing, full)
     async with watched(directory) as watch:
         subscription = follow(watch)
+        await watch.take_stock(subscription)
         write(directory / "a.jsonl")
         with anyio.fail_after(30):
             assert await subscription.wait()
