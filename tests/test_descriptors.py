@@ -227,13 +227,12 @@ async def test_a_session_that_is_cold_gives_its_descriptor_to_one_that_is_writte
     opened: Counter[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # No second look at those that were written a moment ago, which would take them back.
+    monkeypatch.setattr(surveying, "_FRESH_NS", 0)
     async with store, store.tail_all() as tail:
         await heard(tail, len(actors))
         await at_rest(tail)
         writes = named(actors, {actor.wal.name for actor in actors} - hot(tail))[:10]
-        # No second look at those that were written a moment ago, which would take them back.
-        monkeypatch.setattr(surveying, "_FRESH_NS", 0)
-        await at_rest(tail)
         monkeypatch.setattr(following, "_COLD_S", -1)
         for actor in writes:
             actor.say("word")

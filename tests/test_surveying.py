@@ -152,7 +152,7 @@ def test_what_is_too_fresh_for_its_time_to_tell_is_looked_at_again(tmp_path: Pat
     third, fourth = again(second), again(again(second))
 
     assert second.changed == {"a": False}
-    assert third.changed == {"a": False}
+    assert third.changed == {"a": True}
     assert fourth.changed == {}
 
 

@@ -92,19 +92,18 @@ def survey(
     for stem, found in seen.items():
         mark = marks[stem] = _mark(found, now_ns)
         known = before.get(stem)
-        if known == mark and mark & _TIME_BITS != _FRESH:
-            continue
         if not known:
             changed[stem] = False
             grown.add(stem)
-            continue
-        same_file = not (known ^ mark) & _FILE_BITS
-        longer = found.size > known >> 64
-        if same_file and longer:
-            grown.add(stem)
-        # What was fresh at the last look may have changed since without another time or size.
-        fresh = known & _TIME_BITS == _FRESH and found.size == known >> 64
-        changed[stem] = not (same_file and (longer or fresh))
+        elif (known | _FRESH) == (mark | _FRESH):
+            # What was fresh at the last look may have changed since without another time or size.
+            if known & _FRESH:
+                changed[stem] = False
+        else:
+            longer = found.size > known >> _SIZE_SHIFT and not (known ^ mark) & _FILE_BITS
+            changed[stem] = not longer
+            if longer:
+                grown.add(stem)
     for stem in stems:
         marks.setdefault(stem, _ABSENT)
     for stem, mark in marks.items() if stems else ():
@@ -124,23 +123,22 @@ def survey(
     return Survey(key, seen if wanted else {}, marks, changed, grown, unheld, cost_s)
 
 
-# Of a mark: size << 64 | which file << 32 | when it changed. 44 bytes a session instead of 250.
+# Of a mark: size, whether it is fresh, which file, when it changed. 44 bytes a session instead of
+# 250.
+_SIZE_SHIFT = 65
+# Its time is still that of now for the clock of a file system, which goes by hundredths of a
+# second: what comes behind it may have the same.
+_FRESH = 1 << 64
+_FRESH_NS = 20_000_000
 _FILE_BITS = 0xFFFFFFFF << 32
-_TIME_BITS = 0xFFFFFFFF
 # There is no file.
 _ABSENT = 0
-# Instead of a time that is still that of now for the clock of a file system, which goes by
-# hundredths of a second: what comes behind it may have the same.
-_FRESH = 0
-_FRESH_NS = 20_000_000
 
 
 def _mark(found: Seen, now_ns: int) -> int:
     file = hash((found.key, found.is_wal)) & 0xFFFFFFFF
-    time_ = hash(found.mtime_ns) & _TIME_BITS or 1
-    if abs(now_ns - found.mtime_ns) < _FRESH_NS:
-        time_ = _FRESH
-    return found.size << 64 | file << 32 | time_ or 1
+    mark = found.size << _SIZE_SHIFT | file << 32 | (hash(found.mtime_ns) & 0xFFFFFFFF) or 1
+    return mark | _FRESH if abs(now_ns - found.mtime_ns) < _FRESH_NS else mark
 
 
 def look_around(directory: Path) -> dict[str, Seen] | None:
