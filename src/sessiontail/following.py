@@ -450,8 +450,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             if not (self._round or self._asked):
                 self._table = None  # thousands of locks are not kept for nothing
             lane.in_round = False
-            if not lane.wants_verdict:
-                return False  # it has grown since
+            if lane.queued or not lane.wants_verdict:
+                return False  # it has grown since: its turn comes, and then another round
         call = None
         if queue is self._over:
             call, lane.call = lane.call, None
@@ -571,6 +571,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             # Its writer lived when the table was read: that answers why it was asked.
             lane.judge = False
             self._plan_recheck(lane, follower)
+        if not follower.reader.at_end:
+            # It will be back at once: who was told of meanwhile comes before it.
+            assert self._watch is not None
+            self._watch.drain()
+            self._look_up()
         # More to read, or a verdict due: back to the end of the queue.
         if lane.judge or not follower.reader.at_end or follower.trailer_seen:
             self._enqueue(lane)
