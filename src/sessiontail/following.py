@@ -478,7 +478,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             return self._step(lane, table)
         except OSError as error:
             self._fail(lane, error)
-            return False
+            return bool(lane.waiting)  # what it has given before that is handed over
 
     def _beside(
         self, lane: Lane, function: Callable[..., Any], then: Callable[..., bool], *args: Any

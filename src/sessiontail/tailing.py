@@ -121,7 +121,9 @@ class Follower:
     def is_held(self, table: LockTable) -> bool:
         """Say whether a writer holds the file by this table: a verdict as good as the end's."""
         self.recheck_s = None
-        if self._remote or not table.holds(self.file_key) or self._look().place != "wal":
+        if self._remote or self.reader.file.fd < 0 or not table.holds(self.file_key):
+            return False
+        if self._look().place != "wal":
             return False
         self._note_held()
         return True
