@@ -32,7 +32,7 @@ from sessiontail.waking import Call, on_asyncio
 
 __all__ = ["SessionFile", "change", "explain", "identity", "in_thread", "open_file"]
 
-_OPEN_FLAGS = (
+OPEN_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NOCTTY", 0)
@@ -74,7 +74,7 @@ class SessionFile:
     def __init__(self, path: Path | str, *, cached: bool = False, remote: bool = False) -> None:
         self.fd = -1
         self.remote = remote
-        self.fd = _open_cached(path) if cached else os.open(path, _OPEN_FLAGS)
+        self.fd = _open_cached(path) if cached else os.open(path, OPEN_FLAGS)
         self.open_now.add(self.fd)
         self._name = str(path)
         self._nowait = _NOWAIT is not None and not remote
@@ -252,7 +252,7 @@ if sys.platform == "linux":
     _SYS_OPENAT2 = 437  # the same on every architecture
     _AT_FDCWD = -100
     _RESOLVE_CACHED = 0x20  # since Linux 5.12: EAGAIN where the lookup would block
-    _how = _OpenHow(_OPEN_FLAGS, 0, _RESOLVE_CACHED)
+    _how = _OpenHow(OPEN_FLAGS, 0, _RESOLVE_CACHED)
     _syscall = ctypes.CDLL(None, use_errno=True).syscall
 
     def _open_cached(path: Path | str) -> int:

@@ -38,7 +38,7 @@ from sessiontail.cursor import WINDOW_BYTES, Position, fingerprint
 from sessiontail.decoding import CHUNK_START, RecordDecoder, usual_header, usual_trailer
 from sessiontail.deleting import left_aside
 from sessiontail.errors import DamagedSession, PersistenceError, SessionNotFound
-from sessiontail.files import MAX_THREADS, SessionFile, explain, in_thread
+from sessiontail.files import MAX_THREADS, OPEN_FLAGS, SessionFile, explain, in_thread
 from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
 from sessiontail.holders import LockTable, state_of
 from sessiontail.layout import SESSION_FILE_SUFFIX, SESSION_PARTIAL_SUFFIX, WAL_ENDING
@@ -88,14 +88,6 @@ _SETTLED_S = 2.5
 # Or once they are so old that no clock is that wrong.
 _OLD_NS = 600 * 10**9
 
-_OPEN_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 
 _T = TypeVar("_T")
@@ -479,7 +471,7 @@ def _ask_for(paths: list[str]) -> bool:
     cold = _NOWAIT is None
     for path in paths:
         try:
-            fd = os.open(path, _OPEN_FLAGS)
+            fd = os.open(path, OPEN_FLAGS)
         except OSError:
             continue
         try:
@@ -577,7 +569,7 @@ def _usual_meta(path: str, locks: LockTable) -> PersistedSessionMeta | None:
         return None
     head, tail = _buffers.head, _buffers.tail
     try:
-        fd = os.open(path, _OPEN_FLAGS)
+        fd = os.open(path, OPEN_FLAGS)
     except OSError:
         return None
     try:
