@@ -10,6 +10,17 @@ import pytest
 
 from sessiontail import SessionStore
 
+# How long an example takes says how busy the machine is; what fixtures make is not changed.
+hypothesis.settings.register_profile(
+    "sessiontail",
+    deadline=None,
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.function_scoped_fixture,
+    ],
+)
+hypothesis.settings.load_profile("sessiontail")
+
 
 def pytest_collection_finish() -> None:
     # What is loaded by now stays: a collection that goes through it takes 0.4 s, in each of

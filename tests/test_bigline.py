@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samples import chunk_line, header_line
@@ -66,11 +66,7 @@ TEXTS = st.lists(PIECES, max_size=30).map("".join)
 
 
 @pytest.mark.usefixtures("small")
-@settings(
-    max_examples=1_500,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=1_500)
 @given(
     texts=st.lists(TEXTS, min_size=3, max_size=3),
     shape=st.sampled_from(
@@ -103,7 +99,7 @@ def test_a_line_in_steps_is_the_line_in_one(
 
 
 @pytest.mark.usefixtures("small")
-@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=500)
 @given(st.text(max_size=300), st.booleans())
 def test_any_text_as_the_writer_or_another_writes_it_is_taken_in_steps(
     text: str,

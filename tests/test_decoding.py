@@ -421,6 +421,28 @@ def test_a_chunk_value_nested_almost_too_deeply_raises_nothing(key: str) -> None
     assert {type(records[1]) for records in found} <= {Chunk, Damage}
 
 
+@pytest.mark.parametrize("before", [1, 3], ids=["alone", "among others"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"[" * 1_000 + b"1" + b", 2]" * 1_000,
+        b'{"a": ' * 1_000 + b"1" + b', "b": 2}' * 1_000,
+        b'[{"a": ' * 5_000 + b"1" + b', "b": 2}, 3]' * 5_000,
+    ],
+    ids=["arrays", "objects", "both"],
+)
+def test_how_deep_a_line_may_be_does_not_depend_on_the_python_that_reads_it(
+    value: bytes, before: int
+) -> None:
+    deep = chunk_line(content="DEEP").replace(b'"DEEP"', value)
+    extras = header_line(lineage_extras=[["a", "DEEP"]]).replace(b'"DEEP"', value)
+
+    records = decode(HEADER + CHUNK * before + deep + CHUNK)
+
+    assert [type(record) for record in records] == [Header, *[Chunk] * before, Damage, Chunk]
+    assert [type(record) for record in decode(extras)] == [Damage]
+
+
 def test_a_lineage_kind_nested_almost_too_deeply_is_unknown() -> None:
     line = header_line(lineage_kind="DEEP")
 
@@ -548,7 +570,7 @@ def assert_blocks_equal_lines(data: bytes, cuts: set[int]) -> None:
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(FIRST, LINES, st.sets(st.integers(min_value=1, max_value=7)), st.sampled_from([set(), {1}]))
 def test_whole_blocks_give_what_single_lines_give(
     first: bytes, lines: list[bytes], cuts: set[int], behind_the_header: set[int]

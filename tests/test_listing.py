@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
@@ -413,11 +413,7 @@ tails = st.one_of(
 )
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=150)
 @given(body=st.lists(lines, max_size=12), tail=tails, header_bytes=st.sampled_from([0, 3900, 9999]))
 def test_counting_without_decoding_is_counting_with_it(
     body: list[bytes], tail: bytes, header_bytes: int, tmp_path: Path
@@ -437,11 +433,7 @@ def test_counting_without_decoding_is_counting_with_it(
     assert verified.torn_bytes == len(tail)
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=150)
 @given(
     parts=st.lists(st.lists(lines, max_size=6), min_size=2, max_size=4),
     blank=st.sampled_from([b"", b"\n\r\n"]),

@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors import Actor
@@ -98,11 +98,7 @@ LINES = st.lists(
 
 
 @pytest.mark.parametrize("cached", [True, False], ids=["from the page cache", "from the disk"])
-@settings(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=150)
 @given(
     lines=LINES,
     tail=st.sampled_from([b"", b"{", chunk_line(0, "y" * 900)[:-1]]),

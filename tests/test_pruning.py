@@ -170,7 +170,7 @@ metas = st.lists(
 ).map(lambda rows: [meta(n, days=d, size=b, state=s) for n, d, b, s in rows])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     metas=metas,
     days=st.none() | st.integers(0, 60),

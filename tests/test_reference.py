@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rath.session.chunk import ChunkKind, ChunkRow, ChunkTable
 from rath.session.persistence.loader import load_session as their_load
@@ -158,11 +158,7 @@ LINES = st.lists(
 TAILS = st.just(b"") | st.binary(max_size=5).filter(lambda b: b.isascii() and b"\n" not in b)
 
 
-@settings(
-    max_examples=200,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=200)
 @given(st.just(header_line()) | HEADERS, LINES, TAILS)
 def test_random_files_are_taken_as_openrath_takes_them(
     tmp_path: Path, header: bytes, lines: list[bytes], tail: bytes

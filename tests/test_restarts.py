@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors import Actor, WriterServer, heard, nothing_more, owed, records_of
@@ -130,9 +130,7 @@ async def test_a_damaged_cursor_is_refused(tmp_path: Path) -> None:
             SessionStore(tmp_path).tail_all(after=cursor[:cut])
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20)
 @given(data=st.data())
 async def test_any_number_of_restarts_gives_each_record_once(
     tmp_path: Path, data: st.DataObject

@@ -12,6 +12,7 @@ Nothing here opens, waits or logs.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
@@ -110,6 +111,13 @@ _NEWLINE = 0x0A
 
 # The most lines of a run: short ones take 1 us each to decode, and the event loop waits.
 MAX_RUN_LINES = 2048
+
+# A line nested deeper is damage, as it is to Python 3.11, which stops before; later ones go on to
+# 1,497 (3.12) or 9,998 levels (3.13), and what a file says must not depend on who reads it.
+MAX_DEPTH = 1000
+_TAKES_DEEPER = sys.version_info >= (3, 12)
+# No shorter line is nested deeper: each level has an opening and a closing byte.
+_DEEP_LINE_BYTES = 2 * MAX_DEPTH
 
 # What taking a header's or trailer's values can raise: missing keys, wrong types, bad times and
 # ids, infinite numbers, and str() of something nested deeply.
@@ -267,7 +275,7 @@ class RecordDecoder:
                 chunks = _chunk_decoder.decode_lines(memoryview(data)[start:end])
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 return None
-            if len(chunks) != count:
+            if len(chunks) != count or (_TAKES_DEEPER and _any_too_deep(data, start, chunks)):
                 return None
             lines += count
         self.header_version = CURRENT_SCHEMA_VERSION
@@ -281,7 +289,7 @@ class RecordDecoder:
             chunk: Chunk = _chunk_decoder.decode(raw)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
-        return chunk
+        return None if _TAKES_DEEPER and _any_too_deep(raw, 0, [chunk]) else chunk
 
     def decode_line(self, raw: bytes, *, line: int = 1, offset: int = 0) -> Record | None:
         """Decide about one line by the exact path; None where it is blank.
@@ -338,7 +346,7 @@ class RecordDecoder:
             records: list[Record] = _chunk_decoder.decode_lines(whole)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
-        if len(records) != lines:
+        if len(records) != lines or (_TAKES_DEEPER and _any_too_deep(data, start, records)):
             return None
         records[:0] = header
         records += trailer
@@ -356,6 +364,8 @@ class RecordDecoder:
                     record = self._decode_big(raw) or _chunk_decoder.decode(raw)
                 else:
                     record = _chunk_decoder.decode(raw)
+                if _TAKES_DEEPER and isinstance(record, Chunk) and _any_too_deep(raw, 0, [record]):
+                    record = self.decode_line(raw, line=number, offset=start)
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 record = self.decode_line(raw, line=number, offset=start)
             if record is not None:
@@ -452,10 +462,37 @@ def _parse(raw: bytes) -> dict[str, Any] | None:
         value = _parse_exactly(raw)
         if value is _BLANK:
             return None
+    if _TAKES_DEEPER and len(raw) > _DEEP_LINE_BYTES and _too_deep(value, MAX_DEPTH):
+        raise _Refused(DamageReason.INVALID_JSON, "invalid JSON: nested too deeply")
     if not isinstance(value, dict):
         name = type(value).__name__
         raise _Refused(DamageReason.NOT_AN_OBJECT, f"a record is a JSON object, not {name}")
     return value
+
+
+def _any_too_deep(data: bytes | bytearray, start: int, records: list[Any]) -> bool:
+    """Say whether one of these chunks, of lines that begin here in the data, is too deep."""
+    for record in records:
+        end = data.find(_NEWLINE, start)
+        if (end < 0 or end - start > _DEEP_LINE_BYTES) and _too_deep(record.payload):
+            return True
+        start = end + 1
+    return False
+
+
+def _too_deep(value: Any, levels: int = MAX_DEPTH - 1) -> bool:
+    """Say whether more levels than these are nested here; a payload is the second of a line."""
+    level = [value]
+    for _ in range(levels + 1):
+        level = [inner for inner in level if isinstance(inner, (dict, list))]
+        if not level:
+            return False
+        level = [
+            inner
+            for holder in level
+            for inner in (holder.values() if isinstance(holder, dict) else holder)
+        ]
+    return True
 
 
 _BLANK = object()
@@ -486,7 +523,7 @@ _LINEAGE_KINDS = {kind.value: kind for kind in LineageKind}
 
 def usual_header(raw: bytes | bytearray) -> Header | None:
     """Return the header on a line, None where the exact path must decide."""
-    if not raw.startswith(HEADER_START):
+    if not raw.startswith(HEADER_START) or (_TAKES_DEEPER and len(raw) > _DEEP_LINE_BYTES):
         return None
     try:
         line = _header_decoder.decode(raw)
