@@ -40,7 +40,7 @@ from sessiontail import (
 )
 from sessiontail.files import SessionFile
 from sessiontail.holders import LockTable
-from sessiontail.listing import position_before_end, read_meta
+from sessiontail.listing import Depth, position_before_end, read_meta
 from writers import real_writer
 
 pytestmark = pytest.mark.anyio
@@ -424,7 +424,7 @@ def test_counting_without_decoding_is_counting_with_it(
     locks = LockTable(b"")
 
     counted, _ = read_meta(path, locks)
-    verified, _ = read_meta(path, locks, verify=True)
+    verified, _ = read_meta(path, locks, depth=Depth.RECORDS)
 
     def brief(meta: PersistedSessionMeta) -> tuple[object, ...]:
         return meta.chunk_count, meta.closed, meta.closed_at, meta.torn_bytes, meta.state
@@ -452,7 +452,7 @@ def test_counting_on_from_what_was_counted_is_counting_it_all(
             with path.open("ab") as file:
                 file.write(b"".join(part) + chunk_line() + b"{half")
             counted, _ = read_meta(path, locks)
-            verified, _ = read_meta(path, locks, verify=True)
+            verified, _ = read_meta(path, locks, depth=Depth.RECORDS)
             opened = SessionFile(path)
             position = position_before_end(opened, last)
             opened.close()
@@ -844,7 +844,7 @@ async def test_a_header_written_between_status_and_reading_is_no_crash(tmp_path:
                 path.write_bytes(header_line())
             return read_cached(offset, size)
 
-    meta, _ = listing._meta(Late(path), str(path), LockTable(b""), verify=False)
+    meta, _ = listing._meta(Late(path), str(path), LockTable(b""), depth=Depth.LINES)
     file.close()
 
     assert meta.size_bytes == len(header_line())

@@ -24,6 +24,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from enum import Enum
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
@@ -47,6 +48,7 @@ from sessiontail.records import Chunk, Damage, Header, Record, Trailer
 from sessiontail.session import PersistedSessionMeta, SessionState, damaged
 
 __all__ = [
+    "Depth",
     "Scan",
     "by_age",
     "forget",
@@ -137,6 +139,18 @@ def forget() -> None:
     _known.clear()
 
 
+class Depth(Enum):
+    """How much of a file is read for its meta."""
+
+    #: Its first line and its last: the chunks of a large file without a trailer are as many as
+    #: its last one says, which is what its trailer would say.
+    ENDS = "ends"
+    #: The same, and all lines of a file without a trailer, to count its chunks.
+    LINES = "lines"
+    #: All lines, decoded: chunks are counted instead of believing the trailer, and damage too.
+    RECORDS = "records"
+
+
 class Found(NamedTuple):
     """What one hop found."""
 
@@ -155,14 +169,14 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
     retried; what its threads found is found again.
     """
 
-    def __init__(self, directory: Path, *, verify: bool = False) -> None:
+    def __init__(self, directory: Path, *, depth: Depth = Depth.LINES) -> None:
         """Prepare; nothing is read before the first is asked for."""
         self.directory = directory
         #: Files that are no sessions, with the reason; complete when the scan is.
         self.skipped: list[PersistenceError] = []
         #: Session files in the directory; None before the scan began.
         self.total: int | None = None
-        self._verify = verify
+        self._depth = depth
         # Names of the files that are still to be read, the next one last.
         self._names: list[str] = []
         self._found: deque[PersistedSessionMeta] = deque()
@@ -226,7 +240,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         async with anyio.create_task_group() as group:
             group.start_soon(read_locks)
             try:
-                first = await self._hop(_begin_scan, self.directory, self._verify)
+                first = await self._hop(_begin_scan, self.directory, self._depth)
             except PersistenceError as error:
                 first = error  # bare, not in a group
         if isinstance(first, PersistenceError):
@@ -244,7 +258,8 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
 
     async def _read_some(self) -> None:
         """Read the next files: many at once in one thread while the cache has them."""
-        size = _FILES_PER_HOP if self._verify or self._threads > 1 else _MAX_FILES_PER_HOP
+        few = self._depth is Depth.RECORDS or self._threads > 1
+        size = _FILES_PER_HOP if few else _MAX_FILES_PER_HOP
         # What one thread does not take, another does.
         shared = iter(self._names[: -size * self._threads - 1 : -1])
         results: list[Found] = []
@@ -253,7 +268,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         async def read() -> None:
             results.append(
                 await self._hop(
-                    _read_metas, self.directory, shared, self._locks, self._verify, ahead
+                    _read_metas, self.directory, shared, self._locks, self._depth, ahead
                 )
             )
 
@@ -354,12 +369,13 @@ class _First(NamedTuple):
     left_aside: list[PersistenceError] | None
 
 
-def _begin_scan(directory: Path, verify: bool) -> _First:  # noqa: FBT001 - passed through a thread
+def _begin_scan(directory: Path, depth: Depth) -> _First:
     everything = _names(directory)
     names = _sessions(everything)
     names.reverse()
-    first = names[: -(_FILES_PER_HOP if verify else _MAX_FILES_PER_HOP) - 1 : -1]
-    found = _read_metas(directory, iter(first), _NOBODY, verify, ahead=False)
+    size = _FILES_PER_HOP if depth is Depth.RECORDS else _MAX_FILES_PER_HOP
+    first = names[: -size - 1 : -1]
+    found = _read_metas(directory, iter(first), _NOBODY, depth, ahead=False)
     if found.taken < len(names):
         return _First(names, found, None)
     hidden = any(name.startswith(".") for name in everything)
@@ -390,15 +406,14 @@ def _with_state(
 
 
 def read_meta(
-    path: Path | str, locks: LockTable, *, verify: bool = False
+    path: Path | str, locks: LockTable, *, depth: Depth = Depth.LINES
 ) -> tuple[PersistedSessionMeta, bool]:
     """Read one file's meta, blocking; return it and whether the page cache had its ends.
 
     Args:
         path: the file.
         locks: the lock table, for its state.
-        verify: decode every line, count the damaged ones, and count chunks instead of believing
-            the trailer.
+        depth: how much of it is read.
 
     Raises:
         DamagedSession: the file does not start with a header.
@@ -408,7 +423,7 @@ def read_meta(
     try:
         file = SessionFile(path)
         try:
-            return _meta(file, str(path), locks, verify=verify)
+            return _meta(file, str(path), locks, depth=depth)
         finally:
             file.close()
     except OSError as error:
@@ -419,8 +434,8 @@ def _read_metas(
     directory: Path,
     names: Iterator[str],
     locks: LockTable,
-    verify: bool,  # noqa: FBT001 - passed through a thread
-    ahead: bool,  # noqa: FBT001 - as above
+    depth: Depth,
+    ahead: bool,  # noqa: FBT001 - passed through a thread
 ) -> Found:
     """Read metas, blocking.
 
@@ -428,27 +443,28 @@ def _read_metas(
         directory: where the files lie.
         names: of the files; may be shared with other threads.
         locks: for their states.
-        verify: as for ``read_meta``.
+        depth: as for ``read_meta``.
         ahead: the files are cold: ask for the next ones before waiting for the first; else give
             up once they turn out to be.
     """
     metas: list[PersistedSessionMeta] = []
     skipped: list[PersistenceError] = []
     taken = cold = 0
+    anew = depth is Depth.RECORDS
     prefix = os.path.join(directory, "")  # noqa: PTH118 - names that are no text, and faster
     while some := [prefix + name for name in islice(names, _FILES_AHEAD)]:
-        asked = ahead and not verify
+        asked = ahead and not anew
         if asked and _ask_for(some):
             cold += len(some)
         for path in some:
-            meta = None if verify else _known_meta(path, locks) or _usual_meta(path, locks)
+            meta = None if anew else _known_meta(path, locks) or _usual_meta(path, locks)
             if meta is not None:
                 metas.append(meta)
                 continue
             # A WAL may have been renamed since the directory was read.
             for candidate in {path: None, path.removesuffix(WAL_ENDING): None}:
                 try:
-                    meta, cached = _read_and_keep(candidate, locks, verify=verify)
+                    meta, cached = _read_and_keep(candidate, locks, depth=depth)
                 except SessionNotFound:
                     continue
                 except PersistenceError as error:
@@ -458,7 +474,7 @@ def _read_metas(
                 cold += not (cached or asked)
                 break
         taken += len(some)
-        if not (ahead or verify) and cold * 2 > len(some) and cold * 10 > taken:
+        if not (ahead or anew) and cold * 2 > len(some) and cold * 10 > taken:
             break
     return Found(metas, skipped, taken, cold)
 
@@ -627,18 +643,18 @@ def _last_line(tail: bytearray, end: int, size: int, body: int) -> Trailer | Non
 
 
 def _read_and_keep(
-    path: str, locks: LockTable, *, verify: bool
+    path: str, locks: LockTable, *, depth: Depth
 ) -> tuple[PersistedSessionMeta, bool]:
     try:
         file = SessionFile(path)
         try:
             status = file.stat()
-            found = _meta(file, path, locks, verify=verify)
+            found = _meta(file, path, locks, depth=depth)
         finally:
             file.close()
     except OSError as error:
         raise explain(error, Path(path)) from error
-    if not verify:
+    if depth is Depth.LINES:
         _keep(found[0], status)
     return found
 
@@ -684,7 +700,7 @@ def _as_meta(  # noqa: PLR0917 - called for every file, where names cost
 
 
 def _meta(
-    file: SessionFile, path: str, locks: LockTable, *, verify: bool
+    file: SessionFile, path: str, locks: LockTable, *, depth: Depth
 ) -> tuple[PersistedSessionMeta, bool]:
     decoder = RecordDecoder()
     head = file.read_cached(0, _END_BYTES)
@@ -696,7 +712,7 @@ def _meta(
     status = file.stat()
     size = max(status.st_size, body)
     brief = _Brief()
-    if verify:
+    if depth is Depth.RECORDS:
         _decode_all(file, size, brief)
     else:
         start = max(body, size - _END_BYTES)
@@ -707,7 +723,11 @@ def _meta(
             last = last[last.find(b"\n") + 1 :]
         _take_trailer(last, brief)
         if brief.trailer is None:
-            brief = _counted_before(status, size) or _count(file, body, size, decoder, status)
+            brief = (
+                _counted_before(status, size)
+                or (_last_index(file, body, size) if depth is Depth.ENDS else None)
+                or _count(file, body, size, decoder, status)
+            )
     meta = _as_meta(
         path,
         status,
@@ -717,7 +737,7 @@ def _meta(
         brief.chunks,
         locks,
         brief.torn_bytes,
-        brief.damaged if verify else None,
+        brief.damaged if depth is Depth.RECORDS else None,
     )
     return meta, cached
 
@@ -784,6 +804,21 @@ def _take_trailer(last: bytes, brief: _Brief) -> None:
             brief.trailer = record
             brief.chunks = count
             brief.torn_bytes = len(last) - end
+
+
+def _last_index(file: SessionFile, body: int, size: int) -> _Brief | None:
+    """Take the last line's word for how many chunks there are; None where lines are to count."""
+    if size <= _COUNTED_BYTES:
+        return None
+    start = max(body, _lines_back(file, size, 1))
+    line = file.read_now(start, min(size - start, MAX_LINE_BYTES + 1))
+    end = line.find(b"\n") + 1
+    chunk = RecordDecoder(header_version=CURRENT_SCHEMA_VERSION).decode_usual_chunk(line[:end])
+    if chunk is None or chunk.index is None or chunk.index < 0:
+        return None
+    brief = _Brief()
+    brief.chunks, brief.torn_bytes = chunk.index + 1, size - start - end
+    return brief
 
 
 def _count(

@@ -21,7 +21,7 @@ from sessiontail.following import DirectoryTail
 from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.holders import LockTable
 from sessiontail.layout import split_name, stem_paths
-from sessiontail.listing import Scan, read_meta
+from sessiontail.listing import Depth, Scan, read_meta
 from sessiontail.session import PersistedSessionMeta, SessionState
 from sessiontail.stats import StoreStats
 from sessiontail.watching import DirectoryWatch
@@ -51,7 +51,8 @@ class SessionEvent:
     """One thing that happened to one session."""
 
     kind: EventKind
-    #: As it is after the event; of a deleted session, as it was last known.
+    #: As it is after the event; of a deleted session, as it was last known. The chunks of a large
+    #: file without a trailer are not counted but taken from its last one's index.
     meta: PersistedSessionMeta
 
 
@@ -131,7 +132,7 @@ class SessionWatch(AsyncIterator[SessionEvent]):
         # Watch first, then list: a session between the two is then told twice, not never.
         await self._tail.begin()
         metas: dict[str, PersistedSessionMeta] = {}
-        async for meta in Scan(self._directory):
+        async for meta in Scan(self._directory, depth=Depth.ENDS):
             split = split_name(meta.path.name)
             assert split is not None
             if split[1] or split[0] not in metas:
@@ -146,7 +147,7 @@ class SessionWatch(AsyncIterator[SessionEvent]):
         paths = stem_paths(stem, self._directory)
         for path in (paths.wal, paths.final):
             try:
-                meta, _ = read_meta(path, locks)
+                meta, _ = read_meta(path, locks, depth=Depth.ENDS)
             except PersistenceError:
                 continue
             return (

@@ -45,7 +45,7 @@ from sessiontail.layout import (
     split_name,
     stem_paths,
 )
-from sessiontail.listing import Scan, by_age, read_meta, session_names
+from sessiontail.listing import Depth, Scan, by_age, read_meta, session_names
 from sessiontail.loading import load_file
 from sessiontail.observing import SessionWatch
 from sessiontail.pruning import Pruned, PrunePlan
@@ -142,7 +142,7 @@ class SessionStore:
         Args:
             verify: decode every line: counts damaged lines, and chunks exactly.
         """
-        return Scan(self.directory, verify=verify)
+        return Scan(self.directory, depth=Depth.RECORDS if verify else Depth.LINES)
 
     async def list(self, *, verify: bool = False) -> list[PersistedSessionMeta]:
         """Return the metas of all sessions, oldest ``created_at`` first.
@@ -472,7 +472,8 @@ class SessionStore:
             paths = await self._locate(session_id)
             # The WAL again: it is made anew when a closed session is reopened.
             candidates = (paths.wal, paths.final, paths.wal)
-        return await in_thread(_first_meta, candidates, verify, place=str(candidates[0].parent))
+        depth = Depth.RECORDS if verify else Depth.LINES
+        return await in_thread(_first_meta, candidates, depth, place=str(candidates[0].parent))
 
     async def _load(self, candidates: tuple[Path, ...], salvage: bool) -> PersistedSession:  # noqa: FBT001 - passed on
         return await load_file(
@@ -528,11 +529,11 @@ def _is_uuid(stem: str) -> bool:
         return False
 
 
-def _first_meta(candidates: tuple[Path, ...], verify: bool) -> PersistedSessionMeta:  # noqa: FBT001 - passed through a thread
+def _first_meta(candidates: tuple[Path, ...], depth: Depth) -> PersistedSessionMeta:
     for path in candidates[:-1]:
         with suppress(SessionNotFound):
-            return read_meta(path, LockTable.read(), verify=verify)[0]
-    return read_meta(candidates[-1], LockTable.read(), verify=verify)[0]
+            return read_meta(path, LockTable.read(), depth=depth)[0]
+    return read_meta(candidates[-1], LockTable.read(), depth=depth)[0]
 
 
 async def load_session(
