@@ -494,10 +494,15 @@ async def main():
     async with store, store.tail_all() as tail:
         await tail.begin()  # all modules are loaded now
         os.setgid(65534); os.setuid(65534)
-        got = [await anext(tail) for _ in range(3)]
-        print(len({i for i, _ in got}), [str(e) for e in tail.errors.values()], flush=True)
-        sys.stdin.readline()
-        print(str((await anext(tail))[0]), tail.errors, flush=True)
+        got = {(await anext(tail))[0] for _ in range(3)}
+        async def last():
+            print(str((await anext(tail))[0]), tail.errors, flush=True)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(last)
+            while not tail.errors:
+                await anyio.sleep(0.01)
+            print(len(got), [str(e) for e in tail.errors.values()], flush=True)
+            sys.stdin.readline()
 anyio.run(main)
 """
 
