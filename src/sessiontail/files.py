@@ -93,7 +93,7 @@ class SessionFile:
         self.open_now.discard(fd)
         if self.remote:  # there even this may hang
             with suppress(RuntimeError):  # no new threads while the program ends
-                threads().submit_at(str(self.path.parent), os.close, fd)
+                threads().submit_at(self.place, os.close, fd)
                 return
         os.close(fd)
 
@@ -101,6 +101,11 @@ class SessionFile:
     def path(self) -> Path:
         """The name that it was opened by."""
         return Path(self._name)
+
+    @property
+    def place(self) -> str:
+        """Its directory, as a place for threads: what hangs with it hangs there."""
+        return os.path.dirname(self._name)  # noqa: PTH120 - a tenth of the time, for every file
 
     def stat(self) -> os.stat_result:
         """Return the open file's status: where it is linked does not matter."""
@@ -135,7 +140,7 @@ class SessionFile:
         data = self.read_cached(offset, size)
         # A short read can be the end of the page cache only; the size tells.
         if data is None or (len(data) < size and offset + len(data) < self.stat().st_size):
-            return await in_thread(self.read_now, offset, size, place=str(self.path.parent))
+            return await in_thread(self.read_now, offset, size, place=self.place)
         return data
 
     def read_cached(self, offset: int, size: int) -> bytes | None:
@@ -169,7 +174,7 @@ async def open_file(path: Path) -> SessionFile:
     Raises:
         OSError: it cannot be opened, or is no regular file.
     """
-    place = str(path.parent)
+    place = os.path.dirname(path)  # noqa: PTH120 - a third of the time, for every file
     mount = await mount_of(place)
     try:
         if not mount.remote:

@@ -112,7 +112,7 @@ async def _fold_file(
     framer = LineFramer(max_line_bytes=max_line_bytes)
     decoder = RecordDecoder()
     guard = b""  # the last bytes before the framer's offset
-    place = str(file.path.parent)
+    place = file.place
     end = (await in_thread(file.stat, place=place) if file.remote else file.stat()).st_size
     while (left := end - framer.offset) > 0:
         await checkpoint()
@@ -203,7 +203,7 @@ async def _long_line(
         framer.pass_over(length, 1)
         head = first[: framer.max_line_bytes]
         return data[:newline], [LongLine(head, offset, number, length)]
-    line = await in_thread(file.read_now, offset, length, place=str(file.path.parent))
+    line = await in_thread(file.read_now, offset, length, place=file.place)
     # It is read twice, and from one generation.
     if not (line.startswith(first) and line.endswith(data[:newline])):
         raise _rewritten(file.path)
