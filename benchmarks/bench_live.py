@@ -87,17 +87,22 @@ HEAD = (
 class Load:
     """Writer processes, ready and waiting for the word."""
 
+    #: Whether the writers write by themselves, in one process.
+    light = False
+
     def __init__(self, sessions: int, rate_hz: float, seconds: float) -> None:
+        count = 1 if self.light else PROCESSES
         self.root = Path(tempfile.mkdtemp(prefix="sessiontail-live-"))
         self.directory = self.root / "sessions"
         self.directory.mkdir()
         self.processes = [
             subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.live_writer", str(self.directory),
-                 str(sessions // PROCESSES), str(rate_hz), str(seconds), str(seed)],
+                 str(sessions // count), str(rate_hz), str(seconds), str(seed),
+                 *(["light"] if self.light else [])],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )
-            for seed in range(PROCESSES)
+            for seed in range(count)
         ]  # fmt: skip
         self.reports: list[dict[str, Any]] = []
         for process in self.processes:
@@ -380,8 +385,10 @@ def main() -> None:
     parser.add_argument("--consumers", type=int, default=1000, help="of one session; 0 leaves out")
     parser.add_argument("--ramp", action="store_true", help="raise the rate until p99 > 50 ms")
     parser.add_argument("--alone", action="store_true", help="without the rivals")
+    parser.add_argument("--light", action="store_true", help="writers that leave us a processor")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    Load.light = options.light
     results = anyio.run(run, options)
     if options.json:
         options.json.write_text(json.dumps(results, indent=2))
