@@ -400,6 +400,7 @@ async def test_a_follower_of_everything_widens_what_was_narrowed(directory: Path
 async def test_growth_that_no_event_told_is_counted_and_twice_ends_the_trust(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(watching, "_GRACE_S", 0.0)
     monkeypatch.setattr(watching, "_TRUSTED_SWEEP_SHARE", 1e9)
     plain = DirectoryWatch.told
     async with watched(directory, sweep_s=0.01) as watch:
@@ -420,6 +421,33 @@ async def test_growth_that_no_event_told_is_counted_and_twice_ends_the_trust(
         assert found == [({"a": False}, None), ({"a": False}, "events failed to come")]
         assert (stats.missed, stats.distrusted) == (2, 1)
         monkeypatch.setattr(DirectoryWatch, "told", plain)
+        subscription.close()
+
+
+async def test_a_write_that_is_told_only_when_it_has_ended_is_not_missed(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of megabytes grows from look to look, and the event comes behind the last byte."""
+    monkeypatch.setattr(watching, "_TRUSTED_SWEEP_SHARE", 1e9)
+    monkeypatch.setattr(watching, "_GRACE_S", 3600.0)
+    told: list[tuple[int, str, int]] = []
+    plain = DirectoryWatch.told
+    async with watched(directory, sweep_s=0.01) as watch:
+        stats = StoreStats()
+        subscription = watch.subscribe(None, stats)
+        write(directory / "a.jsonl")
+        await watch.take_stock(subscription)
+        monkeypatch.setattr(DirectoryWatch, "told", lambda _, *event: told.append(event))
+        for _ in range(5):
+            write(directory / "a.jsonl")
+            await sweeps(stats, 2)
+        for event in told:
+            plain(watch, *event)
+        monkeypatch.setattr(watching, "_GRACE_S", 0.0)
+        await sweeps(stats, 3)
+
+        assert told
+        assert (stats.missed, watch.polled_because) == (0, None)
         subscription.close()
 
 

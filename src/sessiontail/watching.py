@@ -13,6 +13,7 @@ import errno
 import logging
 import sys
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -56,8 +57,9 @@ RUSH_PAUSE_S = 0.004
 _RUSH_GAP_S = 0.001
 _RUSH_WAKES = 8
 
-# The kernel sets a file's size a moment before it tells.
-_GRACE_S = 0.01
+# Growth that stood still for so long, and of which no event told, was missed. The kernel tells of a
+# write when it has ended; until then the file grows page by page, for as long as the disk takes.
+_GRACE_S = 1.0
 
 # After so long the loop has its turn.
 _MAX_HOLD_S = 0.002
@@ -190,6 +192,8 @@ class DirectoryWatch:
         self._narrowed_stems: dict[int, str] = {}
         # What events told since the last survey; None: perhaps everything.
         self._told: set[str] | None = set()
+        # Growth that a survey found and no event has told: when it was last seen to go on.
+        self._untold: dict[str, float] = {}
         self._misses = 0
         self._background: Background | None = None
         self._wanted = Signal()
@@ -502,10 +506,9 @@ class DirectoryWatch:
                     self.mark_everything()
                 return None
             self._watch_anew(found, was_present=was_present)
-            untold = await self._pass_differences_on(found, told)
+            await self._pass_differences_on(found)
             self._cost_s = found.cost_s
-            if untold and whole and self._whole and self.trusted:
-                await self._count_missed(untold)
+            self._count_missed(found.grown if whole and self._whole else set(), told)
             self._whole = whole
             return found
 
@@ -521,9 +524,8 @@ class DirectoryWatch:
         if not was_present:
             self.mark_everything()
 
-    async def _pass_differences_on(self, found: Survey, told: set[str] | None) -> set[str]:
-        """Mark what differs; return what has grown though no event told."""
-        untold: set[str] = set()
+    async def _pass_differences_on(self, found: Survey) -> None:
+        """Mark what differs."""
         paused_s = time.monotonic()
         for stem, decisive in found.changed.items():
             if time.monotonic() - paused_s >= _MAX_HOLD_S:
@@ -531,21 +533,32 @@ class DirectoryWatch:
                 paused_s = time.monotonic()
             self._unheld.discard(stem)
             self._pass_on(stem, decisive=decisive, surveyed=True)
-            if stem in found.grown and told is not None and stem not in told:
-                untold.add(stem)
         if found.unheld is not None:
             for stem in found.unheld - self._unheld:
                 self._pass_on(stem, decisive=True, surveyed=True)
             self._unheld = found.unheld
         self._marks = found.marks
-        return untold
 
-    async def _count_missed(self, untold: set[str]) -> None:
-        """Count growth that was found without an event, unless the event was on its way."""
-        await anyio.sleep(_GRACE_S)
+    def _count_missed(self, grown: Collection[str], told: set[str] | None) -> None:
+        """Count growth that no event told, before the survey that found it or behind that.
+
+        Args:
+            grown: what this survey found to have grown.
+            told: what events told before it; None: perhaps everything.
+        """
         self.drain()
-        if not self.trusted or self._was_told(untold):
+        if not self.trusted or told is None or self._told is None:
+            self._untold.clear()
             return
+        now_s = time.monotonic()
+        for stem in told | self._told:
+            self._untold.pop(stem, None)
+        for stem in grown:
+            if stem not in told and stem not in self._told:
+                self._untold[stem] = now_s
+        if all(now_s - since_s < _GRACE_S for since_s in self._untold.values()):
+            return
+        self._untold.clear()
         self._misses += 1
         for stats, _ in self._stats.values():
             stats.missed += 1
@@ -553,9 +566,6 @@ class DirectoryWatch:
             self.polled_because = "events failed to come"
             for stats, _ in self._stats.values():
                 stats.distrusted += 1
-
-    def _was_told(self, stems: set[str]) -> bool:
-        return self._told is None or stems <= self._told
 
     def _close(self) -> None:
         if not self._home.here:
