@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import anyio
+import pytest
 
 from bursts import Burst
 from samples import ID, chunk_line, header_line, trailer_line
@@ -33,9 +34,11 @@ __all__ = [
     "handed_over",
     "heard",
     "nothing_more",
+    "overflow",
     "owed",
     "records_of",
     "take",
+    "where_the_user_has_no",
 ]
 
 _T = TypeVar("_T")
@@ -276,6 +279,35 @@ async def nothing_more(stream: AsyncIterator[object], seconds: float = 0.05) -> 
         await anext(stream)
         return False
     return True
+
+
+def overflow(directory: Path) -> int:
+    """Write so often to two files in turn that the kernel's queue is full; return its length."""
+    length = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    fds = [os.open(directory / name, os.O_CREAT | os.O_WRONLY) for name in ("one", "two")]
+    for n in range(length + 2):
+        os.write(fds[n % 2], b"x")  # in turn, so that the kernel cannot merge them
+    for fd in fds:
+        os.close(fd)
+    return length
+
+
+def where_the_user_has_no(limit: str, code: str, *args: str | Path) -> str:
+    """Run a program as a user of its own who may have none of these; return what it prints.
+
+    In a namespace of its own: the other programs of the machine keep theirs.
+    """
+    script = f'echo 0 > /proc/sys/user/{limit} && exec "$0" "$@"'
+    command = ["unshare", "-Ur", "sh", "-c", script, sys.executable, "-c", code, *map(str, args)]
+    try:
+        probe = subprocess.run(["unshare", "-Ur", "true"], check=False, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("no unshare(1)")
+    if probe.returncode:
+        pytest.skip("this machine gives no user namespaces")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def owed(*actors: Actor) -> dict[UUID, list[Record]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from actors import overflow, where_the_user_has_no
 from sessiontail import inotify
 from sessiontail.inotify import Inotify, InotifyEvent
 
@@ -123,46 +124,37 @@ def test_what_cannot_be_watched_is_an_error_with_its_number(
 
 
 @pytest.mark.parametrize(
-    ("name", "number"),
-    [("max_user_watches", errno.ENOSPC), ("max_user_instances", errno.EMFILE)],
+    ("limit", "number"),
+    [("max_inotify_watches", errno.ENOSPC), ("max_inotify_instances", errno.EMFILE)],
 )
 def test_where_the_user_has_all_there_are_it_is_an_error(
-    notifier: Inotify, tmp_path: Path, name: str, number: int
+    tmp_path: Path, limit: str, number: int
 ) -> None:
-    limit = Path("/proc/sys/fs/inotify", name)
-    before = limit.read_text()
-    try:
-        limit.write_text("0")
-    except OSError:
-        pytest.skip("only root may take them away")
-    try:
-        with pytest.raises(OSError) as caught:  # noqa: PT011 - its number is compared
-            notifier.add(str(tmp_path), ALL) if number == errno.ENOSPC else Inotify()
-    finally:
-        limit.write_text(before)
+    said = where_the_user_has_no(limit, _WATCH, tmp_path)
 
-    assert caught.value.errno == number
+    assert said == f"{number}\n"
 
 
-def test_a_queue_that_overflows_says_so(tmp_path: Path) -> None:
-    limit = Path("/proc/sys/fs/inotify/max_queued_events")
-    before = limit.read_text()
-    try:
-        limit.write_text("16")
-    except OSError:
-        pytest.skip("the length of the event queue is root's to set")
-    try:
-        notifier = Inotify()
-        notifier.add(str(tmp_path), inotify.CREATE)
-        for number in range(40):
-            (tmp_path / str(number)).touch()
-        events, _ = notifier.read()
-        notifier.close()
-    finally:
-        limit.write_text(before)
+_WATCH = """
+import sys
+from sessiontail.inotify import MODIFY, Inotify
+try:
+    Inotify().add(sys.argv[1], MODIFY)
+except OSError as error:
+    print(error.errno)
+"""
+
+
+def test_a_queue_that_overflows_says_so(notifier: Inotify, tmp_path: Path) -> None:
+    notifier.add(str(tmp_path), inotify.MODIFY)
+    limit = overflow(tmp_path)
+    events, more = [], True
+    while more:
+        some, more = notifier.read()
+        events += some
 
     assert events[-1] == InotifyEvent(-1, inotify.Q_OVERFLOW, "")
-    assert len(events) == 17
+    assert len(events) == limit + 1
 
 
 def test_an_instance_is_given_back_once(tmp_path: Path) -> None:
