@@ -20,6 +20,7 @@ from anyio.lowlevel import checkpoint
 from actors import Actor, Counts, drain, overflow, take
 from samples import ID, session_bytes
 from sessiontail import SessionNotFound, SessionStore, tail_session, watching
+from sessiontail.files import in_thread
 from sessiontail.inotify import Inotify
 from sessiontail.mounts import Mount
 from sessiontail.stats import StoreStats
@@ -442,6 +443,25 @@ async def test_a_write_that_is_told_only_when_it_has_ended_is_not_missed(
 
         assert told
         assert (stats.missed, watch.polled_because) == (0, None)
+        subscription.close()
+
+
+async def test_a_lone_tail_of_an_open_file_is_looked_after_when_it_is_due_and_not_all_the_time(
+    directory: Path,
+) -> None:
+    wal = directory / f"{ID}.jsonl.__partial__"
+    async with watched(directory) as watch:
+        stats = StoreStats()
+        subscription = watch.subscribe(str(ID), stats)
+        with wal.open("ab", buffering=0) as file:
+            watch.narrow(file.fileno(), str(ID))
+            watch.look_soon()
+            await sweeps(stats, 1)
+            for _ in range(100):
+                await in_thread(int)  # as long as a look takes
+
+            assert watch.trusted
+            assert stats.sweeps == 1
         subscription.close()
 
 

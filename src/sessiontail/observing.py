@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+from anyio.lowlevel import checkpoint
 
 from sessiontail.errors import PersistenceError
 from sessiontail.files import in_thread
@@ -108,6 +109,7 @@ class SessionWatch(AsyncIterator[SessionEvent]):
                 await self._begin()
             assert self._existing is not None
             if self._existing:
+                await checkpoint()  # there may be 100,000
                 return SessionEvent(EventKind.STARTED, self._existing.popleft())
             while self._news:
                 stem, news = self._news[0]

@@ -30,6 +30,7 @@ from sessiontail.layout import split_name
 from sessiontail.mounts import Mount, mount_of
 from sessiontail.stats import StoreStats
 from sessiontail.surveying import Seen, Survey, survey
+from sessiontail.threads import NoThread
 from sessiontail.waking import Background, Home, Signal
 
 logger = logging.getLogger("sessiontail")
@@ -414,10 +415,10 @@ class DirectoryWatch:
             self._notifier = None
             self.polled_because = f"no inotify instance: {error.strerror}"
 
-    def _watch_directory(self) -> None:
-        """Watch the directory, unless it is, or nobody needs it."""
+    def _watch_directory(self) -> bool:
+        """Watch the directory, unless it is, or nobody needs it; return whether that began now."""
         if self._notifier is None or self._watch is not None or not self._needs_directory:
-            return
+            return False
         try:
             self._watch = self._notifier.watch(str(self.directory), _DIRECTORY_EVENTS, self)
             status = self.directory.stat()
@@ -427,6 +428,7 @@ class DirectoryWatch:
         except OSError as error:  # ENOSPC: no watch left; EACCES: not ours to read
             self._forget_watch()
             self.polled_because = f"the directory cannot be watched: {error.strerror}"
+        return self._watch is not None
 
     def _drop_directory(self) -> None:
         """Watch the directory no longer where nobody needs that."""
@@ -459,8 +461,10 @@ class DirectoryWatch:
                 await self._survey(whole=bool(self._all))
             except PersistenceError as error:
                 cause = error.__cause__
-                if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
-                    continue  # somebody has all descriptors: the next one looks
+                if isinstance(error, NoThread) or (
+                    isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE)
+                ):
+                    continue  # somebody has all there are: the next one looks
                 for subscription in self._subscriptions():
                     subscription.fail(error)
             except Exception:
@@ -516,11 +520,9 @@ class DirectoryWatch:
         """Watch the directory that now has the name: one can be removed, renamed and made again."""
         if self._watch is not None and found.directory != self._watched:
             self._forget_watch()
-        if self._watch is None:
-            self._watch_directory()
-            if self.trusted:
-                self._told = None
-                self._urgent = True  # for what happened before it was watched
+        if self._watch_directory():
+            self._told = None
+            self._urgent = True  # for what happened before it was watched
         if not was_present:
             self.mark_everything()
 
