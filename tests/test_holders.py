@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -12,9 +13,9 @@ from uuid import UUID
 import anyio
 import pytest
 
-from actors import Actor, nothing_more, take
+from actors import Actor, drain, nothing_more, take
 from samples import ID, session_bytes
-from sessiontail import SessionState, SessionStore, holders, watching
+from sessiontail import Outcome, SessionState, SessionStore, holders, tailing, watching
 from sessiontail.holders import LockTable, locks, state_of
 from writers import real_writer
 
@@ -283,6 +284,65 @@ async def test_all_who_ask_while_the_lock_table_is_read_share_the_next_reading(
 
     assert found == [tables[0]] + [tables[1]] * 100
     assert len(tables) == 2
+
+
+@pytest.mark.anyio
+async def test_a_lock_table_that_could_not_be_read_is_asked_for_again(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that has all descriptors for a while, as the writer dies."""
+    monkeypatch.setattr(tailing, "FAILED_RECHECK_S", 0.01)
+    plain = holders._read
+    failed = 0
+
+    def fail(_: int) -> bytes:
+        nonlocal failed
+        failed += 1
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    actor = Actor(store.directory).open()
+    async with store, store.tail(ID) as tail:
+        assert await take(tail, 1) == actor.records
+        while tail._judge:
+            await nothing_more(tail, 0.01)
+        monkeypatch.setattr(holders, "_read", fail)
+        actor.kill()
+        while failed < 5:
+            assert await nothing_more(tail, 0.01)
+        monkeypatch.setattr(holders, "_read", plain)
+
+        assert await drain(tail) == []
+        assert tail.outcome is Outcome.ABANDONED
+
+
+@pytest.mark.anyio
+async def test_a_wait_for_the_lock_table_that_is_cut_short_goes_on_at_the_next_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, reads, released = LockTable.read, 0, threading.Event()
+
+    def read() -> LockTable:
+        nonlocal reads
+        reads += 1
+        released.wait(30)
+        return plain()
+
+    actor = Actor(tmp_path).open()
+    store = SessionStore(tmp_path, sweep_interval_s=600)
+    async with store, store.tail(ID) as tail:
+        assert await take(tail, 1) == actor.records
+        while tail._judge:
+            await nothing_more(tail, 0.01)
+        monkeypatch.setattr(LockTable, "read", read)
+        actor.kill()
+        while not reads:
+            assert await nothing_more(tail, 0.01)
+        for _ in range(5):
+            assert await nothing_more(tail, 0.01)
+        released.set()
+
+        assert await drain(tail) == []
+        assert (tail.outcome, reads) == (Outcome.ABANDONED, 1)
 
 
 @pytest.mark.anyio

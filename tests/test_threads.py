@@ -12,15 +12,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import anyio
 import pytest
 
-from actors import Actor, drain, heard, owed, take
+from actors import Actor, drain, heard, nothing_more, owed, take
 from samples import ID
-from sessiontail import SessionStore, threads
+from sessiontail import SessionStore, tailing, threads
 from sessiontail.files import MAX_THREADS, SessionFile, change
-from sessiontail.threads import Threads
+from sessiontail.threads import NoThread, Threads
 from sessiontail.waking import on_asyncio
 
 
@@ -313,3 +314,62 @@ def test_a_call_that_hangs_keeps_no_program_from_ending() -> None:
     )
 
     assert done.stdout == "ends\n"
+
+
+@contextmanager
+def no_thread_to_be_had() -> Iterator[None]:
+    """As under ``ulimit -u``, or the ``pids.max`` of a container."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        yield
+
+
+def test_a_pool_that_could_start_no_thread_works_once_it_can() -> None:
+    pool = Threads()
+    with no_thread_to_be_had():
+        for _ in range(100):
+            with pytest.raises(NoThread, match="no thread can be started: raise `ulimit -u`"):
+                pool.submit_at("a place", int)
+
+    assert not pool.busy
+    assert pool.submit_at("a place", int, "7").result(30) == 7
+
+
+def test_a_call_that_gets_no_thread_of_its_own_takes_the_next_that_is_free() -> None:
+    pool = Threads()
+    released = threading.Event()
+    first = pool.submit(released.wait, 30)
+    with no_thread_to_be_had():
+        second = pool.submit(int, "7")
+        released.set()
+
+        assert first.result(30)
+        assert second.result(30) == 7
+
+
+@pytest.mark.anyio
+async def test_a_stream_outlives_that_no_thread_was_to_be_had(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tailing, "FAILED_RECHECK_S", 0.01)
+    monkeypatch.setattr(threads, "_pool", Threads())
+    first, second = (Actor(store.directory, uuid4()).open() for _ in range(2))
+    async with store, store.tail_all() as tail:
+        await heard(tail, 2)
+        while threads.threads().busy:
+            await anyio.sleep(0.001)
+        monkeypatch.setattr(threads, "_pool", Threads())  # whose threads have ended
+        with no_thread_to_be_had():
+            first.close()
+            second.kill()
+            await heard(tail, 1)
+            assert await nothing_more(tail, 0.05)
+        with anyio.fail_after(60):
+            while not all(lane.abandoned for lane in tail._lanes.values()):
+                await nothing_more(tail, 0.01)
+
+        assert [*tail._lanes] == [str(second.id)]

@@ -18,9 +18,10 @@ from pathlib import Path
 from anyio.lowlevel import RunVar
 
 from sessiontail.session import SessionState
+from sessiontail.threads import NoThread
 from sessiontail.waking import Call, Home, Signal
 
-__all__ = ["LockTable", "Locks", "locks", "state_of"]
+__all__ = ["Asked", "LockTable", "Locks", "locks", "state_of"]
 
 # A WAL without a known writer is abandoned once we saw it quiet for so long ourselves.
 QUIET_S = 60.0
@@ -31,6 +32,9 @@ FAR_S = 600.0
 # Reading the table takes at most this part of the time, and who asks waits at most so long for it.
 _SHARE = 0.2
 _MAX_PAUSE_S = 0.05
+
+# A table that nobody came for says nothing of now.
+_STALE_S = 1.0
 
 # 4 KiB is what the kernel gives at most; the others have no small multiple in common with it.
 # 400 locks that go and come 5,000 times a second hide one in every fourth single reading.
@@ -45,14 +49,17 @@ class LockTable:
     """The exclusive flocks on this machine, at one moment.
 
     Args:
-        text: the content of ``/proc/locks``; None where there is none.
+        text: the content of ``/proc/locks``; None where it was not read.
+        failed: whether that was for want of a descriptor, or the like, so that it is worth to ask
+            again.
     """
 
-    __slots__ = ("_pids", "known")
+    __slots__ = ("_pids", "failed", "known")
 
-    def __init__(self, text: bytes | None) -> None:
-        #: Whether this system tells at all.
+    def __init__(self, text: bytes | None, *, failed: bool = False) -> None:
+        #: Whether it says anything.
         self.known = text is not None
+        self.failed = failed
         # inode -> [(device, pid)]; a line "1: -> FLOCK" waits for a lock and holds none.
         self._pids: dict[int, list[tuple[int, int]]] = {}
         # finditer, not findall: of 10,000 locks that is one call of 20 ms, in which no other
@@ -79,8 +86,10 @@ class LockTable:
                 if last == before:
                     break
                 text += last
+        except FileNotFoundError:
+            return cls(None)  # this system does not tell
         except OSError:
-            return cls(None)
+            return cls(None, failed=True)
         return cls(text)
 
     def holder(self, status: os.stat_result) -> int | None:
@@ -133,30 +142,54 @@ class Locks:
 
     async def table(self) -> LockTable:
         """Return the table, read after this was called."""
-        signal = Signal()
-        tables: list[LockTable] = []
-
-        def answer(table: LockTable) -> None:
-            tables.append(table)
-            signal.set()
-
-        self.ask(answer)
-        while not tables:
-            await signal.wait()
-        return tables[0]
+        return await Asked(self).wait()
 
     def _read(self) -> None:
         self._answered, self._asked = self._asked, []
-        self._call = Call("", _read_at, self._due_s, done=self._tell, home=self._home)
+        try:
+            self._call = Call("", _read_at, self._due_s, done=self._tell, home=self._home)
+        except NoThread:
+            self._answer(LockTable(None, failed=True))
 
     def _tell(self) -> None:
         assert self._call is not None
         table, self._due_s = self._call.result()
-        answered, self._answered, self._call = self._answered, [], None
+        self._call = None
+        self._answer(table)
+
+    def _answer(self, table: LockTable) -> None:
+        answered, self._answered = self._answered, []
         if self._asked:
             self._read()
         for answer in answered:
             answer(table)
+
+
+class Asked:
+    """The table, read after this was made: who is cancelled while it waits, waits again for it."""
+
+    __slots__ = ("_answered_s", "_signal", "_table")
+
+    def __init__(self, locks: Locks) -> None:
+        self._signal = Signal()
+        self._table: LockTable | None = None
+        self._answered_s = 0.0
+        locks.ask(self._take)
+
+    @property
+    def stale(self) -> bool:
+        """Whether it was answered so long ago that who asks wants another."""
+        return self._table is not None and time.monotonic() - self._answered_s > _STALE_S
+
+    async def wait(self) -> LockTable:
+        """Return it."""
+        while self._table is None:
+            await self._signal.wait()
+        return self._table
+
+    def _take(self, table: LockTable) -> None:
+        self._table, self._answered_s = table, time.monotonic()
+        self._signal.set()
 
 
 def locks() -> Locks:

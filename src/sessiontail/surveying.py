@@ -30,6 +30,8 @@ class Seen(NamedTuple):
     is_wal: bool
     #: Whether the final name is there too.
     both: bool = False
+    #: Size and time of another file under that.
+    closed: tuple[int, int] | None = None
 
 
 class Survey(NamedTuple):
@@ -115,9 +117,10 @@ def survey(
     unheld = None
     if locks_due:
         locks = LockTable.read()
-        unheld = {
-            stem for stem, found in seen.items() if found.is_wal and not locks.holds(found.key)
-        }
+        if locks.known:
+            unheld = {
+                stem for stem, found in seen.items() if found.is_wal and not locks.holds(found.key)
+            }
     key = (status.st_dev, status.st_ino)
     cost_s = time.thread_time() - began_s
     return Survey(key, seen if wanted else {}, marks, changed, grown, unheld, cost_s)
@@ -156,17 +159,16 @@ def look_around(directory: Path) -> dict[str, Seen] | None:
                     continue
                 stem, is_wal = split
                 known = seen.get(stem)
-                if not is_wal and known is not None:
-                    seen[stem] = known._replace(both=True)
-                    continue
                 if not is_text(stem):
                     continue
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except OSError:
                     continue  # renamed or gone since
-                if stat.S_ISREG(status.st_mode):
-                    seen[stem] = _seen(status, is_wal=is_wal, both=known is not None)
+                if not stat.S_ISREG(status.st_mode):
+                    continue
+                found = _seen(status, is_wal=is_wal)
+                seen[stem] = found if known is None else _both(known, found)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -185,14 +187,21 @@ def _look_at(directory: Path, stems: Collection[str]) -> dict[str, Seen]:
             except OSError:
                 continue
             if stat.S_ISREG(status.st_mode):
-                seen[stem] = _seen(status, is_wal=is_wal, both=False)
+                seen[stem] = _seen(status, is_wal=is_wal)
                 break
     return seen
 
 
-def _seen(status: os.stat_result, *, is_wal: bool, both: bool) -> Seen:
+def _seen(status: os.stat_result, *, is_wal: bool) -> Seen:
     key = (status.st_dev, status.st_ino)
-    return Seen(key, status.st_size, status.st_mtime_ns, is_wal, both)
+    return Seen(key, status.st_size, status.st_mtime_ns, is_wal)
+
+
+def _both(one: Seen, other: Seen) -> Seen:
+    """Return the WAL of two files of a session; one file under both names is being closed."""
+    wal, final = (one, other) if one.is_wal else (other, one)
+    closed = None if wal.key == final.key else (final.size, final.mtime_ns)
+    return wal._replace(both=True, closed=closed)
 
 
 def is_text(stem: str) -> bool:

@@ -27,7 +27,7 @@ from sessiontail.cursor import Position
 from sessiontail.decoding import Batch
 from sessiontail.files import SessionFile, explain, identity, in_thread
 from sessiontail.framing import MAX_LINE_BYTES
-from sessiontail.holders import LockTable, locks
+from sessiontail.holders import Asked, LockTable, locks
 from sessiontail.layout import SessionPaths
 from sessiontail.reading import RecordFeed, not_found, open_fitting
 from sessiontail.records import Trailer
@@ -50,6 +50,8 @@ ABSENT_LOOKS = 3
 # How often a file that was renamed without a trailer, on another machine, is looked at again: its
 # last bytes may be there, and not shown to us yet.
 REMOTE_RECHECK_S = 1.0
+# When the lock table is asked for again that could not be read.
+FAILED_RECHECK_S = 1.0
 
 
 def _no_gate(moment: str) -> None:
@@ -253,6 +255,8 @@ class Follower:
                 self.recheck_s = max(0.05, holders.QUIET_S - quiet_s)
                 if self._remote:  # its name, too, may be one of a second ago
                     self.recheck_s = min(self.recheck_s, REMOTE_RECHECK_S)
+            elif table.failed:
+                self.recheck_s = FAILED_RECHECK_S
             return None
         if self.trailer_seen or status.st_size == 0:
             # About to be renamed; or just created, and about to be locked.
@@ -279,6 +283,9 @@ class Follower:
         # Linked under a name that is not ours: moved away, or we looked in the midst of it.
         if table is None:
             self.wants_locks = True
+            return None
+        if table.failed:
+            self.recheck_s = FAILED_RECHECK_S
             return None
         self._absent_looks += 1
         if self._absent_looks < ABSENT_LOOKS:
@@ -341,7 +348,8 @@ class SessionTail(RecordFeed):
         self._stats = stats or StoreStats()
         self._follower: Follower | None = None
         self._judge = True
-        self._table: LockTable | None = None
+        # The lock table that the next look wants.
+        self._asked: Asked | None = None
         # When to judge again though nothing is told.
         self._recheck_at_s: float | None = None
         #: How the session ended; None while it has not.
@@ -359,7 +367,10 @@ class SessionTail(RecordFeed):
         assert subscription is not None
         place = str(self._paths.directory)
         while True:
-            table, self._table = self._table, None
+            table = None
+            if self._asked is not None:
+                table = None if self._asked.stale else await self._asked.wait()
+                self._asked = None
             step = partial(follower.step, judge=self._judge, table=table)
             try:
                 found = await self._look(place, step)
@@ -372,7 +383,8 @@ class SessionTail(RecordFeed):
                 await checkpoint()  # blank lines
                 continue
             if follower.wants_locks:
-                self._table = await locks().table()
+                self._asked = Asked(locks())
+                await self._asked.wait()
                 if pace().crowded:
                     await pace().turn()
                 continue

@@ -15,7 +15,9 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["MOST_AT_A_PLACE", "MOST_THREADS", "Threads", "threads"]
+from sessiontail.errors import PersistenceError
+
+__all__ = ["MOST_AT_A_PLACE", "MOST_THREADS", "NoThread", "Threads", "threads"]
 
 # 64: eight directories whose server hangs, and the next one still has its eight.
 MOST_THREADS = 64
@@ -27,6 +29,13 @@ _IDLE_S = 5.0
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
+
+
+class NoThread(PersistenceError, OSError):
+    """No thread can be started now, and none is there: the user's or the group's are used up."""
+
+    def __init__(self) -> None:
+        super().__init__("no thread can be started: raise `ulimit -u`, or the group's pids.max")
 
 
 class _Place:
@@ -110,9 +119,20 @@ class Threads(Executor):
             if self._idle >= len(self._ready):
                 self._changed.notify()
             elif self._count < self._most:
-                self._count += 1
-                threading.Thread(target=self._work, name="sessiontail", daemon=True).start()
+                self._start(call)
         return call.future
+
+    def _start(self, call: _Call) -> None:
+        """Start a thread for a call; where there is none to be had, the next free one takes it."""
+        try:
+            threading.Thread(target=self._work, name="sessiontail", daemon=True).start()
+        except RuntimeError as error:
+            if self._count:
+                return
+            self._ready.remove(call)
+            self._leave(call.place)
+            raise NoThread from error
+        self._count += 1
 
     def _work(self) -> None:
         while True:
