@@ -44,6 +44,7 @@ from sessiontail import (
     SessionNotFound,
     SessionState,
     SessionStore,
+    following,
     holders,
 )
 from sessiontail.files import SessionFile
@@ -566,13 +567,15 @@ async def test_a_device_error_in_one_file_is_that_sessions_error(
         assert tail.errors == {}
 
 
+def failing(*_: object) -> bytes | None:
+    """As ``SessionFile.read_cached`` of a disk that fails."""
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
 async def test_the_error_of_a_file_goes_with_it(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     actor = Actor(store.directory).open()
-
-    def failing(*_: object) -> bytes | None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(SessionFile, "read_cached", failing)
     async with store, store.tail_all() as tail:
@@ -582,6 +585,91 @@ async def test_the_error_of_a_file_goes_with_it(
         await settled(tail, lambda: not tail.errors)
 
         assert tail.session_ids == []
+
+
+async def test_a_read_that_fails_once_loses_nothing_of_a_file_that_has_no_name_any_more(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that is closed, reopened and closed again before the next try."""
+    first = Actor(store.directory).open().say("one")
+    plain = SessionFile.read_cached
+    async with store, store.tail_all() as tail:
+        assert await heard(tail, 2) == owed(first)
+        first.say("two")
+        monkeypatch.setattr(SessionFile, "read_cached", failing)
+        await settled(tail, lambda: bool(tail.errors))
+        first.close()
+        second = Actor(store.directory).open().say("another")
+        second.close()
+        monkeypatch.setattr(SessionFile, "read_cached", plain)
+
+        assert (await heard(tail, 2 + 3))[ID] == [*first.records[2:], *second.records]
+
+
+async def test_a_session_that_is_gone_before_anything_of_it_was_told_is_not_told_of(
+    store: SessionStore,
+) -> None:
+    """The kernel goes on naming a file that has no name while its writer writes."""
+    told: list[tuple[UUID, str]] = []
+    actor = Actor(store.directory).open()
+    async with (
+        store,
+        store.tail_all(on_event=lambda session_id, news: told.append((session_id, news))) as tail,
+    ):
+        assert await heard(tail, 1) == owed(actor)
+        actor.wal.unlink()
+        await settled(tail, lambda: len(told) == 2)
+        for _ in range(5):
+            actor.say("unheard")
+            assert await nothing_more(tail, 0.02)
+
+    assert told == [(ID, "started"), (ID, "deleted")]
+
+
+async def test_a_cursor_taken_before_all_was_opened_leaves_out_what_was_to_be_left_out(
+    store: SessionStore,
+) -> None:
+    actors = [Actor(store.directory, i).open().say("one", "two") for i in ids(20)]
+    async with store, store.tail_all(last=1) as tail:
+        session_id, _ = await anext(tail)
+        cursor = tail.cursor
+    for actor in actors:
+        actor.say("three")
+    async with store.tail_all(after=cursor) as tail:
+        got = await heard(tail, 2 * len(actors) - 1)
+
+        assert await nothing_more(tail)
+    assert {i: records for i, records in got.items() if i != session_id} == {
+        actor.id: actor.records[2:] for actor in actors if actor.id != session_id
+    }
+
+
+async def test_the_cursor_of_a_stream_that_has_not_begun_begins(store: SessionStore) -> None:
+    Actor(store.directory).open().say("before").close()
+    cursor = store.tail_all().cursor
+    async with store, store.tail_all(after=cursor) as tail:
+        assert await nothing_more(tail)
+        later = Actor(store.directory, ids(1)[0]).open()
+
+        assert await heard(tail, 1) == owed(later)
+
+
+async def test_what_is_closed_and_reopened_before_it_is_opened_is_told_from_its_begin(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Actor(store.directory).open().say("one")
+    second = Actor(store.directory)
+
+    def act(moment: str) -> None:
+        if moment == "after scan":
+            first.close()
+            second.open().say("two")
+
+    monkeypatch.setattr(DirectoryTail, "_gate", staticmethod(act))
+    async with store, store.tail_all() as tail:
+        got = (await heard(tail, 3 + 2))[ID]
+
+    assert got == first.records + second.records
 
 
 async def test_kinds_keeps_only_chunks_of_these_and_damage(store: SessionStore) -> None:
@@ -1057,6 +1145,7 @@ def count_opens(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 async def test_a_busy_file_that_is_no_session_is_looked_at_once(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch, name: str, *, closes: bool
 ) -> None:
+    monkeypatch.setattr(following, "_FOREIGN_S", 3600.0)
     opens = count_opens(monkeypatch)
     foreign = store.directory / name
     async with store, store.tail_all(include_closed=True) as tail:
@@ -1077,7 +1166,7 @@ async def test_a_busy_file_that_is_no_session_is_looked_at_once(
         assert (store.stats.missed, store.stats.distrusted) == (0, 0)
 
 
-@pytest.mark.parametrize("way", ["exchanged", "cut"])
+@pytest.mark.parametrize("way", ["exchanged", "cut", "written anew"])
 async def test_a_session_that_takes_the_name_of_a_file_that_was_none_is_heard(
     store: SessionStore, way: str
 ) -> None:
@@ -1089,6 +1178,8 @@ async def test_a_session_that_takes_the_name_of_a_file_that_was_none_is_heard(
             aside = store.directory / "aside"
             aside.write_bytes(header_line())
             aside.replace(foreign)
+        elif way == "written anew":
+            foreign.write_bytes(header_line() + chunk_line(0, "longer than before" * 1000))
         else:
             with foreign.open("r+b", buffering=0) as file:
                 file.truncate(0)

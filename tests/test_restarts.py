@@ -114,7 +114,7 @@ async def test_a_cursor_is_compact(tmp_path: Path) -> None:
     assert size < 120, size
 
 
-@pytest.mark.parametrize("token", ["", "st1d.", "st2d.abcd", "st1d.abcd", "st1.AAAA"])
+@pytest.mark.parametrize("token", ["", "st1d.", "st3d.abcd", "st1d.abcd", "st1.AAAA"])
 def test_a_token_that_is_no_directory_cursor_is_refused(tmp_path: Path, token: str) -> None:
     with pytest.raises(CursorInvalid):
         SessionStore(tmp_path).tail_all(after=token)

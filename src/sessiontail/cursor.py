@@ -28,7 +28,9 @@ WINDOW_BYTES = 256
 _MAX_INFLATED_BYTES = 64 * 1024 * 1024
 
 _PREFIX = "st1."
-_DIRECTORY_PREFIX = "st2d."
+_DIRECTORY_PREFIX = "st3d."
+#: The cursor of a directory before anything was looked at: who goes on from it begins.
+NOT_BEGUN = _DIRECTORY_PREFIX + "new"
 
 _T = TypeVar("_T")
 
@@ -94,10 +96,13 @@ class DirectoryPosition(NamedTuple):
     open: dict[str, Position]
     #: What is done with.
     ended: EndedSessions
+    #: Sessions that nothing was read of: to begin so many records before what was their size.
+    before_end: dict[str, tuple[int, int]] = {}  # noqa: RUF012 - nobody changes it
 
     def encode(self) -> str:
         """Return the position as opaque text: some 160 bytes a running session, 52 an ended one."""
-        packed = zlib.compress(msgspec.msgpack.encode((self.open, self.ended.names)), 1)
+        shape = (self.open, self.ended.names, self.before_end)
+        packed = zlib.compress(msgspec.msgpack.encode(shape), 1)
         text = b"%s.%s." % (urlsafe_b64encode(packed).rstrip(b"="), self.ended.ids_as_text())
         return f"{_DIRECTORY_PREFIX}{text.decode()}{zlib.crc32(text):08x}"
 
@@ -111,17 +116,19 @@ class DirectoryPosition(NamedTuple):
         body = cls.check(token)
         try:
             packed, text = (part + "=" * (-len(part) % 4) for part in body.split("."))
-            open_, names = msgspec.msgpack.decode(
+            open_, names, before_end = msgspec.msgpack.decode(
                 _inflate(urlsafe_b64decode(packed)),
-                type=tuple[dict[str, Position], dict[str, EndedKey]],
+                type=tuple[
+                    dict[str, Position], dict[str, EndedKey], dict[str, tuple[Count, Count]]
+                ],
             )
             parts = text.rstrip("=").split(",")
             ids = _split_ids(b"".join(urlsafe_b64decode(p + "=" * (-len(p) % 4)) for p in parts))
         except (ValueError, RecursionError, zlib.error, msgspec.MsgspecError) as error:
             raise _damaged() from error
-        if any("/" in stem or "\0" in stem for stem in (*open_, *names)):
+        if any("/" in stem or "\0" in stem for stem in (*open_, *names, *before_end)):
             raise CursorInvalid("the cursor names what cannot be a session of this directory")
-        return cls(open_, EndedSessions(ids, names))
+        return cls(open_, EndedSessions(ids, names), before_end)
 
     @staticmethod
     def check(token: str) -> str:
@@ -136,6 +143,7 @@ class DirectoryPosition(NamedTuple):
         return text
 
 
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 EndedKey: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=22, max_length=22)]
 _ID_BYTES = 16
 _KEY_BYTES = 22
@@ -188,24 +196,22 @@ class EndedSessions:
     sessions is made on the event loop.
     """
 
-    __slots__ = ("_recent", "_text", "ids", "names")
+    __slots__ = ("_parts", "_recent", "ids", "names")
 
     def __init__(
         self, ids: dict[str, bytes] | None = None, names: dict[str, bytes] | None = None
     ) -> None:
         self.ids = {} if ids is None else ids
         self.names = {} if names is None else names
-        # ``ids`` as a cursor has them, and what has come since that was made.
-        self._text: bytes | None = None
+        # ``ids`` as a cursor has them, in parts, and what has come since these were made.
+        self._parts: list[bytes] | None = None
         self._recent: dict[str, bytes] = {}
 
     def ids_as_text(self) -> bytes:
         """Return ``ids`` as a cursor has them; what was made before is not made again."""
-        if self._text is None or len(self._recent) > _MANY_RECENT:
-            self._text, self._recent = _as_text(self.ids), {}
-        if not self._recent:
-            return self._text
-        return self._text + b"," + _as_text(self._recent)
+        if self._parts is None:
+            self._parts, self._recent = [_as_text(self.ids)], {}
+        return b",".join([*self._parts, _as_text(self._recent)] if self._recent else self._parts)
 
     def get(self, stem: str) -> bytes | None:
         """Return a session's key; None where it is not done with."""
@@ -222,8 +228,11 @@ class EndedSessions:
         """Note that a session is done with."""
         if _is_id(stem):
             if stem in self.ids and stem not in self._recent:
-                self._text = None
+                self._parts = None
             self.ids[stem] = self._recent[stem] = bytes.fromhex(stem.replace("-", "")) + key
+            if len(self._recent) >= _MANY_RECENT and self._parts is not None:
+                self._parts.append(_as_text(self._recent))
+                self._recent = {}
         else:
             self.names[stem] = key
 
@@ -231,13 +240,13 @@ class EndedSessions:
         """Note that a session is not done with."""
         self.names.pop(stem, None)
         if self.ids.pop(stem, None) is not None and self._recent.pop(stem, None) is None:
-            self._text = None
+            self._parts = None
 
     def update(self, other: EndedSessions) -> None:
         """Add all of another."""
         self.ids.update(other.ids)
         self.names.update(other.names)
-        self._text, self._recent = None, {}
+        self._parts, self._recent = None, {}
 
     @staticmethod
     def same_stamp(key: bytes, size: int, mtime_ns: int) -> bool:

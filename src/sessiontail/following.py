@@ -16,7 +16,6 @@ from __future__ import annotations
 import errno
 import heapq
 import logging
-import os
 import time
 import weakref
 from collections import OrderedDict, deque
@@ -31,7 +30,7 @@ from anyio import BusyResourceError, ClosedResourceError
 from anyio.lowlevel import checkpoint
 
 from sessiontail.advancing import START
-from sessiontail.cursor import DirectoryPosition, EndedSessions, Position, ended_key
+from sessiontail.cursor import NOT_BEGUN, DirectoryPosition, EndedSessions, Position, ended_key
 from sessiontail.decoding import Batch
 from sessiontail.descriptors import budget
 from sessiontail.errors import PersistenceError, SessionNotFound
@@ -39,12 +38,12 @@ from sessiontail.files import explain, identity, in_thread
 from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.holders import LockTable, locks
 from sessiontail.lanes import Lane, Opened, Reopened, key_of, open_lane, reopen_lane
-from sessiontail.layout import stem_paths
 from sessiontail.records import Chunk, ChunkKind, Damage, Record
 from sessiontail.session import Outcome
 from sessiontail.stats import StoreStats
 from sessiontail.surveying import Seen, is_text
 from sessiontail.tailing import Follower
+from sessiontail.threads import NoThread
 from sessiontail.waking import Call, Home, Signal
 from sessiontail.watching import DirectoryWatch, Subscription
 
@@ -67,6 +66,11 @@ _MOST_BESIDE = 16
 
 # When a session that could not be read is tried again.
 _RETRY_S = 1.0
+
+# When a file that was no session is looked at again, after it was closed, exchanged or cut; twice
+# as long each time that it still is none.
+_FOREIGN_S = 0.1
+_MOST_FOREIGN_S = 60.0
 
 # What happens to a session: how it ended for now, or that it begins or goes on.
 News: TypeAlias = Outcome | Literal["started", "resumed"]
@@ -145,16 +149,18 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._watch: DirectoryWatch | None = None
         self._subscription: Subscription | None = None
         # The cursor, checked and not yet read: that takes a thread.
-        self._after = after
-        if after is not None:
-            DirectoryPosition.check(after)
+        self._after = None if after == NOT_BEGUN else after
+        if self._after is not None:
+            DirectoryPosition.check(self._after)
         self._begun = False
         self._pulling = False
         self._lanes: dict[str, Lane] = {}
         # Sessions that are done with.
         self._ended = EndedSessions()
-        # Files that are no sessions: which file, and its size then.
-        self._foreign: dict[str, tuple[tuple[int, int], int]] = {}
+        # Files that are no sessions: after how long they are looked at again, once something is
+        # told of them; and those of which it is.
+        self._foreign: dict[str, float] = {}
+        self._foreign_due: set[str] = set()
         # Have news, or may have; are there since the start and were not yet opened; have come back
         # from a thread; met their end and want a lock table; have asked for one; have got it.
         self._ready: deque[Lane] = deque()
@@ -230,10 +236,17 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         Taken after a record, it stands behind that record. It costs some 10 us a running session,
         and for each 100,000 that are done with 5 ms.
         """
-        if not self._begun and self._after is not None:
-            return self._after
-        open_lanes = {stem: lane.at for stem, lane in self._lanes.items() if lane.at.offset}
-        return DirectoryPosition(open_lanes, self._ended).encode()
+        if not self._begun:
+            return self._after or NOT_BEGUN
+        open_lanes: dict[str, Position] = {}
+        before_end: dict[str, tuple[int, int]] = {}
+        for stem, lane in self._lanes.items():
+            at = lane.at
+            if at.offset:
+                open_lanes[stem] = at
+            elif lane.follower is None and lane.last is not None and lane.seen is not None:
+                before_end[stem] = lane.last, lane.seen.size
+        return DirectoryPosition(open_lanes, self._ended, before_end).encode()
 
     @property
     def session_ids(self) -> list[UUID]:
@@ -378,10 +391,13 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
     def _next_queue(self) -> deque[Lane] | None:
         """Return the queue whose first lane has its turn next; None: all have had theirs."""
         while self._rechecks and self._rechecks[0][0] <= time.monotonic():
-            lane = self._lanes.get(heapq.heappop(self._rechecks)[1])
+            stem = heapq.heappop(self._rechecks)[1]
+            lane = self._lanes.get(stem)
             if lane is not None:
                 lane.judge = True
                 self._enqueue(lane)
+            elif stem in self._foreign_due:
+                self._add(stem, START)
         if self._judging and not self._asked:
             self._asked, self._judging = self._judging, deque()
             locks().ask(_answer(weakref.ref(self)))
@@ -411,9 +427,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         for stem, decisive in marked.items():
             lane = lanes.get(stem)
             if lane is None:
-                if self._is_still_foreign(stem, decisive=decisive) or not (
-                    stem.isascii() or is_text(stem)
-                ):
+                if stem in self._foreign:
+                    if decisive:
+                        self._look_at_foreign(stem)
+                    continue
+                if not (stem.isascii() or is_text(stem)):
                     continue
                 lane = self._add(stem, START)
                 lane.ending = decisive
@@ -501,9 +519,14 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             lane = self._lent.popleft()
             function, lane.function = lane.function, None
             assert function is not None
-            self._beside_now += 1
             back = partial(_come_back, lane, over, signal)
-            lane.call = Call(self._place, function, done=back, home=home)
+            try:
+                lane.call = Call(self._place, function, done=back, home=home)
+            except NoThread as error:
+                lane.queued, lane.then = False, None
+                self._fail(lane, error)
+            else:
+                self._beside_now += 1
 
     def _step(self, lane: Lane, table: LockTable | None) -> bool:
         follower = lane.follower
@@ -562,7 +585,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             lane.abandoned, news = False, "resumed"
         elif lane.is_new and lane.begins and batch.records:
             news = "resumed" if lane.stem in self._ended else "started"
-        if batch.records and self._is_foreign(lane, follower, batch):
+        if batch.records and self._is_foreign(lane, batch):
             return False
         lane.put(batch)
         if batch.records:
@@ -592,36 +615,33 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             else:
                 self._open.move_to_end(lane.stem)
 
-    def _is_foreign(self, lane: Lane, follower: Follower, batch: Batch) -> bool:
+    def _is_foreign(self, lane: Lane, batch: Batch) -> bool:
         """Skip a file that has neither a header nor an id for a name: it is no session."""
         if lane.session_id is None:
             first = batch.records[0]
             if isinstance(first, Damage):
-                if lane.stem not in self._foreign:
+                before_s = self._foreign.get(lane.stem)
+                if before_s is None:
                     logger.warning("skipped %s: it does not start with a header", lane.stem)
-                self._foreign[lane.stem] = follower.file_key, first.length
+                self._foreign[lane.stem] = (
+                    _FOREIGN_S if before_s is None else min(2 * before_s, _MOST_FOREIGN_S)
+                )
+                self._foreign_due.discard(lane.stem)
                 self._forget(lane)
                 return True
+            self._no_longer_foreign(lane.stem)
             lane.note(first)  # its id is needed for the first record
         return False
 
-    def _is_still_foreign(self, stem: str, *, decisive: bool) -> bool:
-        """Say whether a file that was no session is the same one, with more in it."""
-        known = self._foreign.get(stem)
-        if known is None:
-            return False
-        assert self._watch is not None
-        if not decisive or self._watch.remote:
-            return True
-        for name in stem_paths(stem, self.directory).spelled:
-            try:
-                status = os.lstat(name)
-            except OSError:
-                continue
-            if (status.st_dev, status.st_ino) == known[0] and status.st_size >= known[1]:
-                return True
-        del self._foreign[stem]
-        return False
+    def _no_longer_foreign(self, stem: str) -> None:
+        self._foreign.pop(stem, None)
+        self._foreign_due.discard(stem)
+
+    def _look_at_foreign(self, stem: str) -> None:
+        """Look again at a file that was no session: not at each event, and less and less often."""
+        if stem not in self._foreign_due:
+            self._foreign_due.add(stem)
+            heapq.heappush(self._rechecks, (time.monotonic() + self._foreign[stem], stem))
 
     def _plan_recheck(self, lane: Lane, follower: Follower) -> None:
         if follower.recheck_s is not None:
@@ -635,14 +655,18 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         if error.errno in (errno.EMFILE, errno.ENFILE):
             # Somebody else took the descriptors that were left: do with half of ours, for now.
             budget.run_short()
-            half = len(self._open) // 2
-            while len(self._open) > half:
-                self._park(next(iter(self._open.values())))
+            for other in [*self._open.values()][: -(-len(self._open) // 2)]:
+                # What is held and not read to its end may have no name any more.
+                if other.follower is not None and other.follower.reader.at_end:
+                    self._park(other)
         if lane.stem not in self.errors:
             path = lane.paths(self.directory).wal
             self.errors[lane.stem] = explain(error, path)
             logger.warning("cannot read %s, will try again: %s", lane.stem, error)
-        self._park(lane)
+            if lane.brief:
+                self._park(lane)
+        else:
+            self._park(lane)  # not at once: what is held may have no name any more
         assert self._watch is not None
         self._recheck_in(lane, min(_RETRY_S, self._watch.interval_s))
 
@@ -753,19 +777,16 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         return self._take_reopened(lane, call.result(), table)
 
     def _take_opened(self, lane: Lane, opened: Opened) -> bool:
-        if opened.ended is not None:
-            self._ended.add(lane.stem, opened.ended)
         follower = opened.follower
         if follower is None:
-            if opened.done and lane.stem in self._ended:
+            self._no_longer_foreign(lane.stem)
+            known = lane.stem in self._ended
+            if known and opened.done:
                 self._forget(lane)
-            else:
+            elif known or lane.seen is not None or lane.after.offset or not lane.is_new:
                 self._end(lane, Outcome.DELETED)
-            return False
-        known = self._foreign.get(lane.stem)
-        if known is not None and known[0] == follower.file_key:
-            follower.reader.close()
-            self._forget(lane)
+            else:
+                self._forget(lane)  # nothing was told of it, so nothing is now
             return False
         follower.gate = self._gate
         if lane.ending:
@@ -843,14 +864,19 @@ def _take_stock(
         key = ended.get(stem)
         if key is not None and EndedSessions.same_stamp(key, found.size, found.mtime_ns):
             continue
-        if resumed is None and not found.is_wal and not include_closed:
-            ended.add(stem, ended_key(found.size, found.mtime_ns))
-            continue
+        if resumed is None and not include_closed:
+            if not found.is_wal:
+                ended.add(stem, ended_key(found.size, found.mtime_ns))
+                continue
+            if found.closed is not None:
+                ended.add(stem, ended_key(*found.closed))
         lane = lanes[stem] = Lane(stem, START)
         lane.seen = found
         if resumed is None:
             lane.last = last
-            lane.closed_before = found.is_wal and not include_closed
+        elif stem in resumed.before_end:
+            lane.last, size = resumed.before_end[stem]
+            lane.seen = found._replace(size=size)
     order = sorted(lanes.values(), key=_written_last)
     if resumed is not None:
         # Some of them were renamed while the directory was read, or are gone: opening will tell.

@@ -46,7 +46,6 @@ class Lane(Delivery):
         "after",
         "brief",
         "call",
-        "closed_before",
         "ending",
         "follower",
         "function",
@@ -70,8 +69,6 @@ class Lane(Delivery):
         self.seen: Seen | None = None
         #: Begin with so many records before the end, instead.
         self.last: int | None = None
-        #: Whether a file under the final name beside its WAL is done with.
-        self.closed_before = False
         self.follower: Follower | None = None
         #: What waits for a thread, what goes on in one, and what takes the result.
         self.function: Callable[..., Any] | None = None
@@ -165,8 +162,6 @@ class Opened(NamedTuple):
     #: None: there is nothing to follow.
     follower: Follower | None
     position: Position
-    #: Files that are done with, by ``ended_key``: the last one counts.
-    ended: bytes | None
     #: Whether a file is there that is done with.
     done: bool
 
@@ -193,14 +188,8 @@ def open_lane(
         files = _open_generations(*paths.spelled, ended, remote=remote)
     else:
         files = _open_at_hand(lane, paths, ended, remote=remote)
-    done_with: bytes | None = None
-    if lane.closed_before:
-        for file in files[:-1]:
-            done_with = key_of(file)
-            file.close()
-        files = files[-1:]
     if not files:
-        return Opened(None, START, done_with, identity(paths.spelled[1]) is not None)
+        return Opened(None, START, identity(paths.spelled[1]) is not None)
     try:
         position, file = _place(lane, files, block=block)
         reader = FileReader(file, max_line_bytes=max_line_bytes, stats=stats)
@@ -214,7 +203,7 @@ def open_lane(
     for other in files:
         if other is not file:
             other.close()
-    return Opened(follower, position, done_with, done=False)
+    return Opened(follower, position, done=False)
 
 
 def _place(lane: Lane, files: list[SessionFile], *, block: bool) -> tuple[Position, SessionFile]:
