@@ -295,7 +295,7 @@ async def test_a_writer_that_resumed_after_the_plan_keeps_its_wal(tmp_path: Path
     pruned = await store.prune(made)
 
     real_writer()("close")
-    assert kept(pruned) == [(wal, "another process holds it; it is kept")]
+    assert kept(pruned) == [(wal, "somebody has it open for writing")]
     assert pruned.removed == ()
     assert (tmp_path / f"{ID}.jsonl").read_bytes().startswith(session_bytes(closed=False))
 
