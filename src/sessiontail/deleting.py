@@ -395,8 +395,8 @@ def _finish_earlier(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            return
+        if error.errno in (errno.ENAMETOOLONG, errno.ENOTDIR):
+            return  # what follows says so of the file itself
         raise
     if not settled.done:
         raise SessionBusy(f"nothing was deleted: {settled}", path=path)

@@ -235,7 +235,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         # At once: to open the lock table takes the kernel 8 ms without any work (it waits until
         # all processors have looked), 1,000 files take 16.
         table: list[LockTable] = []
-        first: _First | PersistenceError
+        first: _First | Exception
 
         async def read_locks() -> None:
             table.append(await in_thread(LockTable.read))
@@ -244,9 +244,9 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
             group.start_soon(read_locks)
             try:
                 first = await self._hop(_begin_scan, self.directory, self._depth)
-            except PersistenceError as error:
-                first = error  # bare, not in a group
-        if isinstance(first, PersistenceError):
+            except Exception as error:  # noqa: BLE001 - raised below: bare, not in a group
+                first = error
+        if isinstance(first, Exception):
             raise first
         (self._locks,) = table
         self._names = first.names

@@ -175,6 +175,20 @@ def apply(
     return Pruned(tuple(removed), tuple(kept), tuple(settled), waited_in_vain=wait_s == 0)
 
 
+def not_negative(name: str, value: object) -> None:
+    """Refuse what is no count."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} is an int, not {type(value).__name__} {value!r}")
+    if value < 0:
+        raise ValueError(f"{name} cannot be negative: {value}")
+
+
+def refuse_single(name: str, value: object) -> None:
+    """Refuse a text where several are asked for: it would count as its letters."""
+    if isinstance(value, str):
+        raise TypeError(f"{name}: give a collection, such as [{str(value)!r}]")
+
+
 def _span(span: timedelta) -> str:
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         count, rest = divmod(span.total_seconds(), length)
