@@ -410,9 +410,12 @@ class SessionStore:
         exceeds ``max_total_bytes``; where neither of these two is given, all of it.
 
         Raises:
-            ValueError: no rule is given, or a number is negative.
+            ValueError: no rule is given, a number or the time is negative, or there is no such
+                state.
+            TypeError: a rule is of another type; ``states`` is a single one.
             PersistenceError: the directory cannot be read.
         """
+        pruning.check_rules(older_than, keep_last, max_total_bytes, states)
         now = datetime.now(UTC)
         scan = self.scan()
         metas = await scan.rest()
@@ -649,7 +652,13 @@ async def prune_sessions(
 
     What is live, damaged at its header, or changes meanwhile, stays. What an earlier deletion was
     killed over is put right first.
+
+    Raises:
+        ValueError: ``older_than`` is negative.
+        TypeError: it is no ``timedelta``.
+        PersistenceError: the directory cannot be read.
     """
+    pruning.check_age(older_than)
     store = SessionStore(directory)
     # First, so that what gets its name back is in the plan.
     await store.prune(PrunePlan((), ()))
