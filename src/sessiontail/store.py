@@ -51,9 +51,9 @@ from sessiontail.listing import Depth, Scan, by_age, read_meta, session_names
 from sessiontail.loading import load_file
 from sessiontail.observing import SessionWatch
 from sessiontail.pruning import Pruned, PrunePlan, not_negative, refuse_single
-from sessiontail.reading import SessionReader
+from sessiontail.reading import SessionReader, not_found
 from sessiontail.records import ChunkKind, Record
-from sessiontail.session import PersistedSession, PersistedSessionMeta, SessionState
+from sessiontail.session import Outcome, PersistedSession, PersistedSessionMeta, SessionState
 from sessiontail.stats import StoreStats
 from sessiontail.tailing import SessionTail
 from sessiontail.watching import (
@@ -369,9 +369,9 @@ class SessionStore:
                         return record
         if scope.cancelled_caught:
             raise TimeoutError(f"no such record of session {session_id} within {timeout} s")
-        raise SessionEnded(
-            f"the session ended ({tail.outcome}) without that record", path=tail.path
-        )
+        ended = f"the session ended ({tail.outcome}) without that record"
+        path = await in_thread(_current_name, tail.path, tail.outcome, place=str(tail.path.parent))
+        raise SessionEnded(ended if path else f"session {session_id}: {ended}", path=path)
 
     async def delete(
         self, session_id: UUID | str | None = None, *, path: str | PathLike[str] | None = None
@@ -583,10 +583,17 @@ def _is_uuid(stem: str) -> bool:
 
 
 def _first_meta(candidates: tuple[Path, ...], depth: Depth) -> PersistedSessionMeta:
-    for path in candidates[:-1]:
+    for path in candidates:
         with suppress(SessionNotFound):
             return read_meta(path, LockTable.read(), depth=depth)[0]
-    return read_meta(candidates[-1], LockTable.read(), depth=depth)[0]
+    raise not_found(candidates)
+
+
+def _current_name(path: Path, outcome: Outcome | None) -> Path | None:
+    """Return the name that a session's file has by now, None where it has none."""
+    final = path_paths(path).final
+    names = (final, path) if outcome is Outcome.CLOSED else (path, final)
+    return next((name for name in names if os.path.lexists(name)), None)
 
 
 async def load_session(
