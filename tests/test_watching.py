@@ -67,6 +67,12 @@ async def until(condition: Callable[[], bool]) -> None:
             await anyio.sleep(0.001)
 
 
+async def sweeps(stats: StoreStats, count: int) -> None:
+    """Until the directory was looked at so often."""
+    wanted = stats.sweeps + count
+    await until(lambda: stats.sweeps >= wanted)
+
+
 def instances() -> int:
     return Counts.now()[1]
 
