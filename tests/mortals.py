@@ -135,6 +135,11 @@ class Resumed:
             self._hear()
         return self._answer == b"written"
 
+    @property
+    def refused(self) -> bool:
+        """Whether it met a lock, known once it is settled."""
+        return self._answer == b"refused"
+
     def end(self) -> None:
         os.close(self._finish)
         os.waitpid(self._pid, 0)
@@ -250,6 +255,8 @@ def judge(
         yield f"no listing shows {hidden}"
     if b"r" not in seen and OLD not in texts(root) and world != "exchanged":
         yield "the old WAL is lost, and nobody removed it"
+    if writer is not None and writer.refused:
+        yield "a writer was refused that opened its WAL beside us"
     if writer is not None and late:
         settle(root)
     if writer is not None:

@@ -488,6 +488,7 @@ async def test_where_a_lock_wants_the_file_open_for_writing_it_is_asked_so(
         flock(fd, how)
 
     monkeypatch.setattr(fcntl, "flock", as_on_nfs)
+    monkeypatch.setattr(deleting, "filesystem_type", lambda _: "nfs4")
     wal = put(tmp_path / WAL, OLD)
     with wal.open("ab" if busy else "rb") as file:
         if busy:
@@ -517,6 +518,70 @@ async def test_a_name_that_is_too_long_to_be_put_aside_is_told(tmp_path: Path) -
         delete_file(path)
 
     assert path.exists()
+
+
+# --- a writer that is about to lock its WAL
+
+
+def locks_taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the inodes of all files whose lock is tried from now on."""
+    taken: list[int] = []
+    flock = fcntl.flock
+
+    def noted(fd: Any, how: int) -> None:
+        if how & fcntl.LOCK_UN == 0:
+            taken.append(os.fstat(fd).st_ino)
+        flock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", noted)
+    return taken
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux's")
+@pytest.mark.parametrize("deleted", [[FINAL], [WAL], [FINAL, WAL]])
+async def test_the_lock_of_a_wal_is_not_touched_while_a_writer_has_it_open_and_not_locked_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deleted: list[str]
+) -> None:
+    put(tmp_path / FINAL, OLD)
+    wal = put(tmp_path / WAL, NEW)
+    taken = locks_taken(monkeypatch)
+
+    with wal.open("ab"), pytest.raises(SessionBusy):
+        deleting._delete([tmp_path / name for name in deleted], None, 0)
+
+    assert wal.stat().st_ino not in taken
+    assert files(tmp_path) == {FINAL: OLD, WAL: NEW}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux's")
+async def test_the_lock_of_what_lies_aside_is_not_touched_while_a_writer_has_it_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside = put(aside_of(tmp_path / WAL), OLD)
+    taken = locks_taken(monkeypatch)
+
+    with aside.open("ab"):
+        (settled,) = settle(tmp_path)
+
+    assert settled.done
+    assert (tmp_path / WAL).stat().st_ino not in taken
+
+
+async def test_a_wal_that_is_looked_at_is_let_go_of_before_its_closed_file_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / FINAL, OLD)
+    wal = put(tmp_path / WAL, NEW)
+
+    def come() -> None:
+        fd = os.open(wal, os.O_WRONLY | os.O_NONBLOCK)  # would not wait for a lease: it raises
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(fd)
+
+    at(monkeypatch, "take", 1, come)
+
+    assert delete_file(tmp_path / FINAL) is True
+    assert files(tmp_path) == {WAL: NEW}
 
 
 # --- many at once

@@ -148,10 +148,45 @@ def test_a_session_with_a_live_wal_keeps_its_closed_file_too() -> None:
     assert (made.remove, made.keep) == ((), (Verdict(old, "live"), Verdict(new, "live")))
 
 
-@pytest.mark.parametrize("rules", [{}, {"keep_last": -1}, {"max_total_bytes": -1}])
-def test_a_plan_without_a_rule_or_with_a_negative_one_is_refused(rules: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"give a rule|cannot be negative"):
+@pytest.mark.parametrize(
+    ("rules", "error", "told"),
+    [
+        ({}, ValueError, "give a rule: older_than=, keep_last=, max_total_bytes= or states="),
+        ({"keep_last": -1}, ValueError, "keep_last cannot be negative: -1"),
+        ({"max_total_bytes": -1}, ValueError, "max_total_bytes cannot be negative: -1"),
+        (
+            {"older_than": timedelta(days=-1)},
+            ValueError,
+            "older_than cannot be negative: -1 day, 0:00:00",
+        ),
+        ({"older_than": 30}, TypeError, "older_than is a timedelta, not int 30"),
+        ({"keep_last": "3"}, TypeError, "keep_last is an int, not str '3'"),
+        ({"max_total_bytes": "10G"}, TypeError, "max_total_bytes is an int, not str '10G'"),
+        ({"states": "closed"}, TypeError, "states: give a collection, such as ['closed']"),
+        ({"states": CLOSED}, TypeError, "states: give a collection, such as ['closed']"),
+    ],
+)
+async def test_a_plan_with_no_rule_or_one_that_cannot_be_meant_is_refused_by_name(
+    tmp_path: Path, rules: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error) as planned:
         plan(METAS, now=NOW, **rules)
+    with pytest.raises(error) as asked:
+        await SessionStore(tmp_path).plan_prune(**rules)
+
+    assert [str(planned.value), str(asked.value)] == [told, told]
+
+
+@pytest.mark.parametrize("older_than", [timedelta(days=-1), 30])
+async def test_a_prune_by_an_age_that_is_none_touches_nothing(
+    tmp_path: Path, older_than: Any
+) -> None:
+    left = put(tmp_path, f".{ID}.jsonl.deleting", session_bytes())
+
+    with pytest.raises((TypeError, ValueError), match="older_than"):
+        await prune_sessions(older_than=older_than, directory=tmp_path)
+
+    assert names(tmp_path) == [left.name]
 
 
 def test_a_state_that_is_none_is_refused() -> None:
@@ -295,7 +330,7 @@ async def test_a_writer_that_resumed_after_the_plan_keeps_its_wal(tmp_path: Path
     pruned = await store.prune(made)
 
     real_writer()("close")
-    assert kept(pruned) == [(wal, "another process holds it; it is kept")]
+    assert kept(pruned) == [(wal, "somebody has it open for writing")]
     assert pruned.removed == ()
     assert (tmp_path / f"{ID}.jsonl").read_bytes().startswith(session_bytes(closed=False))
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +18,7 @@ from actors import Actor, Counts, drain, heard, owed, take
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from sessiontail import (
     Chunk,
+    ChunkKind,
     CursorInvalid,
     DamagedSession,
     DamageReason,
@@ -38,7 +42,9 @@ from sessiontail import (
     store,
     tail_session,
 )
+from sessiontail.files import SessionFile
 from sessiontail.holders import LockTable
+from sessiontail.pruning import PrunePlan
 from writers import real_writer
 
 pytestmark = pytest.mark.anyio
@@ -165,6 +171,7 @@ async def test_a_session_that_is_not_there_is_one_line_of_error(sessions: Sessio
             lambda: sessions.load(ID),
             lambda: anext(sessions.read(ID)),
             lambda: anext(sessions.tail(ID)),
+            lambda: sessions.meta(ID),
         ):
             with pytest.raises(SessionNotFound) as caught:
                 await attempt()
@@ -175,14 +182,13 @@ async def test_a_session_that_is_not_there_is_one_line_of_error(sessions: Sessio
     final, wal = name, f"{name}.__partial__"
     assert await errors() == [
         f"{sessions.directory}: no such session: neither {final} nor {wal}",
-        f"{sessions.directory}: no such session: neither {wal} nor {final}",
-        f"{sessions.directory}: no such session: neither {wal} nor {final}",
+        *[f"{sessions.directory}: no such session: neither {wal} nor {final}"] * 3,
     ]
 
     sessions.directory.rmdir()
 
     gone = f"{sessions.directory}: no such directory; give the one where sessions lie"
-    assert await errors() == [gone] * 3
+    assert await errors() == [gone] * 4
 
 
 async def test_a_damaged_session_names_the_place_and_can_be_salvaged(
@@ -337,6 +343,234 @@ async def test_wait_for_returns_the_record_or_says_why_there_is_none(
         await sessions.wait_for(OTHER, lambda _: True, timeout=0.05)
 
     assert isinstance(found, Trailer)
+
+
+@pytest.mark.parametrize("end", ["closed", "deleted"])
+async def test_a_session_that_ends_while_it_is_waited_for_is_named_as_it_is_called_then(
+    sessions: SessionStore, end: str
+) -> None:
+    final = sessions.directory / f"{ID}.jsonl"
+    wal = put(sessions, f"{final.name}.__partial__", session_bytes(closed=False))
+
+    def end_it(record: Record) -> bool:
+        if isinstance(record, Header):
+            if end == "closed":
+                wal.write_bytes(session_bytes())
+                wal.rename(final)
+            else:
+                wal.unlink()
+        return False
+
+    with wal.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(SessionEnded) as caught:
+            await sessions.wait_for(ID, end_it)
+
+    told = f"the session ended ({end}) without that record"
+    place = final if end == "closed" else f"session {ID}"
+    assert str(caught.value) == f"{place}: {told}"
+
+
+async def test_a_predicate_that_would_have_to_be_awaited_is_refused(sessions: SessionStore) -> None:
+    async def asked(_: Record) -> bool:
+        raise AssertionError
+
+    put(sessions, f"{ID}.jsonl", session_bytes())
+
+    def asked_by_another(record: Record) -> Any:
+        return asked(record)
+
+    for predicate in (asked, partial(asked), asked_by_another):
+        with pytest.raises(TypeError, match="predicate is a plain function") as caught:
+            await sessions.wait_for(ID, predicate)  # type: ignore[arg-type]
+
+    assert str(caught.value).endswith("that returns at once, not an `async def`")
+
+
+async def test_a_cursor_that_is_no_text_is_refused(sessions: SessionStore) -> None:
+    calls: list[Callable[..., object]] = [
+        partial(sessions.tail, ID),
+        partial(sessions.read, ID),
+        sessions.tail_all,
+    ]
+
+    for call in calls:
+        for after in (3, b"st2.x"):
+            with pytest.raises(CursorInvalid) as caught:
+                call(after=after)
+            assert str(caught.value) == f"a cursor is text, not {type(after).__name__}"
+
+
+@pytest.mark.parametrize(
+    ("option", "error", "told"),
+    [
+        ({"on_missing": "raise"}, ValueError, "on_missing is 'wait' or 'error', not 'raise'"),
+        ({"last": -1}, ValueError, "last cannot be negative: -1"),
+        ({"last": "3"}, TypeError, "last is an int, not str '3'"),
+        ({"kinds": "user"}, TypeError, "kinds: give a collection, such as ['user']"),
+        ({"kinds": ChunkKind.USER}, TypeError, "kinds: give a collection, such as ['user']"),
+    ],
+)
+async def test_an_option_of_tail_all_that_cannot_be_meant_is_refused_by_name(
+    sessions: SessionStore, option: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error) as caught:
+        sessions.tail_all(**option)
+
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("option", "error", "told"),
+    [
+        ({"max_line_bytes": -1}, ValueError, "max_line_bytes is more than 0, not -1"),
+        ({"max_line_bytes": "1k"}, TypeError, "max_line_bytes is a number, not str '1k'"),
+        ({"sweep_interval_s": 0}, ValueError, "sweep_interval_s is more than 0, not 0"),
+        ({"poll_interval_s": -0.5}, ValueError, "poll_interval_s is more than 0, not -0.5"),
+        ({"poll_interval_s": None}, TypeError, "poll_interval_s is a number, not NoneType None"),
+        ({"poll_interval_s": float("nan")}, ValueError, "poll_interval_s is more than 0, not nan"),
+    ],
+)
+async def test_a_store_with_a_number_that_cannot_be_meant_is_not_made(
+    tmp_path: Path, option: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error) as caught:
+        SessionStore(tmp_path, **option)
+
+    assert str(caught.value) == told
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    "meta": lambda store, **which: store.meta(**which),
+    "load": lambda store, **which: store.load(**which),
+    "read": lambda store, **which: anext(store.read(**which)),
+    "tail": lambda store, **which: anext(store.tail(**which)),
+    "delete": lambda store, **which: store.delete(**which),
+}
+
+
+@pytest.mark.parametrize("call", [*CALLS, "list", "plan_prune", "prune"])
+@pytest.mark.parametrize("directory", ["file", "x" * 300])
+async def test_a_directory_that_is_none_is_one_line_of_error(
+    tmp_path: Path, directory: str, call: str
+) -> None:
+    (tmp_path / "file").touch()
+    store = SessionStore(tmp_path / directory)
+    calls: dict[str, Callable[[], Any]] = {
+        "list": store.list,
+        "plan_prune": partial(store.plan_prune, keep_last=0),
+        "prune": partial(store.prune, PrunePlan((), ())),
+        **{name: partial(CALLS[name], store, session_id=ID) for name in CALLS},
+    }
+
+    with pytest.raises(PersistenceError) as caught:
+        await calls[call]()
+
+    assert str(caught.value).startswith(str(tmp_path / directory))
+    assert caught.value.message in ("Not a directory", "File name too long") or (
+        caught.value.message.startswith("no such")
+    )
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".jsonl", "file/x.jsonl"])
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_path_that_cannot_be_is_one_line_of_error_that_names_it(
+    tmp_path: Path, name: str, call: str
+) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / name
+
+    with pytest.raises(PersistenceError) as caught:
+        await CALLS[call](SessionStore(tmp_path), path=path)
+
+    assert str(caught.value).startswith((str(path), f"{path.parent}: no such directory"))
+
+
+async def test_a_closed_file_whose_name_is_too_long_for_a_wal_is_tailed(
+    sessions: SessionStore,
+) -> None:
+    path = put(sessions, "x" * 249 + ".jsonl", session_bytes(2))
+
+    tail = sessions.tail(path=path)
+
+    assert len([record async for record in tail]) == 4
+    assert tail.outcome is Outcome.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a\0b.jsonl", "a\\x00b.jsonl"), ("a\ud800.jsonl", "a\\ud800.jsonl")]
+)
+async def test_a_name_that_no_file_can_have_is_refused_before_anything_is_asked(
+    tmp_path: Path, name: str, shown: str
+) -> None:
+    store = SessionStore(tmp_path)
+    told = f"{tmp_path / shown}: no file can have this name"
+
+    for call in CALLS.values():
+        with pytest.raises(PersistenceError) as caught:
+            await call(store, path=tmp_path / name)
+        assert str(caught.value) == told
+    with pytest.raises(PersistenceError) as caught:
+        SessionStore(tmp_path / name)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a" * 300 + "/b"])
+async def test_an_openrath_home_with_a_name_too_long_is_an_absent_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("OPENRATH_HOME", str(tmp_path / name))
+
+    with pytest.raises(PersistenceError, match="File name too long"):
+        await list_persisted_sessions()
+
+
+async def test_a_file_that_goes_stale_when_it_is_opened_is_told_and_closed(
+    sessions: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(sessions, f"{ID}.jsonl", session_bytes())
+    before = set(SessionFile.open_now)
+
+    def stale(_: SessionFile) -> os.stat_result:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(SessionFile, "stat", stale)
+    reader = sessions.read(ID)
+    with pytest.raises(PersistenceError) as caught:
+        await anext(reader)
+
+    assert str(caught.value) == f"{path}: {os.strerror(errno.ESTALE)}"
+    assert SessionFile.open_now == before
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "goes"),
+    [
+        ("letter.txt", b"Dear Sir", False),
+        ("letter.txt", b"", False),
+        ("export.bak", session_bytes(), True),
+        ("export.bak", header_line() + b"\0damaged", True),
+        (f"{ID}.jsonl", b"\0damaged", True),
+        (f"{ID}.jsonl.__partial__", b"", True),
+    ],
+)
+async def test_a_file_is_deleted_by_path_if_its_name_or_its_first_line_is_a_sessions(
+    sessions: SessionStore, name: str, data: bytes, *, goes: bool
+) -> None:
+    path = put(sessions, name, data)
+
+    if goes:
+        assert await sessions.delete(path=path) is True
+        assert await sessions.delete(path=path) is False
+    else:
+        with pytest.raises(PersistenceError) as caught:
+            await delete_session(path=path)
+        assert str(caught.value) == (
+            f"{path}: no session file, neither by its name (.jsonl) nor by its first line; "
+            "it is kept"
+        )
+
+    assert path.exists() is not goes
 
 
 async def test_a_deleted_session_is_not_found_and_its_tail_ends(sessions: SessionStore) -> None:

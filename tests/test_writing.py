@@ -46,6 +46,7 @@ from sessiontail import (
     load_session,
     read_session,
     tail_session,
+    writing,
 )
 from sessiontail.writing import SessionWriter
 
@@ -265,6 +266,121 @@ async def test_many_tasks_write_whole_lines_with_rising_indices(tmp_path: Path) 
     session = await load_session(ID, directory=tmp_path)
     assert [row.index for row in session.chunk_table] == list(range(20))
     assert {row.text for row in session.chunk_table} == {f"{task}" * 3000 for task in range(20)}
+
+
+async def test_what_tasks_write_at_once_comes_in_the_order_of_their_calls(tmp_path: Path) -> None:
+    called: list[str] = []
+
+    async def write(number: int) -> None:
+        called.append(str(number))
+        await writer.write(chunk(content=called[-1]))
+
+    async with SessionWriter(HEADER, directory=tmp_path) as writer:
+        for _ in range(20):
+            async with anyio.create_task_group() as group:
+                for number in range(10):
+                    group.start_soon(write, number)
+
+    session = await load_session(ID, directory=tmp_path)
+    assert [row.text for row in session.chunk_table] == called
+    assert len(called) == 200
+
+
+DEEP: dict[str, Any] = {}
+for _ in range(2_000):
+    DEEP = {"content": DEEP}
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "told"),
+    [
+        ({"kind": "nokind"}, ValueError, "this record cannot be read back: unknown chunk kind='no"),
+        ({"kind": None}, TypeError, "Chunk.kind: expected str, not NoneType"),
+        ({"payload": ["hi"]}, TypeError, "Chunk.payload: expected dict, not list"),
+        ({"payload": None}, TypeError, "Chunk.payload: expected dict, not NoneType"),
+        ({"payload": {"content": {1}}}, TypeError, "Chunk.payload: Object of type set is not JSON"),
+        ({"payload": DEEP}, ValueError, r"Chunk.payload: |this record cannot .* nested too deeply"),
+        ({"payload": {"n": 10**5000}}, ValueError, "Chunk.payload: Exceeds the limit"),
+        ({"index": "7"}, TypeError, "Chunk.index: expected int or None, not str '7'"),
+        ({"index": 7.0}, TypeError, "Chunk.index: expected int or None, not float 7.0"),
+        ({"index": True}, TypeError, "Chunk.index: expected int or None, not bool True"),
+    ],
+)
+async def test_a_chunk_that_a_reader_would_call_damage_is_refused_and_nothing_is_written(
+    tmp_path: Path, fields: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    odd: dict[str, Any] = {"kind": ChunkKind.USER, "payload": {"content": "hi"}, **fields}
+    async with SessionWriter(HEADER, directory=tmp_path) as writer:
+        with pytest.raises(error, match=told):
+            await writer.write(Chunk(**odd))
+        with pytest.raises(TypeError, match=r"^expected a Chunk, not dict$"):
+            await writer.write(odd)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"^Chunk.index: expected int, not str '1'$"):
+            await writer.write_chunk("1", chunk())  # type: ignore[arg-type]
+        assert writer.partial_path.read_bytes() == header_line()
+
+        await writer.write(chunk(content=float("nan")))
+
+    session = await load_session(ID, directory=tmp_path)
+    assert [row.index for row in session.chunk_table] == [0]
+
+
+async def test_a_line_that_no_reader_takes_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = chunk_line(0, "x" * 400)
+    monkeypatch.setattr(writing, "MAX_LINE_BYTES", len(line) - 1)
+    async with SessionWriter(HEADER, directory=tmp_path) as writer:
+        told = f"a line of {len(line)} bytes, expected at most {len(line) - 1}"
+        with pytest.raises(ValueError, match=told):
+            await writer.write(chunk(content="x" * 401))
+        assert writer.partial_path.read_bytes() == header_line()
+
+        await writer.write(chunk(content="x" * 400))
+
+        assert writer.partial_path.read_bytes() == header_line() + line
+
+
+async def test_a_usage_that_is_none_leaves_the_writer_open(tmp_path: Path) -> None:
+    async with SessionWriter(HEADER, directory=tmp_path) as writer:
+        with pytest.raises(TypeError, match="expected a TokenUsage, not dict"):
+            await writer.close({"total_tokens": 3})  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"TokenUsage\.total_tokens: expected int, not str '3'"):
+            await writer.close(TokenUsage(1, 2, "3"))  # type: ignore[arg-type]
+
+        await writer.close(USAGE)
+
+    assert (await load_session(ID, directory=tmp_path)).cumulative_usage == USAGE
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("id", str(ID), f"Header.id: expected UUID, not str '{ID}'"),
+        ("created_at", "2026-01-01", "Header.created_at: expected datetime, not str '2026-01-01'"),
+        ("schema_version", "1", "Header.schema_version: expected int, not str '1'"),
+        ("schema_version", 99, "this record cannot be read back: .*99"),
+        ("parent_session_ids", "4f", "Header.parent_session_ids: expected tuple or list, not str"),
+        ("parent_session_ids", ("4f",), "Header.parent_session_ids: expected UUID, not str '4f'"),
+        ("lineage_operator", None, "Header.lineage_operator: expected str, not NoneType"),
+        ("lineage_kind", 3, "Header.lineage_kind: expected str, not int"),
+        ("lineage_extras", ("ab",), "Header.lineage_extras: expected tuple or list, not str 'ab'"),
+        ("lineage_extras", (("a",),), "Header.lineage_extras: expected pairs, not 1 values"),
+        ("sandbox_spec", {"image": "a"}, "Header.sandbox_spec: expected SandboxSpec or None, not"),
+        ("sandbox_spec", SandboxSpec(timeout=3), "SandboxSpec.timeout: expected timedelta or None"),  # type: ignore[arg-type]
+        ("sandbox_spec", SandboxSpec(env={"a": {1}}), "Header.sandbox_spec: Object of type set is"),  # type: ignore[dict-item]
+        ("sandbox_handle_id", 7, "Header.sandbox_handle_id: expected str or None, not int"),
+    ],
+)
+async def test_a_header_that_cannot_be_read_back_is_refused_by_field_and_leaves_no_file(
+    tmp_path: Path, field: str, value: Any, told: str
+) -> None:
+    fields: dict[str, Any] = {"id": ID, "created_at": HEADER.created_at, field: value}
+    for place in ({"directory": tmp_path / "a"}, {"path": tmp_path / "a" / "b.jsonl"}):
+        with pytest.raises((TypeError, ValueError), match=told):
+            await SessionWriter(Header(**fields), **place).open()
+
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_an_error_in_the_context_leaves_a_wal_without_trailer_or_lock(tmp_path: Path) -> None:

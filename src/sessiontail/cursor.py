@@ -285,6 +285,8 @@ def _decode(prefix: str, token: str, shape: type[_T]) -> _T:
 
 
 def _body(prefix: str, token: str) -> str:
+    if not isinstance(token, str):
+        raise CursorInvalid(f"a cursor is text, not {type(token).__name__}")
     token = token.strip()
     if not token.startswith(prefix):
         raise CursorInvalid(

@@ -1,11 +1,12 @@
 """session files -> gone, all that were named or none.
 
-A file goes under the writer's own lock, and only while nobody has it open for writing. Linux can
-neither delete by inode nor compare a name before it deletes it, so the name is taken away first:
+A file goes only while nobody has it open for writing, and under the writer's own lock. The lease
+that tells the one comes before the other: who opens the file meanwhile waits for the lease, and so
+does not meet our lock, which would refuse it for good. Linux can neither delete by inode nor compare a name before it deletes it, so the name is taken away first:
 ``<name>`` becomes ``.<name>.deleting``. What lies there is looked at again, and then deleted, or
 given its name back:
 
-    open, lock, look -> rename aside -> is it that file, still unwritten? -> unlink
+    open, lease, lock, look -> rename aside -> is it that file, still unwritten? -> unlink
                                         no -> rename back, never over another file
 
 Who is killed in between leaves one file aside. A listing shows it, and the next prune, or
@@ -198,8 +199,8 @@ def _put_right(aside: Aside) -> Settled:
     try:
         held = False
         try:
-            _lock(file.fd, aside.origin)
             _refuse_writers(file.fd, aside.origin)
+            _lock(file.fd, aside.origin)
         except PersistenceError:  # a writer, or no locks here: nobody knows
             held = True
         return _restore(aside, file.stat(), held=held)
@@ -394,8 +395,8 @@ def _finish_earlier(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            return
+        if error.errno in (errno.ENAMETOOLONG, errno.ENOTDIR):
+            return  # what follows says so of the file itself
         raise
     if not settled.done:
         raise SessionBusy(f"nothing was deleted: {settled}", path=path)
@@ -413,15 +414,15 @@ def _delete_all(paths: Sequence[Path], expect: PersistedSessionMeta | None) -> b
         for target in targets[1:]:
             target.share(targets[0])
         for target in targets:
+            _refuse_writers(target.file.fd, target.path)
             _lock(target.file.fd, target.path)
             wal = path_paths(target.path).wal
             if wal not in paths:
                 _check_wal(wal, target.path)
-            # Again, under the lock.
+            # Again, under the lease and the lock.
             target.status = target.file.stat()
             if expect is not None:
                 _refuse_changed(target, expect)
-            _refuse_writers(target.file.fd, target.path)
         _take_and_remove(targets)
     finally:
         for target in targets:
@@ -471,8 +472,8 @@ def _check_wal(wal: Path, path: Path) -> None:
         status = wal.lstat()
     except OSError:
         return
-    # The table hides other pid namespaces, and other systems have none: then ask the lock itself.
-    if LockTable.read().holder(status) is not None or _is_locked(wal):
+    # The table hides other pid namespaces, and other systems have none.
+    if LockTable.read().holder(status) is not None or _is_written(wal):
         raise SessionBusy("a writer has reopened the session; it is kept", path=path)
 
 
@@ -542,8 +543,8 @@ if sys.platform == "win32":
     def _refuse_writers(fd: int, path: Path) -> None:
         """Windows itself refuses to delete a file that is open."""
 
-    def _is_locked(wal: Path) -> bool:  # noqa: ARG001 - as elsewhere
-        """Windows has no such lock."""
+    def _is_written(wal: Path) -> bool:  # noqa: ARG001 - as elsewhere
+        """Windows has neither lease nor lock."""
         return False
 
 else:
@@ -591,8 +592,12 @@ else:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-            if error.errno == errno.EBADF and _lock_for_writing(path):
-                return
+            if error.errno == errno.EBADF:
+                _let_go(fd)  # our own lease would stop us
+                free = _lock_for_writing(path)
+                _refuse_writers(fd, path)
+                if free:
+                    return
             _refuse_unlockable(path, error)
 
     def _lock_for_writing(path: Path) -> bool:
@@ -634,26 +639,35 @@ else:
         with suppress(OSError):
             fcntl.flock(fd, fcntl.LOCK_UN)
 
-    def _is_locked(wal: Path) -> bool:
+    def _is_written(wal: Path) -> bool:
+        """Say whether somebody has a WAL open for writing, or its lock."""
         try:
             file = SessionFile(wal)
         except OSError:
             return False
         try:
+            written = _lease(file.fd, wal)
+            if written is not None:
+                return written  # without a lock, which a writer that is about to take it would meet
             fcntl.flock(file.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            _unlock(file.fd)
         except BlockingIOError:
             return True
         except OSError:
             return False
         finally:
-            file.close()
+            _release(file)
         return False
 
     def _refuse_writers(fd: int, path: Path) -> None:
+        """Take the lease: who opens the file for writing waits until it is let go."""
+        if _lease(fd, path):
+            raise SessionBusy("somebody has it open for writing", path=path)
+
+    def _lease(fd: int, path: Path) -> bool | None:
+        """Take a lease; say whether somebody has the file open for writing, None if none can."""
         # A read lease is given only while nobody has the file open for writing (fcntl(2)).
         if sys.platform != "linux":
-            return
+            return None
         try:
             fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # SIGIO would end this process
             fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
@@ -661,4 +675,6 @@ else:
             # EACCES: another owner's; EINVAL: a file system without leases. The lock stands.
             # A server that delegates no lease says EAGAIN too, whoever has the file.
             if error.errno == errno.EAGAIN and filesystem_type(path.parent) not in _SERVED:
-                raise SessionBusy("somebody has it open for writing", path=path) from error
+                return True
+            return None
+        return False

@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import heapq
 import logging
+import os
 import time
 import weakref
 from collections import OrderedDict, deque
@@ -354,7 +355,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         watch, subscription = self._watch, self._subscription
         assert watch is not None
         # What is closed in a directory that is made after this begins, is closed since.
-        was_there = await in_thread(self.directory.is_dir, place=self._place)
+        was_there = await in_thread(os.path.isdir, self.directory, place=self._place)
         self._gate("before scan")
         seen = await watch.take_stock(subscription)
         if seen is None and self._on_missing == "error":

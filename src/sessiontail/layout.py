@@ -68,17 +68,18 @@ def sessions_dir(directory: str | PathLike[str] | None = None) -> Path:
 
     Raises:
         PersistenceError: ``OPENRATH_HOME`` names something that is no directory, or the home of
-            nobody.
+            nobody; or no file can have this name.
     """
     if directory is not None:
-        return Path(directory).absolute()
+        return _named(directory).absolute()
     configured = os.environ.get("OPENRATH_HOME", "").strip()
     if configured:
         try:
             root = Path(configured).expanduser().resolve()
         except RuntimeError as error:
             raise PersistenceError(f"OPENRATH_HOME={configured!r}: {error}") from error
-        if root.exists() and not root.is_dir():
+        # Not Path.exists(), which raises where a name is too long.
+        if os.path.exists(root) and not os.path.isdir(root):  # noqa: PTH110, PTH112
             raise PersistenceError(
                 f"OPENRATH_HOME={configured!r} is not a directory; set it to one, or unset it"
             )
@@ -133,11 +134,27 @@ def stem_paths(stem: str, directory: Path) -> SessionPaths:
 
 
 def resolve_path(path: str | PathLike[str]) -> Path:
-    """Return the file that a user's path means: absolute, a link followed."""
-    absolute = os.path.abspath(path)  # noqa: PTH100 - a tenth of the time of Path.resolve()
+    """Return the file that a user's path means: absolute, a link followed.
+
+    Raises:
+        PersistenceError: no file can have this name.
+    """
+    absolute = os.path.abspath(_named(path))  # noqa: PTH100 - a tenth of the time of Path.resolve()
     if os.path.islink(absolute):  # noqa: PTH114 - as above
         absolute = os.path.realpath(absolute)
     return path if isinstance(path, Path) and str(path) == absolute else Path(absolute)
+
+
+def _named(path: str | PathLike[str]) -> Path:
+    """Return a user's path, if a file can have it."""
+    named = Path(path)
+    try:
+        possible = b"\0" not in os.fsencode(named)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise PersistenceError("no file can have this name", path=named)
+    return named
 
 
 def path_paths(path: str | PathLike[str]) -> SessionPaths:

@@ -102,13 +102,10 @@ def plan(
         states: only sessions in these states go; by default all but live.
 
     Raises:
-        ValueError: no rule is given, or a number is negative.
+        ValueError: no rule is given, a number or the time is negative, or there is no such state.
+        TypeError: a rule is of another type; ``states`` is a single one.
     """
-    if older_than is None and keep_last is None and max_total_bytes is None and states is None:
-        raise ValueError("give a rule: older_than=, keep_last=, max_total_bytes= or states=")
-    if (keep_last is not None and keep_last < 0) or (max_total_bytes or 0) < 0:
-        raise ValueError("keep_last and max_total_bytes cannot be negative")
-    allowed = None if states is None else {SessionState(state) for state in states}
+    allowed = check_rules(older_than, keep_last, max_total_bytes, states)
     ordered = by_age(metas)
     total = sum(meta.size_bytes for meta in ordered)
     live_ids = {meta.id for meta in ordered if meta.state is SessionState.LIVE}
@@ -133,6 +130,33 @@ def plan(
         else:
             keep.append(Verdict(meta, "within the limits"))
     return PrunePlan(tuple(remove), tuple(keep))
+
+
+def check_rules(
+    older_than: timedelta | None,
+    keep_last: int | None,
+    max_total_bytes: int | None,
+    states: Collection[SessionState | str] | None,
+) -> set[SessionState] | None:
+    """Refuse rules that cannot be meant, as ``plan`` does; return the states."""
+    if older_than is None and keep_last is None and max_total_bytes is None and states is None:
+        raise ValueError("give a rule: older_than=, keep_last=, max_total_bytes= or states=")
+    if older_than is not None:
+        check_age(older_than)
+    if keep_last is not None:
+        not_negative("keep_last", keep_last)
+    if max_total_bytes is not None:
+        not_negative("max_total_bytes", max_total_bytes)
+    refuse_single("states", states)
+    return None if states is None else {SessionState(state) for state in states}
+
+
+def check_age(older_than: object) -> None:
+    """Refuse what is no age."""
+    if not isinstance(older_than, timedelta):
+        raise TypeError(f"older_than is a timedelta, not {type(older_than).__name__} {older_than}")
+    if older_than < timedelta():
+        raise ValueError(f"older_than cannot be negative: {older_than}")
 
 
 def apply(
@@ -173,6 +197,20 @@ def apply(
             if isinstance(error, DirectoryBusy):
                 wait_s = 0
     return Pruned(tuple(removed), tuple(kept), tuple(settled), waited_in_vain=wait_s == 0)
+
+
+def not_negative(name: str, value: object) -> None:
+    """Refuse what is no count."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} is an int, not {type(value).__name__} {value!r}")
+    if value < 0:
+        raise ValueError(f"{name} cannot be negative: {value}")
+
+
+def refuse_single(name: str, value: object) -> None:
+    """Refuse a text where several are asked for: it would count as its letters."""
+    if isinstance(value, str):
+        raise TypeError(f"{name}: give a collection, such as [{str(value)!r}]")
 
 
 def _span(span: timedelta) -> str:

@@ -10,6 +10,7 @@ it can be tried again.
 from __future__ import annotations
 
 import errno
+import os
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -310,9 +311,9 @@ def open_fitting(
         except OSError as error:
             misfit = misfit or _no_file(error, path)
             continue
-        limit = None if whole else file.stat().st_size
-        reader = FileReader(file, max_line_bytes=max_line_bytes, limit=limit, stats=stats)
         try:
+            limit = None if whole else file.stat().st_size
+            reader = FileReader(file, max_line_bytes=max_line_bytes, limit=limit, stats=stats)
             reader.resume(after, block=block)
         except BlockingIOError:
             file.close()
@@ -333,7 +334,8 @@ def open_fitting(
 def _no_file(error: OSError, path: Path) -> PersistenceError:
     """Return the error for what is no regular file; raise it for a file that cannot be read."""
     explained = explain(error, path)
-    if error.errno not in (errno.EINVAL, errno.ELOOP, errno.ENXIO):
+    # A name can be too long for a WAL, and not for a closed file.
+    if error.errno not in (errno.EINVAL, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG):
         raise explained from error
     return explained
 
@@ -342,7 +344,7 @@ def not_found(candidates: tuple[Path, ...]) -> SessionNotFound:
     """Return the error for a session of which no file exists."""
     names = " nor ".join(dict.fromkeys(path.name for path in candidates))
     directory = candidates[0].parent
-    if not directory.is_dir():
+    if not os.path.isdir(directory):  # noqa: PTH112 - Path.is_dir() raises for a long name
         return SessionNotFound("no such directory; give the one where sessions lie", path=directory)
     if len(candidates) == 1:
         return SessionNotFound("no such session file", path=candidates[0])

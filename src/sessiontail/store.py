@@ -8,6 +8,8 @@ loader's own names, on a store of their own.
 
 from __future__ import annotations
 
+import inspect
+import os
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
@@ -30,7 +32,7 @@ from sessiontail.deleting import (
     delete_both,
     delete_file,
 )
-from sessiontail.errors import PersistenceError, SessionEnded, SessionNotFound
+from sessiontail.errors import DamagedSession, PersistenceError, SessionEnded, SessionNotFound
 from sessiontail.files import change, in_thread
 from sessiontail.following import DirectoryTail, News
 from sessiontail.framing import MAX_LINE_BYTES
@@ -48,10 +50,10 @@ from sessiontail.layout import (
 from sessiontail.listing import Depth, Scan, by_age, read_meta, session_names
 from sessiontail.loading import load_file
 from sessiontail.observing import SessionWatch
-from sessiontail.pruning import Pruned, PrunePlan
-from sessiontail.reading import SessionReader
+from sessiontail.pruning import Pruned, PrunePlan, not_negative, refuse_single
+from sessiontail.reading import SessionReader, not_found
 from sessiontail.records import ChunkKind, Record
-from sessiontail.session import PersistedSession, PersistedSessionMeta, SessionState
+from sessiontail.session import Outcome, PersistedSession, PersistedSessionMeta, SessionState
 from sessiontail.stats import StoreStats
 from sessiontail.tailing import SessionTail
 from sessiontail.watching import (
@@ -94,7 +96,9 @@ class SessionStore:
         events: False does without the kernel's events.
 
     Raises:
-        PersistenceError: ``OPENRATH_HOME`` names something that is no directory.
+        PersistenceError: ``OPENRATH_HOME`` names something that is no directory, or no file can
+            have the directory's name.
+        TypeError, ValueError: a number is none, or not positive.
     """
 
     def __init__(
@@ -106,6 +110,9 @@ class SessionStore:
         poll_interval_s: float = POLL_INTERVAL_S,
         events: bool = True,
     ) -> None:
+        _positive("max_line_bytes", max_line_bytes, int)
+        _positive("sweep_interval_s", sweep_interval_s, (int, float))
+        _positive("poll_interval_s", poll_interval_s, (int, float))
         self.directory = sessions_dir(directory)
         #: What this store has done so far.
         self.stats = StoreStats()
@@ -287,8 +294,14 @@ class SessionStore:
 
         Raises:
             CursorInvalid: ``after`` is no directory cursor.
-            ValueError: ``kinds`` names no kind.
+            ValueError: ``kinds`` names no kind, ``on_missing`` is neither, ``last`` is negative.
+            TypeError: ``kinds`` is a single one, ``last`` is no number.
         """
+        if on_missing not in ("wait", "error"):
+            raise ValueError(f"on_missing is 'wait' or 'error', not {on_missing!r}")
+        if last is not None:
+            not_negative("last", last)
+        refuse_single("kinds", kinds)
         return DirectoryTail(
             self.directory,
             watch=lambda: self._make_watch(self.directory),
@@ -340,17 +353,25 @@ class SessionStore:
             SessionEnded: the session ended without it; the message says how.
             InvalidSessionId: the id is no UUID.
             CursorInvalid: ``after`` does not fit.
+            TypeError: the predicate is no plain function.
         """
+        if inspect.iscoroutinefunction(predicate):
+            raise _no_predicate()
         with anyio.move_on_after(timeout) as scope:
             async with self.tail(session_id, after=after, wait=True) as tail:
                 async for record in tail:
-                    if predicate(record):
+                    taken: object = predicate(record)
+                    if taken and inspect.isawaitable(taken):
+                        if inspect.iscoroutine(taken):
+                            taken.close()
+                        raise _no_predicate()
+                    if taken:
                         return record
         if scope.cancelled_caught:
             raise TimeoutError(f"no such record of session {session_id} within {timeout} s")
-        raise SessionEnded(
-            f"the session ended ({tail.outcome}) without that record", path=tail.path
-        )
+        ended = f"the session ended ({tail.outcome}) without that record"
+        path = await in_thread(_current_name, tail.path, tail.outcome, place=str(tail.path.parent))
+        raise SessionEnded(ended if path else f"session {session_id}: {ended}", path=path)
 
     async def delete(
         self, session_id: UUID | str | None = None, *, path: str | PathLike[str] | None = None
@@ -367,10 +388,11 @@ class SessionStore:
         Raises:
             InvalidSessionId: the id is no UUID.
             SessionBusy: somebody holds the session; nothing was deleted.
-            PersistenceError: it cannot be deleted. Nothing was, unless the message says what.
+            PersistenceError: it cannot be deleted, or neither its name nor its first line is a
+                session's. Nothing was, unless the message says what.
         """
         if path is not None:
-            return await change(delete_file, resolve_path(path))
+            return await change(_delete_path, resolve_path(path))
         return await change(delete_both, self._paths(session_id))
 
     async def plan_prune(
@@ -388,9 +410,12 @@ class SessionStore:
         exceeds ``max_total_bytes``; where neither of these two is given, all of it.
 
         Raises:
-            ValueError: no rule is given, or a number is negative.
+            ValueError: no rule is given, a number or the time is negative, or there is no such
+                state.
+            TypeError: a rule is of another type; ``states`` is a single one.
             PersistenceError: the directory cannot be read.
         """
+        pruning.check_rules(older_than, keep_last, max_total_bytes, states)
         now = datetime.now(UTC)
         scan = self.scan()
         metas = await scan.rest()
@@ -497,7 +522,8 @@ class SessionStore:
         paths = self._paths(session_id)
 
         def locate() -> SessionPaths:
-            if paths.final.exists() or paths.wal.exists():
+            # Not Path.exists(), which raises where a name is too long.
+            if os.path.exists(paths.final) or os.path.exists(paths.wal):  # noqa: PTH110
                 return paths
             return self._search(session_id) or paths
 
@@ -522,6 +548,33 @@ class SessionStore:
         return None
 
 
+def _positive(name: str, value: object, types: type | tuple[type, ...]) -> None:
+    if not isinstance(value, types) or isinstance(value, bool):
+        raise TypeError(f"{name} is a number, not {type(value).__name__} {value!r}")
+    if not value > 0:  # type: ignore[operator] # one of these types; and not NaN
+        raise ValueError(f"{name} is more than 0, not {value!r}")
+
+
+def _no_predicate() -> TypeError:
+    return TypeError("predicate is a plain function that returns at once, not an `async def`")
+
+
+def _delete_path(path: Path) -> bool:
+    """Delete a file that is a session's by its name or, however damaged else, by its header."""
+    if split_name(path.name) is None:
+        try:
+            read_meta(path, LockTable(None), depth=Depth.ENDS)
+        except SessionNotFound:
+            pass  # what a deletion left aside is another matter
+        except DamagedSession as error:
+            raise PersistenceError(
+                "no session file, neither by its name (.jsonl) nor by its first line; it is kept",
+                path=path,
+                reason=error.reason,
+            ) from error
+    return delete_file(path)
+
+
 def _is_uuid(stem: str) -> bool:
     try:
         return str(UUID(stem)) == stem
@@ -530,10 +583,17 @@ def _is_uuid(stem: str) -> bool:
 
 
 def _first_meta(candidates: tuple[Path, ...], depth: Depth) -> PersistedSessionMeta:
-    for path in candidates[:-1]:
+    for path in candidates:
         with suppress(SessionNotFound):
             return read_meta(path, LockTable.read(), depth=depth)[0]
-    return read_meta(candidates[-1], LockTable.read(), depth=depth)[0]
+    raise not_found(candidates)
+
+
+def _current_name(path: Path, outcome: Outcome | None) -> Path | None:
+    """Return the name that a session's file has by now, None where it has none."""
+    final = path_paths(path).final
+    names = (final, path) if outcome is Outcome.CLOSED else (path, final)
+    return next((name for name in names if os.path.lexists(name)), None)
 
 
 async def load_session(
@@ -599,7 +659,13 @@ async def prune_sessions(
 
     What is live, damaged at its header, or changes meanwhile, stays. What an earlier deletion was
     killed over is put right first.
+
+    Raises:
+        ValueError: ``older_than`` is negative.
+        TypeError: it is no ``timedelta``.
+        PersistenceError: the directory cannot be read.
     """
+    pruning.check_age(older_than)
     store = SessionStore(directory)
     # First, so that what gets its name back is in the plan.
     await store.prune(PrunePlan((), ()))

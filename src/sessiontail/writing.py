@@ -3,7 +3,8 @@
 One writer a session, by an exclusive ``flock`` that is held while the file is open. The header is
 written at once, then one line a record with one ``write``. The bytes are the real writer's, but
 for what would hurt a reader: a half line that failed is cut off again, an old WAL is continued
-after its last whole line, a lone surrogate is escaped, and the rename comes before the lock goes.
+after its last whole line, a lone surrogate is escaped, what a reader would call damage is refused,
+and the rename comes before the lock goes. What several tasks write comes in the order of the calls.
 Source: openrath 2.0.0, ``rath.session.persistence.writer`` and ``_serialize``.
 """
 
@@ -14,12 +15,13 @@ import os
 import stat
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from os import PathLike
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Any, Self, TypeVarTuple
+from uuid import UUID
 
 import anyio
 
@@ -27,7 +29,7 @@ from sessiontail.advancing import READ_BYTES
 from sessiontail.decoding import RecordDecoder
 from sessiontail.errors import PersistenceError, SessionBusy
 from sessiontail.files import change, explain
-from sessiontail.framing import LineFramer
+from sessiontail.framing import MAX_LINE_BYTES, LineFramer
 from sessiontail.layout import path_paths, resolve_path, session_paths
 from sessiontail.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.records import Chunk, Damage, Header, Record, SandboxSpec, TokenUsage, as_utc
@@ -44,6 +46,35 @@ _FLAGS = (
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_BINARY", 0)
 )
+
+# What the fields hold; what else there is to say about them, the reader's own decoder says.
+_FIELDS: dict[type, dict[str, tuple[type, ...]]] = {
+    Header: {
+        "id": (UUID,),
+        "created_at": (datetime,),
+        "schema_version": (int,),
+        "parent_session_ids": (tuple, list),
+        "lineage_operator": (str,),
+        "lineage_kind": (str,),
+        "lineage_extras": (tuple, list),
+        "sandbox_backend": (str, NoneType),
+        "sandbox_spec": (SandboxSpec, NoneType),
+        "sandbox_handle_id": (str, NoneType),
+    },
+    SandboxSpec: {
+        "image": (str, NoneType),
+        "entrypoint": (tuple, list, NoneType),
+        "env": (dict, NoneType),
+        "timeout": (timedelta, NoneType),
+        "working_dir": (str, NoneType),
+    },
+    Chunk: {"kind": (str,), "payload": (dict,), "index": (int, NoneType)},
+    TokenUsage: {
+        "prompt_tokens": (int,),
+        "completion_tokens": (int,),
+        "total_tokens": (int,),
+    },
+}
 
 _Args = TypeVarTuple("_Args")
 
@@ -80,14 +111,18 @@ class SessionWriter:
             path: this file instead, under either of its names.
 
         Raises:
+            TypeError: ``header`` is none.
             PersistenceError: ``OPENRATH_HOME`` names something that is no directory.
         """
         self._fd = -1
+        _check(header, Header)
         self._header = header
         self._paths = (
             session_paths(header.id, directory) if path is None else path_paths(resolve_path(path))
         )
         self._closed = False
+        # Calls take turns, first come, first served: threads do not.
+        self._turn = anyio.Lock()
         # Held by the thread that works: a caller that is cancelled natively leaves it behind.
         self._mutex = Lock()
         self._chunks = 0
@@ -144,6 +179,7 @@ class SessionWriter:
             SessionBusy: another writer holds the WAL.
             DamagedSession: there is a WAL whose first line is damaged.
             PersistenceError: there is a WAL of another session, or it cannot be written.
+            TypeError, ValueError: a field of the header cannot be read back; nothing is created.
         """
         await self._run(self._open)
 
@@ -152,12 +188,16 @@ class SessionWriter:
 
         Raises:
             PersistenceError: it cannot be written; the file is as it was before.
-            TypeError: the payload is no JSON.
+            TypeError: a field has another type, or the payload is no JSON.
+            ValueError: a reader would call it damage: an unknown kind, a line too long or too deep.
         """
+        _check(chunk, Chunk)
         await self._run(self._write, chunk.index, chunk)
 
     async def write_chunk(self, index: int, chunk: Chunk) -> None:
         """Append a chunk under this index; raises as ``write``."""
+        _check(chunk, Chunk)
+        _check_field("Chunk.index", index, (int,))
         await self._run(self._write, index, chunk)
 
     async def close(self, usage: TokenUsage | None = None) -> None:
@@ -169,6 +209,7 @@ class SessionWriter:
         Raises:
             PersistenceError: the trailer cannot be written: the file is as it was before, and
                 the writer open; or the WAL was deleted or cannot be renamed.
+            TypeError: ``usage`` is none; the writer is open.
         """
         await self._run(self._close, usage)
 
@@ -183,7 +224,8 @@ class SessionWriter:
                 function(*args)
 
         try:
-            await change(locked)
+            async with self._turn:
+                await change(locked)
         except OSError as error:
             raise explain(error, self._paths.wal) from error
 
@@ -192,10 +234,11 @@ class SessionWriter:
             raise PersistenceError("this writer is closed", path=self._paths.final)
         if self._fd >= 0:
             return
+        header = _header_line(self._header)  # before there is a file: it may be refused
         self._paths.wal.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._open_wal(self._paths.wal)
-            self._resume()
+            self._resume(header)
         except BaseException:
             self._release()
             raise
@@ -211,7 +254,7 @@ class SessionWriter:
                 return
             self._release()  # renamed or deleted before the lock was ours
 
-    def _resume(self) -> None:
+    def _resume(self, header: bytes) -> None:
         """Make what was written before fit to be continued; write the header where none was."""
         framer, decoder = LineFramer(), RecordDecoder()
         first: Record | None = None
@@ -228,7 +271,7 @@ class SessionWriter:
             os.ftruncate(self._fd, framer.offset)
             self._torn_bytes_cut = framer.pending
         if first is None:
-            self._append(header_record(self._header))
+            self._append(header)
 
     def _refuse_stranger(self, first: Record, version: int | None) -> None:
         wal = self._paths.wal
@@ -248,21 +291,14 @@ class SessionWriter:
             )
 
     def _write(self, index: int | None, chunk: Chunk) -> None:
-        self._append(
-            {
-                "record_type": "chunk",
-                "index": self._chunks if index is None else index,
-                "kind": str(chunk.kind),
-                "payload": chunk.payload,
-            }
-        )
+        self._append(_chunk_line(chunk, self._chunks if index is None else index))
         self._chunks += 1
 
-    def _append(self, record: dict[str, Any]) -> None:
+    def _append(self, line: bytes) -> None:
         if self._fd < 0:
             state = "closed" if self._closed else "not open; use `async with` or `await open()`"
             raise PersistenceError(f"this writer is {state}", path=self._paths.final)
-        rest = memoryview(_line(record))
+        rest = memoryview(line)
         end = os.fstat(self._fd).st_size
         self._gate("writing")
         try:
@@ -280,7 +316,7 @@ class SessionWriter:
         if self._closed:
             return
         if self._fd >= 0:
-            self._append(_trailer_record(self._chunks, usage))
+            self._append(_line(_trailer_record(self._chunks, usage)))
         try:
             if self._fd >= 0:
                 self._gate("trailer written")
@@ -316,6 +352,80 @@ class SessionWriter:
             return os.path.samestat(os.fstat(self._fd), self._paths.wal.lstat())
         except FileNotFoundError:
             return False
+
+
+def _header_line(header: Header) -> bytes:
+    """Return a header as a line.
+
+    Raises:
+        TypeError, ValueError: a field that cannot be read back, by name.
+    """
+    _check(header, Header)
+    if header.sandbox_spec is not None:
+        _check(header.sandbox_spec, SandboxSpec)
+    for parent in header.parent_session_ids:
+        _check_field("Header.parent_session_ids", parent, (UUID,))
+    for pair in header.lineage_extras:
+        _check_field("Header.lineage_extras", pair, (tuple, list))
+        if len(pair) != 2:
+            raise ValueError(f"Header.lineage_extras: expected pairs, not {len(pair)} values")
+    record = header_record(header)
+    for name, value in record.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise TypeError(f"Header.{name}: {error}") from error
+    return _readable(_line(record), RecordDecoder())
+
+
+def _chunk_line(chunk: Chunk, index: int) -> bytes:
+    """Return a chunk as a line; raises as ``SessionWriter.write``."""
+    record = {
+        "record_type": "chunk",
+        "index": index,
+        "kind": str(chunk.kind),
+        "payload": chunk.payload,
+    }
+    try:
+        line = _line(record)
+    except TypeError as error:
+        raise TypeError(f"Chunk.payload: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"Chunk.payload: {error}") from error
+    return _readable(line, RecordDecoder(header_version=CURRENT_SCHEMA_VERSION))
+
+
+def _readable(line: bytes, decoder: RecordDecoder) -> bytes:
+    """Return the line, if a reader takes it for a record."""
+    if len(line) - 1 > MAX_LINE_BYTES:
+        raise ValueError(f"a line of {len(line) - 1} bytes, expected at most {MAX_LINE_BYTES}")
+    # Most chunks by the fast path: a tenth of the time.
+    record = decoder.decode_usual_chunk(line) or decoder.decode_line(line)
+    if isinstance(record, Damage):
+        raise ValueError(  # noqa: TRY004 - the types were right
+            f"this record cannot be read back: {record.message}"
+        )
+    return line
+
+
+def _check(value: object, wanted: type) -> None:
+    """Refuse what is no such record, or has a field of another type."""
+    if not isinstance(value, wanted):
+        raise TypeError(f"expected a {wanted.__name__}, not {_short(value)}")
+    for name, types in _FIELDS[wanted].items():
+        _check_field(f"{wanted.__name__}.{name}", getattr(value, name), types)
+
+
+def _check_field(name: str, value: object, types: tuple[type, ...]) -> None:
+    if not isinstance(value, types) or (isinstance(value, bool) and int in types):
+        named = " or ".join("None" if one is NoneType else one.__name__ for one in types)
+        raise TypeError(f"{name}: expected {named}, not {_short(value)}")
+
+
+def _short(value: object) -> str:
+    """Return what an error says of a value: its type, and the value where that is short."""
+    name = type(value).__name__
+    return f"{name} {value!r:.60}" if isinstance(value, (str, float, bool)) else name
 
 
 def _line(record: dict[str, Any]) -> bytes:
@@ -355,6 +465,8 @@ def _spec_record(spec: SandboxSpec | None) -> dict[str, Any] | None:
 
 
 def _trailer_record(chunks: int, usage: TokenUsage | None) -> dict[str, Any]:
+    if usage is not None:
+        _check(usage, TokenUsage)
     return {
         "record_type": "trailer",
         "closed_at": datetime.now(UTC).isoformat(),
