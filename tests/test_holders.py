@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from actors import Actor, drain, nothing_more, take
-from samples import ID, session_bytes
+from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import Outcome, SessionState, SessionStore, holders, tailing, watching
 from sessiontail.holders import LockTable, locks, state_of
 from writers import real_writer
@@ -284,6 +284,36 @@ async def test_all_who_ask_while_the_lock_table_is_read_share_the_next_reading(
 
     assert found == [tables[0]] + [tables[1]] * 100
     assert len(tables) == 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("way", ["lone", "every"])
+async def test_a_writer_that_locks_after_its_file_was_read_is_known_to_be_gone(
+    store: SessionStore, way: str
+) -> None:
+    """Who opens a WAL between its creation and its lock sees no holder; the writer shows later."""
+    fd = os.open(store.directory / f"{ID}.jsonl.__partial__", os.O_CREAT | os.O_WRONLY)
+    os.write(fd, header_line())
+    async with store, store.tail(ID) as lone, store.tail_all() as every:
+        tail = lone if way == "lone" else every
+        await anext(tail)
+        follower = lone._follower if way == "lone" else every._lanes[str(ID)].follower
+        assert follower is not None
+        with anyio.fail_after(30):
+            while follower._doubt_s is None:
+                await nothing_more(tail, 0.01)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            os.write(fd, chunk_line())
+            await anext(tail)
+            while not follower._seen_held:
+                assert await nothing_more(tail, 0.01)
+            os.close(fd)
+
+            if way == "lone":
+                assert await drain(lone) == []
+                assert lone.outcome is Outcome.ABANDONED
+            while way == "every" and not every._lanes[str(ID)].abandoned:
+                assert await nothing_more(every, 0.01)
 
 
 @pytest.mark.anyio

@@ -582,6 +582,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self, lane: Lane, follower: Follower, batch: Batch, table: LockTable | None
     ) -> bool:
         news: News | None = None
+        self._plan_recheck(lane, follower)
         if lane.abandoned:
             lane.abandoned, news = False, "resumed"
         elif lane.is_new and lane.begins and batch.records:

@@ -12,6 +12,7 @@ before the writer let go is therefore delivered before the end.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -50,6 +51,9 @@ ABSENT_LOOKS = 3
 # How often a file that was renamed without a trailer, on another machine, is looked at again: its
 # last bytes may be there, and not shown to us yet.
 REMOTE_RECHECK_S = 1.0
+# A writer that did not show, and writes, is looked for again after so long, and ever more seldom:
+# a file is there before its lock, and only who was seen is known to be gone.
+FIRST_DOUBT_S = 0.05
 # When the lock table is asked for again that could not be read.
 FAILED_RECHECK_S = 1.0
 
@@ -76,6 +80,9 @@ class Follower:
 
     __slots__ = (
         "_absent_looks",
+        "_doubt_planned",
+        "_doubt_s",
+        "_doubt_until_s",
         "_key",
         "_quiet_since_s",
         "_recheck_after_s",
@@ -110,6 +117,9 @@ class Follower:
         self.gate: Callable[[str], None] = _no_gate
         self._remote = reader.file.remote
         self._seen_held = False
+        self._doubt_s: float | None = None
+        self._doubt_until_s = 0.0
+        self._doubt_planned = False
         self._recheck_after_s: float | None = None
         self._quiet_since_s = time.monotonic()
         self._unheld_since_s: float | None = None
@@ -165,6 +175,8 @@ class Follower:
             if batch is not None:
                 if Trailer in map(type, batch.records):
                     self.trailer_seen = True
+                if self._doubt_s is not None:
+                    self._look_for_writer()
                 return batch
             if verdict is not None:
                 return verdict
@@ -252,6 +264,11 @@ class Follower:
         seen = self._seen_held and not self._remote
         if not table.proves_absence(status, quiet_s=quiet_s, now_s=time.time(), seen=seen):
             if table.known:
+                if not self._seen_held:
+                    doubt_s = FIRST_DOUBT_S if self._doubt_s is None else 2 * self._doubt_s
+                    self._doubt_s = min(doubt_s, holders.QUIET_S)
+                    self._doubt_until_s = now_s + self._doubt_s
+                    self._doubt_planned = False
                 self.recheck_s = max(0.05, holders.QUIET_S - quiet_s)
                 if self._remote:  # its name, too, may be one of a second ago
                     self.recheck_s = min(self.recheck_s, REMOTE_RECHECK_S)
@@ -267,8 +284,15 @@ class Follower:
                 return None
         return Outcome.ABANDONED
 
+    def _look_for_writer(self) -> None:
+        """Ask for another judgement: somebody writes who did not show at the last one."""
+        if not self._doubt_planned:
+            self._doubt_planned = True
+            self.recheck_s = max(0.0, self._doubt_until_s - time.monotonic())
+
     def _note_held(self) -> None:
         self._seen_held = True
+        self._doubt_s = None
         self._unheld_since_s = None
         if self._recheck_after_s is not None:
             self.recheck_s = self._recheck_after_s
@@ -377,6 +401,8 @@ class SessionTail(RecordFeed):
             except OSError as error:
                 raise explain(error, self.path) from error
             if isinstance(found, Batch):
+                if follower.recheck_s is not None:
+                    self._recheck_in(follower.recheck_s)
                 self._put(found)
                 if found.records:
                     return
@@ -395,10 +421,14 @@ class SessionTail(RecordFeed):
                 self.outcome = found
                 raise StopAsyncIteration
             if self._judge:
-                recheck_s = follower.recheck_s
-                self._recheck_at_s = None if recheck_s is None else time.monotonic() + recheck_s
+                self._recheck_at_s = None
+                if follower.recheck_s is not None:
+                    self._recheck_in(follower.recheck_s)
             self._judge = False
             await self._wait_for_mark(follower, subscription)
+
+    def _recheck_in(self, seconds: float) -> None:
+        self._recheck_at_s = min(self._recheck_at_s or math.inf, time.monotonic() + seconds)
 
     async def _wait_for_mark(self, follower: Follower, subscription: Subscription) -> None:
         self._gate("before waiting")
@@ -409,7 +439,7 @@ class SessionTail(RecordFeed):
             if everything or any(marked.values()):
                 follower.expect_end()
                 self._judge = True
-        elif self._recheck_at_s is not None and self._recheck_at_s <= time.monotonic():
+        if self._recheck_at_s is not None and self._recheck_at_s <= time.monotonic():
             self._judge = True
         if pace().crowded:
             await pace().turn()
