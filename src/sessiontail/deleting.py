@@ -2,7 +2,8 @@
 
 A file goes only while nobody has it open for writing, and under the writer's own lock. The lease
 that tells the one comes before the other: who opens the file meanwhile waits for the lease, and so
-does not meet our lock, which would refuse it for good. Linux can neither delete by inode nor compare a name before it deletes it, so the name is taken away first:
+does not meet our lock, which would refuse it for good. Linux can neither delete by inode nor
+compare a name before it deletes it, so the name is taken away first:
 ``<name>`` becomes ``.<name>.deleting``. What lies there is looked at again, and then deleted, or
 given its name back:
 
