@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
@@ -254,3 +255,13 @@ def test_what_a_module_lists_is_its_own(module: str) -> None:
 
 def test_the_package_says_that_it_is_typed() -> None:
     assert resources.files("sessiontail").joinpath("py.typed").is_file()
+
+
+def test_every_test_that_is_said_to_force_a_fault_is_there() -> None:
+    directory = Path(__file__).parent
+    said = set(re.findall(r"`(test_\w+)`", (directory / "README.md").read_text("utf-8")))
+    there = {path.stem for path in directory.glob("test_*.py")}
+    for path in directory.glob("test_*.py"):
+        there.update(re.findall(r"def (test_\w+)", path.read_text("utf-8")))
+
+    assert said <= there
