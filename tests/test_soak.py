@@ -145,15 +145,18 @@ class Consumer:
     def check(self, owed: dict[str, list[Owed]]) -> None:
         """No gap; repeated is only what a killed run gave behind its cursor."""
         at = dict.fromkeys(owed, 0)
-        may_repeat = False
+        # Of these a killed run may have given more than is stored, and no run since gave any.
+        may_repeat: set[str] = set()
         for run in self.runs:
             for stem, got in run.got().items():
                 begin = at[stem]
-                if may_repeat:
+                if stem in may_repeat:
                     places = range(min(begin, len(owed[stem]) - 1), -1, -1)
                     begin = next((i for i in places if owed[stem][i].record == got[0]), begin)
-                at[stem] = max(at[stem], walk(owed[stem], begin, got))
-            may_repeat = run.killed
+                at[stem] = walk(owed[stem], begin, got)
+                may_repeat.discard(stem)
+            if run.killed:
+                may_repeat.update(owed)
         for stem, records in owed.items():
             assert not any(record.surely for record in records[at[stem] :]), stem
 
