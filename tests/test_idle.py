@@ -50,16 +50,18 @@ anyio.run(main, backend=backend)
 """
 
 
-def counted(process: subprocess.Popen[bytes]) -> tuple[int, int, int]:
-    """Wakes of all threads, calls that read, and CPU time in ticks, so far."""
+def counted(process: subprocess.Popen[bytes]) -> tuple[int, int]:
+    """Wakes of all threads, and CPU time in ticks, so far.
+
+    Not calls that read: one look at the lock table takes as many as the machine has locks.
+    """
     proc = Path("/proc", str(process.pid))
     wakes = 0
     for task in (proc / "task").iterdir():
         status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())
         wakes += int(status["voluntary_ctxt_switches"])
-    io = dict(line.split(": ") for line in (proc / "io").read_text().splitlines())
     utime, stime = (proc / "stat").read_text().rpartition(")")[2].split()[11:13]
-    return wakes, int(io["syscr"]), int(utime) + int(stime)
+    return wakes, int(utime) + int(stime)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's counters are in /proc")
@@ -89,9 +91,8 @@ def test_an_idle_reader_wakes_under_5_times_a_second(tmp_path: Path) -> None:
     limit = int(5 * WINDOW_S)
     most_ticks = int(0.02 * WINDOW_S * os.sysconf("SC_CLK_TCK"))
     for key in wanted:
-        wakes, reads, ticks = done[key]
+        wakes, ticks = done[key]
         assert wakes < limit, (key, done[key])
-        assert reads < limit, (key, done[key])
         assert ticks <= most_ticks, (key, done[key])
     # Who looks by itself ten times a second is counted, so the counter counts.
     assert done["polling", "asyncio"][0] > limit

@@ -41,9 +41,14 @@ class Budget:
         return grown
 
     @property
+    def spare(self) -> int:
+        """How many more may be open."""
+        return max(0, self.limit - len(SessionFile.open_now))
+
+    @property
     def room(self) -> bool:
         """Whether one more may be open."""
-        return len(SessionFile.open_now) < self.limit
+        return self.spare > 0
 
     def run_short(self) -> None:
         """Note that no descriptor was left: do with half of what is held, for now."""

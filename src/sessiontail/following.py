@@ -517,6 +517,9 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         # Nothing of this holds ``self``: a stream that is dropped is gone at once.
         over, signal, home = self._over, self._subscription.signal, self._home
         while self._lent and self._beside_now < _MOST_BESIDE:
+            # Each may open both names and one of them again.
+            if self._beside_now and budget.spare < 3 * (self._beside_now + 1):
+                break
             lane = self._lent.popleft()
             function, lane.function = lane.function, None
             assert function is not None

@@ -17,7 +17,6 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from sessiontail.errors import PersistenceError
-from sessiontail.files import in_thread
 from sessiontail.following import DirectoryTail
 from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.holders import LockTable
@@ -25,6 +24,7 @@ from sessiontail.layout import split_name, stem_paths
 from sessiontail.listing import Depth, Scan, read_meta
 from sessiontail.session import PersistedSessionMeta, SessionState
 from sessiontail.stats import StoreStats
+from sessiontail.waking import Call
 from sessiontail.watching import DirectoryWatch
 
 __all__ = ["EventKind", "SessionEvent", "SessionWatch"]
@@ -82,6 +82,9 @@ class SessionWatch(AsyncIterator[SessionEvent]):
         self._include_existing = include_existing
         self._existing: deque[PersistedSessionMeta] | None = None
         self._metas: dict[str, PersistedSessionMeta] = {}
+        self._scan: Scan | None = None
+        # Reads the meta of the next event.
+        self._call: Call[PersistedSessionMeta | None] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -114,8 +117,12 @@ class SessionWatch(AsyncIterator[SessionEvent]):
             while self._news:
                 stem, news = self._news[0]
                 kind = EventKind(news)
-                meta = await in_thread(self._meta, stem, kind, place=str(self._directory))
+                # Kept: a wait that is cut short again and again would never see the end of it.
+                call = self._call = self._call or Call(str(self._directory), self._meta, stem, kind)
+                await call.settled()
+                self._call = None
                 self._news.popleft()
+                meta = call.result()
                 if kind is EventKind.DELETED:
                     meta = self._metas.pop(stem, None)
                 elif meta is not None:
@@ -133,14 +140,15 @@ class SessionWatch(AsyncIterator[SessionEvent]):
     async def _begin(self) -> None:
         # Watch first, then list: a session between the two is then told twice, not never.
         await self._tail.begin()
-        metas: dict[str, PersistedSessionMeta] = {}
-        async for meta in Scan(self._directory, depth=Depth.ENDS):
+        # Kept, as ``_call`` is.
+        scan = self._scan = self._scan or Scan(self._directory, depth=Depth.ENDS)
+        async for meta in scan:
             split = split_name(meta.path.name)
             assert split is not None
-            if split[1] or split[0] not in metas:
-                metas[split[0]] = meta
-        self._metas = metas
-        self._existing = deque(metas.values() if self._include_existing else ())
+            if split[1] or split[0] not in self._metas:
+                self._metas[split[0]] = meta
+        self._scan = None
+        self._existing = deque(self._metas.values() if self._include_existing else ())
 
     def _meta(self, stem: str, kind: EventKind) -> PersistedSessionMeta | None:
         # The verdict is known; only a writer's pid is asked for.
