@@ -259,6 +259,7 @@ def soak(tmp_path: Path, seconds: float) -> list[tuple[float, int]]:
             time.sleep(1)
         else:
             break
+    samples.append((tail.resident_mb(), len(tail.links())))
     tail.end(kill=False)
     consumer.runs[-1].end(kill=False)
     check(tail, consumer, owed)
@@ -282,5 +283,6 @@ def test_minutes_of_agents_that_come_and_go_are_followed_exactly(tmp_path: Path)
     half = len(samples) // 2
     early, late = samples[:half], samples[half:]
     assert max(late)[0] - max(early)[0] < FLAT_MB
-    # One for each session that runs.
-    assert max(used for _, used in late) <= max(used for _, used in early) + 8
+    # One for each session that ran when it was looked at, or was not yet read to its end: as many
+    # as the machine has work. At the end nobody runs.
+    assert samples[-1][1] <= samples[0][1] + 8
