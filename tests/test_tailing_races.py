@@ -11,7 +11,7 @@ import pytest
 from anyio import wait_all_tasks_blocked
 
 from actors import Actor, drain, take
-from sessiontail import Outcome, Record, SessionStore, SessionTail
+from sessiontail import Outcome, Record, SessionStore, SessionTail, tailing
 from sessiontail.files import SessionFile
 from sessiontail.waking import Home
 
@@ -54,7 +54,10 @@ async def test_what_is_appended_before_the_close_is_delivered_before_the_end(
 
 
 @pytest.mark.parametrize("moment", ["before open", "end met", "before waiting"])
-async def test_a_rename_that_comes_late_is_waited_for(store: SessionStore, moment: str) -> None:
+async def test_a_rename_that_comes_late_is_waited_for(
+    store: SessionStore, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tailing, "RENAME_GRACE_S", 600.0)  # however long three looks take
     with Actor(store.directory).open().say("one") as actor:
         tail = store.tail(actor.id)
         at(tail, moment, actor.finish, actor.rename)
