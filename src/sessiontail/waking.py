@@ -252,8 +252,13 @@ class Background:
         self._task: asyncio.Task[None] | None = None
 
         async def run() -> None:
-            with self._scope:
-                await function()
+            try:
+                with self._scope:
+                    await function()
+            finally:
+                # What ended it leads to the frames of the loop that was shut down (3.12): who
+                # holds this for that loop would hold the loop, and all of its tasks.
+                self._task = None
 
         if self._home.loop is not None:
             self._task = self._home.loop.create_task(run(), name="sessiontail")
@@ -264,8 +269,7 @@ class Background:
 
     def stop(self) -> None:
         """Cancel it; on the loop only."""
-        if self._task is not None:
-            if not self._home.closed:
-                self._task.cancel()
-        else:
+        if self._home.loop is None:
             self._scope.cancel()
+        elif self._task is not None and not self._home.closed:
+            self._task.cancel()
