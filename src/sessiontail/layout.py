@@ -79,7 +79,7 @@ def sessions_dir(directory: str | PathLike[str] | None = None) -> Path:
         except RuntimeError as error:
             raise PersistenceError(f"OPENRATH_HOME={configured!r}: {error}") from error
         # Not Path.exists(), which raises where a name is too long.
-        if os.path.exists(root) and not os.path.isdir(root):  # noqa: PTH110, PTH112
+        if os.path.exists(root) and not os.path.isdir(root):  # noqa: PTH110, PTH112 - Path raises
             raise PersistenceError(
                 f"OPENRATH_HOME={configured!r} is not a directory; set it to one, or unset it"
             )

@@ -350,16 +350,16 @@ def _names_throughout(directory: Path) -> list[str]:
     """
     before_ns = os.stat(directory).st_mtime_ns  # noqa: PTH116 - as below
     names = os.listdir(directory)  # noqa: PTH208 - names, a tenth of the time
-    after_ns = os.stat(directory).st_mtime_ns  # noqa: PTH116
+    after_ns = os.stat(directory).st_mtime_ns  # noqa: PTH116 - a tenth of the time
     if after_ns == before_ns and time.time_ns() - after_ns >= _SETTLED_S * 10**9:
         return names
     known = set(names)
     for _ in range(_LISTINGS - 1):
         before_ns = after_ns
-        more = [name for name in os.listdir(directory) if name not in known]  # noqa: PTH208
+        more = [name for name in os.listdir(directory) if name not in known]  # noqa: PTH208 - names, not paths
         names += more
         known.update(more)
-        after_ns = os.stat(directory).st_mtime_ns  # noqa: PTH116
+        after_ns = os.stat(directory).st_mtime_ns  # noqa: PTH116 - a tenth of the time
         if after_ns == before_ns:
             break
     return names

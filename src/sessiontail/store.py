@@ -523,7 +523,7 @@ class SessionStore:
 
         def locate() -> SessionPaths:
             # Not Path.exists(), which raises where a name is too long.
-            if os.path.exists(paths.final) or os.path.exists(paths.wal):  # noqa: PTH110
+            if os.path.exists(paths.final) or os.path.exists(paths.wal):  # noqa: PTH110 - Path raises
                 return paths
             return self._search(session_id) or paths
 
