@@ -221,6 +221,24 @@ def _sender(inner: Generator[Any, Any, Any], value: Any) -> Callable[[], Any]:
     return lambda: inner.send(value)
 
 
+def links() -> list[str]:
+    """What the descriptors of this process lead to."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            found.append(str(entry.readlink()))
+        except FileNotFoundError:
+            continue  # the listing's own, or another thread's
+    return found
+
+
+def held_of(directory: Path) -> list[str]:
+    """Files of a directory that this process holds open, and its inotify instances."""
+    return sorted(
+        link for link in links() if link.startswith(f"{directory}/") or link.endswith("inotify")
+    )
+
+
 class Counts(tuple[int, int, int]):
     """Descriptors, inotify instances and threads of this process, now."""
 
@@ -233,17 +251,12 @@ class Counts(tuple[int, int, int]):
         until_s = time.monotonic() + 10
         while threads().busy and time.monotonic() < until_s:
             time.sleep(0.001)  # a call whose caller is gone ends by itself
-        links = []
-        for entry in Path("/proc/self/fd").iterdir():
-            try:
-                links.append(str(entry.readlink()))
-            except FileNotFoundError:
-                continue  # the listing's own
-        watches = sum("inotify" in link for link in links)
+        held = links()
+        watches = sum("inotify" in link for link in held)
         # Pools keep idle workers for their loop; they end with it.
         pools = ("asyncio_", "AnyIO worker", "Trio thread", "sessiontail")
         others = [t for t in threading.enumerate() if not t.name.startswith(pools)]
-        return cls((len(links), watches, len(others)))
+        return cls((len(held), watches, len(others)))
 
     @classmethod
     def at_rest(cls, before: Counts) -> Counts:

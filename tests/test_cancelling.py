@@ -13,11 +13,21 @@ from typing import Any
 import anyio
 import pytest
 import trio
+from anyio import wait_all_tasks_blocked
 
 from actors import Actor, Counts, cancelled_at, drain, records_of, take
 from samples import ID, session_bytes
-from sessiontail import Outcome, Record, SessionNotFound, SessionStore, SessionTail
+from sessiontail import (
+    Outcome,
+    Record,
+    SessionNotFound,
+    SessionStore,
+    SessionTail,
+    following,
+    listing,
+)
 from sessiontail.files import SessionFile
+from sessiontail.holders import LockTable
 
 pytestmark = pytest.mark.anyio
 
@@ -172,6 +182,54 @@ async def writing_on(waits: Callable[[], int], left: list[Any]) -> None:
         if waits() == before and left:
             left.pop(0)()
         before = waits()
+
+
+BEGINNINGS: dict[str, tuple[Any, str, Callable[[SessionStore], Any]]] = {
+    "scan": (LockTable, "read", lambda store: store.scan()),
+    "tail_all": (following, "_take_stock", lambda store: store.tail_all(include_closed=True)),
+    "watch": (listing, "_begin_scan", lambda store: store.watch(include_existing=True)),
+}
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+async def test_a_step_that_is_cut_short_again_and_again_comes_to_its_end(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch, beginning: str
+) -> None:
+    (store.directory / f"{ID}.jsonl").write_bytes(session_bytes(3))
+    where, name, make = BEGINNINGS[beginning]
+    slow = getattr(where, name)
+    released, calls = threading.Event(), 0
+
+    def call(*args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        released.wait(30)
+        return slow(*args)
+
+    monkeypatch.setattr(where, name, call)
+    stream = make(store)
+    got: list[Any] = []
+
+    async def step() -> None:
+        got.append(await anext(stream))
+
+    try:
+        with anyio.fail_after(30):
+            for _ in range(3):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(step)
+                    while not (calls or got):
+                        await anyio.sleep(0.001)
+                    await wait_all_tasks_blocked()
+                    tasks.cancel_scope.cancel()
+            released.set()
+            if not got:
+                await step()
+    finally:
+        released.set()
+        if hasattr(stream, "aclose"):
+            await stream.aclose()
+    assert (len(got), calls) == (1, 1)
 
 
 async def test_a_step_cancelled_at_any_moment_can_be_tried_again(

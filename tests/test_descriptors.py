@@ -250,6 +250,32 @@ async def test_a_session_that_is_cold_gives_its_descriptor_to_one_that_is_writte
 
 
 @pytest.mark.anyio
+async def test_files_that_are_opened_in_threads_stay_within_the_budget(
+    store: SessionStore,
+    actors: list[Actor],
+    budget: Budget,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain, most = SessionFile.__init__, 0
+
+    def slow(self: SessionFile, path: Any, *, cached: bool = False, remote: bool = False) -> None:
+        nonlocal most
+        self.fd = -1
+        if cached:
+            raise BlockingIOError(errno.EAGAIN, "not in the cache")
+        plain(self, path, remote=remote)
+        most = max(most, len(SessionFile.open_now))
+
+    monkeypatch.setattr(SessionFile, "__init__", slow)
+    for actor in actors:  # both names, which are both opened
+        actor.final.write_bytes(actor.whole)
+    async with store, store.tail_all(include_closed=True) as tail:
+        await heard(tail, len(actors))
+
+    assert 2 <= most <= LIMIT // 2
+
+
+@pytest.mark.anyio
 async def test_two_consumers_do_not_take_the_descriptors_of_each_other(
     store: SessionStore,
     actors: list[Actor],

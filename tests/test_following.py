@@ -46,6 +46,7 @@ from sessiontail import (
     SessionStore,
     following,
     holders,
+    tailing,
 )
 from sessiontail.files import SessionFile
 from sessiontail.lanes import Lane
@@ -221,6 +222,23 @@ async def test_a_session_renamed_without_a_trailer_hides_no_wal_that_is_there_al
     second.open().say("two")
     async with store, store.tail_all(include_closed=True) as tail:
         assert (await heard(tail, 4))[ID] == first.records + second.records
+
+
+async def test_a_session_copied_into_the_directory_bit_by_bit_starts_and_is_closed(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tailing, "TRAILER_GRACE_S", 600.0)
+    told: list[str] = []
+    async with store, store.tail_all(on_event=lambda _, news: told.append(news)) as tail:
+        assert await nothing_more(tail)
+        with (store.directory / f"{ID}.jsonl").open("wb", buffering=0) as copy:
+            for line in session_bytes(3).splitlines(keepends=True):
+                copy.write(line)
+                assert (await heard(tail, 1))[ID]
+                await settled(tail, lambda: not any(lane.queued for lane in lanes(tail)))
+        await settled(tail, lambda: not tail.session_ids)
+
+    assert told == ["started", "closed"]
 
 
 async def test_a_rename_that_no_event_tells_ends_a_session(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from actors import Actor, drain, nothing_more, take
 from samples import ID, chunk_line, header_line, session_bytes
-from sessiontail import Outcome, SessionState, SessionStore, holders, tailing, watching
+from sessiontail import Outcome, SessionState, SessionStore, SessionTail, holders, tailing, watching
 from sessiontail.holders import LockTable, locks, state_of
 from writers import real_writer
 
@@ -316,6 +316,12 @@ async def test_a_writer_that_locks_after_its_file_was_read_is_known_to_be_gone(
                 assert await nothing_more(every, 0.01)
 
 
+async def known_to_live(tail: SessionTail, actor: Actor) -> None:
+    assert await take(tail, 1) == actor.records
+    while tail._judge:
+        await nothing_more(tail, 0.01)
+
+
 @pytest.mark.anyio
 async def test_a_lock_table_that_could_not_be_read_is_asked_for_again(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
@@ -332,9 +338,7 @@ async def test_a_lock_table_that_could_not_be_read_is_asked_for_again(
 
     actor = Actor(store.directory).open()
     async with store, store.tail(ID) as tail:
-        assert await take(tail, 1) == actor.records
-        while tail._judge:
-            await nothing_more(tail, 0.01)
+        await known_to_live(tail, actor)
         monkeypatch.setattr(holders, "_read", fail)
         actor.kill()
         while failed < 5:
@@ -360,9 +364,7 @@ async def test_a_wait_for_the_lock_table_that_is_cut_short_goes_on_at_the_next_t
     actor = Actor(tmp_path).open()
     store = SessionStore(tmp_path, sweep_interval_s=600)
     async with store, store.tail(ID) as tail:
-        assert await take(tail, 1) == actor.records
-        while tail._judge:
-            await nothing_more(tail, 0.01)
+        await known_to_live(tail, actor)
         monkeypatch.setattr(LockTable, "read", read)
         actor.kill()
         while not reads:

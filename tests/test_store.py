@@ -14,7 +14,7 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from actors import Actor, Counts, drain, heard, owed, take
+from actors import Actor, Counts, drain, heard, held_of, owed, take
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from sessiontail import (
     Chunk,
@@ -592,25 +592,22 @@ async def test_a_deleted_session_is_not_found_and_its_tail_ends(sessions: Sessio
 async def test_an_entered_store_shares_one_watcher_and_gives_everything_back(
     tmp_path: Path,
 ) -> None:
-    def descriptors() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
-
     for n in range(20):
         (tmp_path / f"{UUID(int=n)}.jsonl").write_bytes(session_bytes(session_id=UUID(int=n)))
     await SessionStore(tmp_path).list()
-    before = descriptors()
+    before = held_of(tmp_path)
     async with SessionStore(tmp_path) as sessions:
-        entered = descriptors()
+        entered = held_of(tmp_path)
         tails = [sessions.tail(UUID(int=n)) for n in range(20)]
         for tail in tails:
             await anext(tail)
-        opened = descriptors()
+        opened = held_of(tmp_path)
         for tail in tails:
             tail.close()
 
-        assert (entered - before, opened - entered) == (1, 20)
+        assert (len(entered) - len(before), len(opened) - len(entered)) == (1, 20)
         assert sessions.polled_because is None
-    assert descriptors() == before
+    assert held_of(tmp_path) == before
 
 
 async def test_an_error_leaves_an_entered_store_as_it_was_raised(sessions: SessionStore) -> None:

@@ -28,6 +28,7 @@ from sessiontail import (
     SessionNotFound,
     SessionStore,
     SessionTail,
+    tailing,
 )
 from sessiontail.files import SessionFile
 
@@ -445,6 +446,45 @@ async def test_a_session_that_is_not_there_is_an_error_that_can_be_tried_again(
         actor.open()
 
         assert await take(tail, 1) == actor.records
+
+
+async def test_a_session_written_straight_under_its_final_name_is_read_to_its_trailer(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tailing, "TRAILER_GRACE_S", 600.0)
+    lines = session_bytes(3).splitlines(keepends=True)
+    copy = store.directory / f"{ID}.jsonl"
+    copy.write_bytes(lines.pop(0))
+    tail = store.tail(ID)
+
+    def gate(moment: str) -> None:
+        if moment == "before waiting" and lines:
+            with copy.open("ab") as file:
+                file.write(lines.pop(0))
+
+    tail._gate = gate
+    got = await drain(tail)
+
+    assert (got, tail.outcome) == (records_of(session_bytes(3)), Outcome.CLOSED)
+
+
+@pytest.mark.parametrize("why", ["old", "quiet"])
+async def test_a_final_name_without_a_trailer_ends_once_it_is_quiet_or_old(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setattr(tailing, "TRAILER_GRACE_S", 600.0 if why == "old" else 0.05)
+    copy = store.directory / f"{ID}.jsonl"
+    copy.write_bytes(session_bytes(3, closed=False))
+    if why == "old":
+        os.utime(copy, (LONG_AGO_S, LONG_AGO_S))
+    tail = store.tail(ID)
+    waits: list[str] = []
+    tail._gate = lambda moment: waits.append(moment) if moment == "before waiting" else None
+    with anyio.fail_after(30):
+        got = await drain(tail)
+
+    assert (got, tail.outcome) == (records_of(copy.read_bytes()), Outcome.ABANDONED)
+    assert bool(waits) is (why == "quiet")
 
 
 async def test_nothing_is_handed_over_after_close_and_the_cursor_stays(

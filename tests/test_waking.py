@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import threading
 
 import anyio
@@ -10,7 +12,7 @@ from anyio import wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
 from sessiontail import waking
-from sessiontail.waking import Background, Call, Home, Pace, Signal, on_asyncio, pace
+from sessiontail.waking import Background, Call, Home, Pace, Signal, Work, on_asyncio, pace
 
 pytestmark = pytest.mark.anyio
 
@@ -214,3 +216,48 @@ async def test_a_background_task_goes_on_until_it_is_stopped() -> None:
         await ended.wait()
 
     assert running is False
+
+
+def test_a_background_task_that_was_shut_down_with_its_loop_is_let_go() -> None:
+    async def main() -> Background:
+        background = Background(anyio.sleep_forever)
+        await checkpoint()
+        assert tasks_of(background) == 1
+        return background
+
+    assert tasks_of(anyio.run(main)) == 0
+
+
+def tasks_of(background: Background) -> int:
+    return sum(isinstance(held, asyncio.Task) for held in gc.get_referents(background))
+
+
+async def test_work_goes_on_while_nobody_waits_and_raises_to_who_does() -> None:
+    released = anyio.Event()
+    begun = 0
+
+    async def work() -> None:
+        nonlocal begun
+        begun += 1
+        await released.wait()
+        raise ZeroDivisionError
+
+    job = Work(work)
+    for _ in range(3):
+        with anyio.move_on_after(0.001) as scope:
+            await job.wait()
+        assert scope.cancelled_caught
+    released.set()
+    with anyio.fail_after(30), pytest.raises(ZeroDivisionError):
+        await job.wait()
+
+    assert begun == 1
+
+
+async def test_work_that_is_stopped_wakes_who_waits() -> None:
+    job = Work(anyio.sleep_forever)
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(job.wait)
+            await wait_all_tasks_blocked()
+            job.stop()

@@ -27,6 +27,7 @@ from rath.session.persistence import SessionWriter as RealWriter
 from rath.session.persistence import load_session as real_load
 from rath.session.session import Session
 
+from actors import held_of
 from samples import ID, MOMENT, chunk_line, header_line, session_bytes, trailer_line
 from sessiontail import (
     Chunk,
@@ -463,13 +464,13 @@ async def test_the_real_writer_refuses_a_wal_that_another_process_writes(home: P
 async def test_a_second_writer_is_refused_and_leaves_no_descriptor(tmp_path: Path) -> None:
     async with SessionWriter(HEADER, directory=tmp_path) as writer:
         await writer.write(chunk(content="hi"))
-        before = set(Path("/proc/self/fd").iterdir())
+        before = held_of(tmp_path)
 
         with pytest.raises(SessionBusy):
             async with SessionWriter(HEADER, directory=tmp_path):
                 pass
 
-        assert set(Path("/proc/self/fd").iterdir()) == before
+        assert held_of(tmp_path) == before
         assert writer.partial_path.read_bytes() == session_bytes(closed=False)
 
 

@@ -45,7 +45,7 @@ from sessiontail.stats import StoreStats
 from sessiontail.surveying import Seen, is_text
 from sessiontail.tailing import Follower
 from sessiontail.threads import NoThread
-from sessiontail.waking import Call, Home, Signal
+from sessiontail.waking import Call, Home, Signal, Work
 from sessiontail.watching import DirectoryWatch, Subscription
 
 __all__ = ["DirectoryTail"]
@@ -153,6 +153,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._after = None if after == NOT_BEGUN else after
         if self._after is not None:
             DirectoryPosition.check(self._after)
+        self._beginning: Work | None = None
         self._begun = False
         self._pulling = False
         self._lanes: dict[str, Lane] = {}
@@ -274,6 +275,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         """Release everything; iterating ends. The cursor stays."""
         self._closed = True
         self._current = None
+        if self._beginning is not None and self._home is not None and self._home.here:
+            self._beginning.stop()
         for lane in self._lanes.values():
             if lane.call is not None:
                 lane.call.leave(partial(_close_file, lane))
@@ -347,9 +350,24 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             raise StopAsyncIteration
         if self._begun:
             return
-        if self._subscription is None:
+        if self._beginning is None:
             self._home = Home()
+            self._beginning = Work(self._begin)
+        try:
+            await self._beginning.wait()
+        except Exception:
+            self._beginning = None  # who tries again begins again
+            raise
+        self._beginning = None
+        if not self._begun:
+            raise StopAsyncIteration  # closed meanwhile
+
+    async def _begin(self) -> None:
+        if self._subscription is None:
             made = self._watch = await self._make_watch()
+            if self._closed:
+                made.release()
+                return
             self._subscription = made.subscribe(None, self._stats)
             made.release()  # the subscription holds it
         watch, subscription = self._watch, self._subscription
@@ -370,7 +388,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._gate("after scan")
         watch.drain()  # what came meanwhile is told
         if self._closed:
-            raise StopAsyncIteration
+            return
         self._lanes, self._ended = stock.lanes, stock.ended
         self._old.extend(stock.order)
         if self._after is None and not self._include_closed:

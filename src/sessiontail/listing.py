@@ -28,9 +28,8 @@ from enum import Enum
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Generic, NamedTuple, Self, TypeAlias, TypeVar, TypeVarTuple
+from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
 
-import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 
@@ -39,13 +38,14 @@ from sessiontail.cursor import WINDOW_BYTES, Position, fingerprint
 from sessiontail.decoding import CHUNK_START, RecordDecoder, usual_header, usual_trailer
 from sessiontail.deleting import left_aside
 from sessiontail.errors import DamagedSession, PersistenceError, SessionNotFound
-from sessiontail.files import MAX_THREADS, OPEN_FLAGS, SessionFile, explain, in_thread
+from sessiontail.files import MAX_THREADS, OPEN_FLAGS, SessionFile, explain
 from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
 from sessiontail.holders import LockTable, state_of
 from sessiontail.layout import SESSION_FILE_SUFFIX, SESSION_PARTIAL_SUFFIX, WAL_ENDING
 from sessiontail.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.records import Chunk, Damage, Header, Record, Trailer
 from sessiontail.session import PersistedSessionMeta, SessionState, damaged
+from sessiontail.waking import Call
 
 __all__ = [
     "Depth",
@@ -96,7 +96,6 @@ _LISTINGS = 3
 _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 
 _T = TypeVar("_T")
-_Args = TypeVarTuple("_Args")
 _K = TypeVar("_K")
 
 
@@ -169,7 +168,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
     """The sessions of a directory, in no order, as they are found.
 
     A pull-only iterator: threads work only while it is asked. A step that is cancelled can be
-    retried; what its threads found is found again.
+    retried; its threads go on meanwhile.
     """
 
     def __init__(self, directory: Path, *, depth: Depth = Depth.LINES) -> None:
@@ -187,6 +186,8 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         self._seen: set[int] = set()
         self._locks = LockTable(None)
         self._threads = 1
+        # What threads do for the step that was begun.
+        self._calls: list[Call[Any]] = []
         # How many of ``skipped`` were warned of.
         self._told = 0
         self._looked_aside = False
@@ -232,56 +233,42 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         return metas
 
     async def _begin(self) -> None:
-        # At once: to open the lock table takes the kernel 8 ms without any work (it waits until
-        # all processors have looked), 1,000 files take 16.
-        table: list[LockTable] = []
-        first: _First | Exception
-
-        async def read_locks() -> None:
-            table.append(await in_thread(LockTable.read))
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(read_locks)
-            try:
-                first = await self._hop(_begin_scan, self.directory, self._depth)
-            except Exception as error:  # noqa: BLE001 - raised below: bare, not in a group
-                first = error
-        if isinstance(first, Exception):
-            raise first
-        (self._locks,) = table
+        if not self._calls:
+            # At once: to open the lock table takes the kernel 8 ms without any work (it waits
+            # until all processors have looked), 1,000 files take 16.
+            self._calls = [Call("", LockTable.read), self._call(_begin_scan, self._depth)]
+        table, first = await self._results()
+        self._locks = table
         self._names = first.names
         self.total = len(first.names)
-        metas = [_judged(meta, self._locks) for meta in first.found.metas]
+        metas = [_judged(meta, table) for meta in first.found.metas]
         self._take([first.found._replace(metas=metas)])
         if first.left_aside is not None:
             self._take_aside(first.left_aside)
 
-    async def _hop(self, function: Callable[[*_Args], _T], *args: *_Args) -> _T:
-        return await in_thread(function, *args, place=str(self.directory))
+    def _call(self, function: Callable[..., Any], *args: Any) -> Call[Any]:
+        return Call(str(self.directory), function, self.directory, *args)
+
+    async def _results(self) -> list[Any]:
+        """Wait for the threads; cut short again and again, it still sees the end of it."""
+        for call in self._calls:
+            await call.settled()
+        calls, self._calls = self._calls, []
+        return [call.result() for call in calls]
 
     async def _read_some(self) -> None:
         """Read the next files: many at once in one thread while the cache has them."""
-        few = self._depth is Depth.RECORDS or self._threads > 1
-        size = _FILES_PER_HOP if few else _MAX_FILES_PER_HOP
-        # What one thread does not take, another does.
-        shared = iter(self._names[: -size * self._threads - 1 : -1])
-        results: list[Found] = []
-        ahead = self._threads > 1
-
-        async def read() -> None:
-            results.append(
-                await self._hop(
-                    _read_metas, self.directory, shared, self._locks, self._depth, ahead
-                )
-            )
-
-        if self._threads == 1:
-            await read()
-        else:
-            async with anyio.create_task_group() as group:
-                for _ in range(self._threads):
-                    group.start_soon(read)
-        self._take(results)
+        if not self._calls:
+            few = self._depth is Depth.RECORDS or self._threads > 1
+            size = _FILES_PER_HOP if few else _MAX_FILES_PER_HOP
+            # What one thread does not take, another does.
+            shared = iter(self._names[: -size * self._threads - 1 : -1])
+            ahead = self._threads > 1
+            self._calls = [
+                self._call(_read_metas, shared, self._locks, self._depth, ahead)
+                for _ in range(self._threads)
+            ]
+        self._take(await self._results())
 
     def _take(self, results: list[Found]) -> None:
         taken = sum(found.taken for found in results)
@@ -295,7 +282,10 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
     async def _look_aside(self) -> None:
         """Skip, once and aloud, what a deletion that was killed has left under no session's name."""
         if not self._looked_aside:
-            self._take_aside(await self._hop(left_aside, self.directory))
+            if not self._calls:
+                self._calls = [self._call(left_aside)]
+            (errors,) = await self._results()
+            self._take_aside(errors)
 
     def _take_aside(self, errors: list[PersistenceError]) -> None:
         self.skipped += errors

@@ -45,14 +45,19 @@ async def mount_of(directory: Path | str) -> Mount:
     known = _known.get(place)
     if known is not None and time.monotonic() - known[1] < _KNOWN_S:
         return known[0]
-    mount = await Call(f"surveys of {place}", look_up, place).wait()
+    return await Call(f"surveys of {place}", _remember, place).wait()
+
+
+_known: dict[str, tuple[Mount, float]] = {}
+
+
+def _remember(place: str) -> Mount:
+    # In the thread: who is cancelled meanwhile, and tries again, finds it.
+    mount = look_up(place)
     if len(_known) >= _MOST_KNOWN:
         _known.clear()
     _known[place] = mount, time.monotonic()
     return mount
-
-
-_known: dict[str, tuple[Mount, float]] = {}
 
 
 def look_up(directory: str) -> Mount:

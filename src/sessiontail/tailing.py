@@ -42,6 +42,9 @@ __all__ = ["Follower", "SessionTail"]
 # A closing writer writes the trailer, lets go of the lock, closes, and renames. A WAL that is
 # whole and not held is therefore given this long to get its name.
 RENAME_GRACE_S = 2.0
+# Who copies a session, or writes it straight under its final name, is given this long between two
+# writes.
+TRAILER_GRACE_S = 2.0
 # A dying writer's file is closed, and told of, just before its lock is gone (Linux, __fput).
 FIRST_RECHECK_S = 0.005
 # No recheck of a held file waits longer: the next one is told, or found by a survey.
@@ -220,7 +223,7 @@ class Follower:
         if look.place != "nowhere":
             self._absent_looks = 0
         if look.place == "final":
-            return self._judge_renamed()
+            return self._judge_renamed(look)
         if look.place == "wal":
             if table is not None:
                 return self._judge_wal(status, table)
@@ -243,15 +246,19 @@ class Follower:
         usurped = wal is not None or final is not None
         return Look(self.reader.file.stat(), "nowhere", usurped)
 
-    def _judge_renamed(self) -> Outcome | None:
+    def _judge_renamed(self, look: Look) -> Outcome | None:
         if self.trailer_seen:
             return Outcome.CLOSED
+        # On another machine what was written last may be hidden behind a cache of sizes (NFS: up
+        # to 60 s).
+        grace_s = holders.QUIET_S if self._remote else TRAILER_GRACE_S
         quiet_s = time.monotonic() - self._quiet_since_s
-        if self._remote and quiet_s < holders.QUIET_S:
-            # What was written last may be hidden behind a cache of sizes (NFS: up to 60 s).
-            self.recheck_s = REMOTE_RECHECK_S
-            return None
-        return Outcome.ABANDONED
+        old = look.usurped or time.time() - look.status.st_mtime >= holders.FAR_S
+        if quiet_s >= grace_s or (old and not self._remote):
+            return Outcome.ABANDONED
+        left_s = max(0.05, grace_s - quiet_s)
+        self.recheck_s = min(left_s, REMOTE_RECHECK_S) if self._remote else left_s
+        return None
 
     def _judge_wal(self, status: os.stat_result, table: LockTable) -> Outcome | None:
         if table.holder(status) is not None:

@@ -21,7 +21,7 @@ from anyio.lowlevel import RunVar, checkpoint
 
 from sessiontail.threads import threads
 
-__all__ = ["Background", "Call", "Home", "Pace", "Signal", "on_asyncio", "pace"]
+__all__ = ["Background", "Call", "Home", "Pace", "Signal", "Work", "on_asyncio", "pace"]
 
 _T = TypeVar("_T")
 
@@ -273,3 +273,42 @@ class Background:
             self._scope.cancel()
         elif self._task is not None and not self._home.closed:
             self._task.cancel()
+
+
+class Work:
+    """A coroutine that goes on whether or not somebody waits for it.
+
+    Whoever is cancelled while it waits asks again: cut short again and again, it still ends.
+
+    Args:
+        function: what is to be done.
+    """
+
+    __slots__ = ("_background", "_error", "_over", "_signal")
+
+    def __init__(self, function: Callable[[], Awaitable[None]]) -> None:
+        self._over = False
+        self._error: Exception | None = None
+        self._signal = Signal()
+
+        async def run() -> None:
+            try:
+                await function()
+            except Exception as error:  # noqa: BLE001 - it belongs to who waits for it
+                self._error = error
+            finally:
+                self._over = True
+                self._signal.set()
+
+        self._background = Background(run)
+
+    async def wait(self) -> None:
+        """Wait for its end, or raise what it raised; for one task."""
+        while not self._over:
+            await self._signal.wait()
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        """Cancel it; on the loop only."""
+        self._background.stop()
