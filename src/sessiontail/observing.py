@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+from anyio import BusyResourceError
 from anyio.lowlevel import checkpoint
 
 from sessiontail.errors import PersistenceError
@@ -83,6 +84,7 @@ class SessionWatch(AsyncIterator[SessionEvent]):
         self._existing: deque[PersistedSessionMeta] | None = None
         self._metas: dict[str, PersistedSessionMeta] = {}
         self._scan: Scan | None = None
+        self._pulling = False
         # Reads the meta of the next event.
         self._call: Call[PersistedSessionMeta | None] | None = None
 
@@ -106,32 +108,44 @@ class SessionWatch(AsyncIterator[SessionEvent]):
         Raises:
             StopAsyncIteration: this was closed.
             PersistenceError: the directory cannot be read.
+            anyio.BusyResourceError: another task waits for the next one.
         """
-        while True:
+        if self._pulling:
+            raise BusyResourceError("reading from")
+        self._pulling = True
+        try:
+            return await self._next()
+        finally:
+            self._pulling = False
+
+    async def _next(self) -> SessionEvent:
+        while not self._tail.closed:
             if self._existing is None:
                 await self._begin()
             assert self._existing is not None
             if self._existing:
                 await checkpoint()  # there may be 100,000
                 return SessionEvent(EventKind.STARTED, self._existing.popleft())
-            while self._news:
-                stem, news = self._news[0]
-                kind = EventKind(news)
-                # Kept: a wait that is cut short again and again would never see the end of it.
-                call = self._call = self._call or Call(str(self._directory), self._meta, stem, kind)
-                await call.settled()
-                self._call = None
-                self._news.popleft()
-                meta = call.result()
-                if kind is EventKind.DELETED:
-                    meta = self._metas.pop(stem, None)
-                elif meta is not None:
-                    self._metas[stem] = meta
-                else:
-                    meta = self._metas.get(stem)  # gone since: as it was last known
-                if meta is not None:
-                    return SessionEvent(kind, meta)
-            await self._tail.skip()
+            if not self._news:
+                await self._tail.skip()
+                continue
+            stem, news = self._news[0]
+            kind = EventKind(news)
+            # Kept: a wait that is cut short again and again would never see the end of it.
+            call = self._call = self._call or Call(str(self._directory), self._meta, stem, kind)
+            await call.settled()
+            self._call = None
+            self._news.popleft()
+            meta = call.result()
+            if kind is EventKind.DELETED:
+                meta = self._metas.pop(stem, None)
+            elif meta is not None:
+                self._metas[stem] = meta
+            else:
+                meta = self._metas.get(stem)  # gone since: as it was last known
+            if meta is not None:
+                return SessionEvent(kind, meta)
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Release everything; iterating ends."""
@@ -160,9 +174,10 @@ class SessionWatch(AsyncIterator[SessionEvent]):
                 meta, _ = read_meta(path, locks, depth=Depth.ENDS)
             except PersistenceError:
                 continue
-            return (
-                msgspec.structs.replace(meta, state=SessionState.ABANDONED)
-                if kind is EventKind.ABANDONED
-                else meta
-            )
+            state = meta.state
+            if kind is EventKind.ABANDONED:
+                state = SessionState.ABANDONED
+            elif lives and state is SessionState.ABANDONED:
+                state = SessionState.UNKNOWN  # copied, or written without a lock, just now
+            return msgspec.structs.replace(meta, state=state)
         return None

@@ -86,6 +86,7 @@ class Follower:
         "_doubt_planned",
         "_doubt_s",
         "_doubt_until_s",
+        "_grew",
         "_key",
         "_quiet_since_s",
         "_recheck_after_s",
@@ -127,6 +128,7 @@ class Follower:
         self._quiet_since_s = time.monotonic()
         self._unheld_since_s: float | None = None
         self._absent_looks = 0
+        self._grew = False
         self._key = (-1, -1)
 
     def expect_end(self) -> None:
@@ -218,12 +220,13 @@ class Follower:
             if self.reader.changed_in_place(block=block):
                 return Outcome.REPLACED
             self._quiet_since_s = time.monotonic()
+            self._grew = self._key != (-1, -1)
             self._key = key
         self.renamed = look.place == "final"
         if look.place != "nowhere":
             self._absent_looks = 0
         if look.place == "final":
-            return self._judge_renamed(look)
+            return self._judge_renamed(look, table)
         if look.place == "wal":
             if table is not None:
                 return self._judge_wal(status, table)
@@ -246,19 +249,27 @@ class Follower:
         usurped = wal is not None or final is not None
         return Look(self.reader.file.stat(), "nowhere", usurped)
 
-    def _judge_renamed(self, look: Look) -> Outcome | None:
+    def _judge_renamed(self, look: Look, table: LockTable | None) -> Outcome | None:
         if self.trailer_seen:
             return Outcome.CLOSED
         # On another machine what was written last may be hidden behind a cache of sizes (NFS: up
         # to 60 s).
         grace_s = holders.QUIET_S if self._remote else TRAILER_GRACE_S
         quiet_s = time.monotonic() - self._quiet_since_s
-        old = look.usurped or time.time() - look.status.st_mtime >= holders.FAR_S
-        if quiet_s >= grace_s or (old and not self._remote):
-            return Outcome.ABANDONED
-        left_s = max(0.05, grace_s - quiet_s)
-        self.recheck_s = min(left_s, REMOTE_RECHECK_S) if self._remote else left_s
-        return None
+        age_s = time.time() - look.status.st_mtime
+        # Its own time says nothing once we saw it written: who copies sets it.
+        old = look.usurped or (age_s >= holders.FAR_S and not self._grew)
+        if quiet_s < grace_s and (self._remote or not old):
+            left_s = max(0.05, grace_s - quiet_s)
+            self.recheck_s = min(left_s, REMOTE_RECHECK_S) if self._remote else left_s
+            return None
+        if table is None:
+            self.wants_locks = True
+            return None
+        if table.failed or table.holder(look.status) is not None:
+            self.recheck_s = FAILED_RECHECK_S
+            return None
+        return Outcome.ABANDONED
 
     def _judge_wal(self, status: os.stat_result, table: LockTable) -> Outcome | None:
         if table.holder(status) is not None:

@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -21,7 +20,7 @@ from anyio.lowlevel import RunVar, checkpoint
 
 from sessiontail.threads import threads
 
-__all__ = ["Background", "Call", "Home", "Pace", "Signal", "Work", "on_asyncio", "pace"]
+__all__ = ["Background", "Call", "Home", "Pace", "Signal", "on_asyncio", "pace"]
 
 _T = TypeVar("_T")
 
@@ -53,10 +52,13 @@ class Home:
 
             self._soon = trio.lowlevel.current_trio_token().run_sync_soon
 
-    def soon(self, function: Callable[[], object]) -> None:
-        """Call a function on the loop soon, from any thread; not at all once it is closed."""
-        with suppress(RuntimeError):  # trio.RunFinishedError is one too
+    def soon(self, function: Callable[[], object]) -> bool:
+        """Call a function on the loop soon, from any thread; say whether there is one still."""
+        try:
             self._soon(function)
+        except RuntimeError:  # trio.RunFinishedError is one too
+            return False
+        return True
 
     @property
     def closed(self) -> bool:
@@ -124,17 +126,18 @@ def _finish(waiter: asyncio.Future[None]) -> None:
 class Call(Generic[_T]):
     """A blocking call in a thread, which goes on whether or not somebody waits for it.
 
-    Whoever is cancelled while it waits asks again, and gets the same result.
+    Whoever is cancelled while it waits asks again, and gets the same result; so does another task,
+    and one of another event loop.
 
     Args:
         place: what it hangs with, usually the directory.
         function: the call.
         args: of the call.
-        done: called on the loop when it is over.
-        home: the loop, where no task of it makes this.
+        done: called on the loop of ``home`` when it is over.
+        home: the loop, where ``done`` is given.
     """
 
-    __slots__ = ("_future", "_left", "_signal")
+    __slots__ = ("_future", "_left", "_waiting")
 
     def __init__(
         self,
@@ -144,11 +147,17 @@ class Call(Generic[_T]):
         done: Callable[[], object] | None = None,
         home: Home | None = None,
     ) -> None:
-        home = home or Home()
         self._left = False
-        self._signal = signal = Signal()
+        waiting = self._waiting = set[tuple[Home, Signal]]()
+
+        def tell(_: object) -> None:
+            for where, signal in tuple(waiting):
+                where.soon(signal.set)
+            if done is not None and home is not None:
+                home.soon(done)
+
         self._future: Future[_T] = threads().submit_at(place, function, *args)
-        self._future.add_done_callback(lambda _: home.soon(done or signal.set))
+        self._future.add_done_callback(tell)
 
     @property
     def over(self) -> bool:
@@ -160,20 +169,28 @@ class Call(Generic[_T]):
         return self._future.result(0)
 
     async def wait(self) -> _T:
-        """Wait for the result; for one task, and where no ``done`` was given."""
+        """Wait for the result."""
         await self.settled()
         return self._future.result(0)
 
     async def settled(self) -> None:
         """Wait until it is over, whatever came of it; or left."""
-        while not (self._future.done() or self._left):
-            await self._signal.wait()
+        if self._future.done() or self._left:
+            return
+        me = Home(), Signal()
+        self._waiting.add(me)
+        try:
+            while not (self._future.done() or self._left):
+                await me[1].wait()
+        finally:
+            self._waiting.discard(me)
 
     def leave(self, function: Callable[[], object]) -> None:
         """Wait no longer; call a function when it is over, in whatever thread."""
         self._left = True
         self._future.add_done_callback(lambda _: function())
-        self._signal.set()
+        for _, signal in tuple(self._waiting):
+            signal.set()
 
 
 class Pace:
@@ -273,42 +290,3 @@ class Background:
             self._scope.cancel()
         elif self._task is not None and not self._home.closed:
             self._task.cancel()
-
-
-class Work:
-    """A coroutine that goes on whether or not somebody waits for it.
-
-    Whoever is cancelled while it waits asks again: cut short again and again, it still ends.
-
-    Args:
-        function: what is to be done.
-    """
-
-    __slots__ = ("_background", "_error", "_over", "_signal")
-
-    def __init__(self, function: Callable[[], Awaitable[None]]) -> None:
-        self._over = False
-        self._error: Exception | None = None
-        self._signal = Signal()
-
-        async def run() -> None:
-            try:
-                await function()
-            except Exception as error:  # noqa: BLE001 - it belongs to who waits for it
-                self._error = error
-            finally:
-                self._over = True
-                self._signal.set()
-
-        self._background = Background(run)
-
-    async def wait(self) -> None:
-        """Wait for its end, or raise what it raised; for one task."""
-        while not self._over:
-            await self._signal.wait()
-        if self._error is not None:
-            raise self._error
-
-    def stop(self) -> None:
-        """Cancel it; on the loop only."""
-        self._background.stop()

@@ -24,14 +24,13 @@ from anyio.lowlevel import RunVar, checkpoint
 
 from sessiontail import inotify
 from sessiontail.errors import PersistenceError
-from sessiontail.files import in_thread
 from sessiontail.inotify import Inotify
 from sessiontail.layout import split_name
 from sessiontail.mounts import Mount, mount_of
 from sessiontail.stats import StoreStats
 from sessiontail.surveying import Seen, Survey, survey
 from sessiontail.threads import NoThread
-from sessiontail.waking import Background, Home, Signal
+from sessiontail.waking import Background, Call, Home, Signal
 
 logger = logging.getLogger("sessiontail")
 
@@ -87,7 +86,17 @@ class Subscription:
     holds no memory.
     """
 
-    __slots__ = ("_stem", "_watch", "error", "everything", "has_stock", "marked", "signal", "stats")
+    __slots__ = (
+        "_stem",
+        "_watch",
+        "error",
+        "everything",
+        "has_stock",
+        "marked",
+        "signal",
+        "stats",
+        "stock",
+    )
 
     def __init__(self, watch: DirectoryWatch, stem: str | None, stats: StoreStats) -> None:
         self._watch = watch
@@ -99,6 +108,8 @@ class Subscription:
         self.everything = False
         #: Whether it knows what lay there, so that it is to be told what differs from that.
         self.has_stock = stem is not None
+        #: What lay there, until it is taken.
+        self.stock: dict[str, Seen] | None = None
         #: Why the last survey failed; None where it did not.
         self.error: PersistenceError | None = None
         #: Wakes the follower, for a mark or for what else it waits for.
@@ -148,6 +159,19 @@ class Subscription:
     def close(self) -> None:
         """Get no more marks; again is no error, and any thread may."""
         self._watch.unsubscribe(self)
+
+
+class _Look(NamedTuple):
+    """A survey under way."""
+
+    call: Call[Survey | None]
+    began_s: float
+    #: What events told before it began; None: perhaps everything.
+    told: set[str] | None
+    whole: bool
+    locks_due: bool
+    #: The follower that wants all that was seen.
+    stock_for: Subscription | None
 
 
 class _Key(NamedTuple):
@@ -208,6 +232,8 @@ class DirectoryWatch:
         self._compared_at_s = 0.0
         # Whether a survey is due at once.
         self._urgent = False
+        # A survey whose taker was cancelled.
+        self._left: _Look | None = None
 
     @property
     def here(self) -> bool:
@@ -260,8 +286,7 @@ class DirectoryWatch:
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Stop marking for a follower; again is no error."""
-        if not self._home.here:
-            self._home.soon(lambda: self.unsubscribe(subscription))
+        if not self._home.here and self._home.soon(lambda: self.unsubscribe(subscription)):
             return
         if self.remove(subscription):
             self._count_into(subscription.stats, -1)
@@ -323,9 +348,11 @@ class DirectoryWatch:
         Raises:
             PersistenceError: it cannot be read.
         """
-        found = await self._survey(whole=True, stock=True)
+        if subscription.stock is None:
+            await self._survey(whole=True, stock_for=subscription)
         subscription.has_stock = True
-        return None if found is None else found.seen
+        stock, subscription.stock = subscription.stock, None
+        return stock
 
     def look_soon(self) -> None:
         """Take the next survey at once, and compare all locks: marks were lost."""
@@ -471,50 +498,71 @@ class DirectoryWatch:
                 # No thread to be had, say. Who gives up here leaves every follower deaf.
                 logger.exception("cannot look at %s, will try again", self.directory)
 
-    async def _survey(self, *, whole: bool, stock: bool = False) -> Survey | None:
-        """Look in a thread, and mark what differs from the look before."""
+    async def _survey(self, *, whole: bool, stock_for: Subscription | None = None) -> None:
+        """Look in a thread, and mark what differs from the look before.
+
+        Who is cancelled, and asks again, gets the same look: cut short again and again, even one
+        of 100,000 files comes to its end.
+        """
         async with self._looking:
-            began_s = time.monotonic()
-            told, self._told = self._told, set()
-            for stats, _ in self._stats.values():
-                stats.sweeps += 1
-            interval_s = LOCKS_INTERVAL_S if self.polled_because else TRUSTED_LOCKS_INTERVAL_S
-            locks_due = not stock and began_s - self._compared_at_s >= interval_s
-            try:
-                found = await in_thread(
-                    partial(
-                        survey,
-                        self.directory,
-                        list(self._by_stem),
-                        self._marks,
-                        whole=whole,
-                        locks_due=locks_due,
-                        wanted=stock,
-                        doubtful=not self.trusted,
-                    ),
-                    # Not among the reads: files that hang must not keep us from looking.
-                    place=f"surveys of {self._key.directory}",
-                )
-            except BaseException:
-                self._told = None  # what was told before is forgotten
-                raise
-            finally:
-                self._surveyed_at_s = time.monotonic()
-            if locks_due:
-                self._compared_at_s = began_s
+            left, self._left = self._left, None
+            if left is not None:
+                await self._take(left)
+            # What was absent may be there by now.
+            if stock_for is None or stock_for.stock is None:
+                await self._take(self._look(whole=whole, stock_for=stock_for))
+
+    def _look(self, *, whole: bool, stock_for: Subscription | None) -> _Look:
+        began_s = time.monotonic()
+        told, self._told = self._told, set()
+        for stats, _ in self._stats.values():
+            stats.sweeps += 1
+        interval_s = LOCKS_INTERVAL_S if self.polled_because else TRUSTED_LOCKS_INTERVAL_S
+        locks_due = stock_for is None and began_s - self._compared_at_s >= interval_s
+        call = Call(
+            # Not among the reads: files that hang must not keep us from looking.
+            f"surveys of {self._key.directory}",
+            partial(
+                survey,
+                self.directory,
+                list(self._by_stem),
+                self._marks,
+                whole=whole,
+                locks_due=locks_due,
+                wanted=stock_for is not None,
+                doubtful=not self.trusted,
+            ),
+        )
+        return _Look(call, began_s, told, whole, locks_due, stock_for)
+
+    async def _take(self, look: _Look) -> None:
+        try:
+            await look.call.settled()
+            self._surveyed_at_s = time.monotonic()
+            found = look.call.result()
+            if look.locks_due:
+                self._compared_at_s = look.began_s
             was_present, self.present = self.present, found is not None
             if found is None:
                 self._marks = {}
                 if was_present:
                     self._forget_watch()
                     self.mark_everything()
-                return None
+                return
             self._watch_anew(found, was_present=was_present)
             await self._pass_differences_on(found)
-            self._cost_s = found.cost_s
-            self._count_missed(found.grown if whole and self._whole else set(), told)
-            self._whole = whole
-            return found
+        except Exception:
+            self._told = None  # what was told before is forgotten
+            raise
+        except BaseException:
+            self._left = look
+            raise
+        self._cost_s = found.cost_s
+        grown = found.grown if look.whole and self._whole else set()
+        self._count_missed(grown, look.told)
+        self._whole = look.whole
+        if look.stock_for is not None:
+            look.stock_for.stock, look.stock_for.has_stock = found.seen, True
 
     def _watch_anew(self, found: Survey, *, was_present: bool) -> None:
         """Watch the directory that now has the name: one can be removed, renamed and made again."""
@@ -529,7 +577,8 @@ class DirectoryWatch:
     async def _pass_differences_on(self, found: Survey) -> None:
         """Mark what differs."""
         paused_s = time.monotonic()
-        for stem, decisive in found.changed.items():
+        while found.changed:
+            stem, decisive = found.changed.popitem()
             if time.monotonic() - paused_s >= _MAX_HOLD_S:
                 await checkpoint()
                 paused_s = time.monotonic()
@@ -570,8 +619,7 @@ class DirectoryWatch:
                 stats.distrusted += 1
 
     def _close(self) -> None:
-        if not self._home.here:
-            self._home.soon(self._close)
+        if not self._home.here and self._home.soon(self._close):
             return
         if self._holders > 0:
             return
