@@ -459,6 +459,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 lane.due_s, lane.judge = math.inf, True
                 if not lane.queued:
                     self._due.append(lane)
+                elif lane.then is not None:
+                    lane.marked = True  # a thread looks without it
 
     def _take_table(self, table: LockTable) -> None:
         """Begin a round of verdicts."""
@@ -582,12 +584,17 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
     def _step(self, lane: Lane, table: LockTable | None) -> bool:
         follower = lane.follower
         assert follower is not None
+        # What is told from here on is a verdict that this look does not give.
+        judge, lane.judge = lane.judge, False
         try:
-            found = follower.step(judge=lane.judge, table=table, block=False)
+            found = follower.step(judge=judge, table=table, block=False)
         except BlockingIOError:
-            step = partial(follower.step, judge=lane.judge, table=table)
-            return self._beside(lane, step, DirectoryTail._step_over, step, table)
-        return self._take_found(lane, follower, found, table)
+            step = partial(follower.step, judge=judge, table=table)
+            return self._beside(lane, step, DirectoryTail._step_over, step, table, judge)
+        except OSError:
+            lane.judge = True
+            raise
+        return self._take_found(lane, follower, found, table, judge=judge)
 
     def _step_over(
         self,
@@ -595,13 +602,17 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         call: Call[Batch | Outcome | None],
         step: Callable[..., Batch | Outcome | None],
         table: LockTable | None,
+        judge: bool,  # noqa: FBT001 - kept for the result
     ) -> bool:
         assert lane.follower is not None
         try:
             found = call.result()
         except BlockingIOError:  # it has more to do than a thread does in one go
-            return self._beside(lane, step, DirectoryTail._step_over, step, table)
-        return self._take_found(lane, lane.follower, found, table)
+            return self._beside(lane, step, DirectoryTail._step_over, step, table, judge)
+        except OSError:
+            lane.judge = True
+            raise
+        return self._take_found(lane, lane.follower, found, table, judge=judge)
 
     def _take_found(
         self,
@@ -609,27 +620,35 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         follower: Follower,
         found: Batch | Outcome | None,
         table: LockTable | None,
+        *,
+        judge: bool,
     ) -> bool:
         """Take what a look has found; return whether there are records to hand over."""
         if lane.stem in self.errors:
             del self.errors[lane.stem]
         lane.active_s = self._paused_s
         if isinstance(found, Batch):
-            return self._take_batch(lane, follower, found, table)
+            return self._take_batch(lane, follower, found, table, judge=judge)
         if found is not None:
             self._end(lane, found)
         elif follower.wants_locks:
+            lane.judge = lane.judge or judge
             if not lane.in_round:
                 lane.in_round = True
                 self._judging.append(lane)
-        elif lane.judge:
-            lane.judge = False
+        elif judge:
             self._plan_recheck(lane, follower)
         self._settle(lane)
         return False
 
     def _take_batch(
-        self, lane: Lane, follower: Follower, batch: Batch, table: LockTable | None
+        self,
+        lane: Lane,
+        follower: Follower,
+        batch: Batch,
+        table: LockTable | None,
+        *,
+        judge: bool,
     ) -> bool:
         news: News | None = None
         self._plan_recheck(lane, follower)
@@ -644,8 +663,9 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             self._current = lane
         if table is not None and follower.is_held(table):
             # Its writer lived when the table was read: that answers why it was asked.
-            lane.judge = False
+            judge = False
             self._plan_recheck(lane, follower)
+        lane.judge = lane.judge or judge
         if not follower.reader.at_end:
             # It will be back at once: who was told of meanwhile comes before it.
             assert self._watch is not None

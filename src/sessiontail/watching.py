@@ -232,6 +232,8 @@ class DirectoryWatch:
         self._compared_at_s = 0.0
         # Whether a survey is due at once.
         self._urgent = False
+        # Whether the last survey failed, and the followers were told so.
+        self._failed = False
         # A survey whose taker was cancelled.
         self._left: _Look | None = None
 
@@ -492,6 +494,7 @@ class DirectoryWatch:
                     isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE)
                 ):
                     continue  # somebody has all there are: the next one looks
+                self._failed = True
                 for subscription in self._subscriptions():
                     subscription.fail(error)
             except Exception:
@@ -507,19 +510,31 @@ class DirectoryWatch:
         async with self._looking:
             left, self._left = self._left, None
             if left is not None:
-                await self._take(left)
+                # Who asked is gone; what keeps this from looking now, the next look tells.
+                with suppress(PersistenceError):
+                    await self._take(left)
             # What was absent may be there by now.
             if stock_for is None or stock_for.stock is None:
                 await self._take(self._look(whole=whole, stock_for=stock_for))
 
     def _look(self, *, whole: bool, stock_for: Subscription | None) -> _Look:
-        began_s = time.monotonic()
+        began_s = self._surveyed_at_s = time.monotonic()  # also where there is no thread for it
         told, self._told = self._told, set()
         for stats, _ in self._stats.values():
             stats.sweeps += 1
         interval_s = LOCKS_INTERVAL_S if self.polled_because else TRUSTED_LOCKS_INTERVAL_S
         locks_due = stock_for is None and began_s - self._compared_at_s >= interval_s
-        call = Call(
+        try:
+            call = self._begin_survey(whole=whole, locks_due=locks_due, stock_for=stock_for)
+        except NoThread:
+            self._told = None  # what was told before is forgotten
+            raise
+        return _Look(call, began_s, told, whole, locks_due, stock_for)
+
+    def _begin_survey(
+        self, *, whole: bool, locks_due: bool, stock_for: Subscription | None
+    ) -> Call[Survey | None]:
+        return Call(
             # Not among the reads: files that hang must not keep us from looking.
             f"surveys of {self._key.directory}",
             partial(
@@ -533,13 +548,16 @@ class DirectoryWatch:
                 doubtful=not self.trusted,
             ),
         )
-        return _Look(call, began_s, told, whole, locks_due, stock_for)
 
     async def _take(self, look: _Look) -> None:
         try:
             await look.call.settled()
             self._surveyed_at_s = time.monotonic()
             found = look.call.result()
+            if self._failed:  # and who did not come for that does not want it now
+                self._failed = False
+                for subscription in self._subscriptions():
+                    subscription.error = None
             if look.locks_due:
                 self._compared_at_s = look.began_s
             was_present, self.present = self.present, found is not None
@@ -578,10 +596,10 @@ class DirectoryWatch:
         """Mark what differs."""
         paused_s = time.monotonic()
         while found.changed:
-            stem, decisive = found.changed.popitem()
             if time.monotonic() - paused_s >= _MAX_HOLD_S:
                 await checkpoint()
                 paused_s = time.monotonic()
+            stem, decisive = found.changed.popitem()
             self._unheld.discard(stem)
             self._pass_on(stem, decisive=decisive, surveyed=True)
         if found.unheld is not None:
