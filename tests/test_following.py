@@ -36,6 +36,7 @@ from actors import (
     owed,
     records_of,
 )
+from cold import cold_disk
 from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import (
     ChunkKind,
@@ -46,13 +47,18 @@ from sessiontail import (
     SessionNotFound,
     SessionState,
     SessionStore,
+    advancing,
     following,
     holders,
     surveying,
     tailing,
     watching,
 )
+from sessiontail import (
+    lanes as opening,
+)
 from sessiontail.advancing import FileReader
+from sessiontail.cursor import Position
 from sessiontail.files import SessionFile
 from sessiontail.lanes import Lane
 from sessiontail.threads import MOST_AT_A_PLACE
@@ -1038,6 +1044,100 @@ async def test_files_whose_reads_hang_hold_up_no_other(
         blocked.released.set()
 
         assert await heard(tail, 2 * len(slow)) == owed(*slow)
+
+
+async def test_a_file_that_a_thread_reads_keeps_its_descriptor(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A thread searches a long line in more than one go.
+    monkeypatch.setattr(advancing, "_SEARCH_BYTES", 256 * 1024)
+    quick, slow = (Actor(store.directory, i).open() for i in ids(2))
+    async with store, store.tail_all(max_open=1) as tail:
+        await heard(tail, 2)
+        slow.say("takes the descriptor")
+        await heard(tail, 1)
+        assert await nothing_more(tail)
+        blocked = Blocked(monkeypatch, slow)
+        slow.say("x" * 3_000_000)
+        while not blocked.entered.acquire(blocking=False):
+            assert await nothing_more(tail, 0.001)
+        quick.say("one")
+        assert await heard(tail, 1) == {quick.id: quick.records[1:]}
+        slow.kill()
+        slow.wal.unlink()
+        blocked.released.set()
+
+        assert await heard(tail, 1) == {slow.id: slow.records[2:]}
+        assert not tail.errors
+
+
+async def test_a_session_that_is_told_of_keeps_its_descriptor_until_it_is_read(
+    tmp_path: Path,
+) -> None:
+    store = SessionStore(tmp_path)  # looks may find one of two that change together
+    first, second = (Actor(store.directory, i).open() for i in ids(2))
+    async with store, store.tail_all(max_open=1) as tail:
+        await heard(tail, 2)
+        second.say("takes the descriptor")
+        await heard(tail, 1)
+        assert await nothing_more(tail)
+        first.say("wants it")
+        second.say("has it, and goes")
+        second.kill()
+        second.wal.unlink()
+
+        assert await heard(tail, 2) == {
+            first.id: first.records[1:],
+            second.id: second.records[2:],
+        }
+
+
+async def test_a_session_that_is_made_anew_while_a_thread_looks_for_the_last_one_is_found(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = Actor(store.directory)
+    look = opening._open_generations
+
+    def look_and_make(*args: Any, **options: Any) -> list[SessionFile]:
+        if actor.records:
+            return look(*args, **options)
+        actor.wal.unlink()
+        found = look(*args, **options)
+        actor.open().say("one")
+        while not any(lane.marked for lane in lanes(tail)):
+            time.sleep(0.001)
+        return found
+
+    monkeypatch.setattr(opening, "_open_generations", look_and_make)
+    async with store, store.tail_all() as tail:
+        await tail.begin()
+        with cold_disk(1.0, 0):
+            actor.wal.touch()
+            assert await heard(tail, 2) == owed(actor)
+
+
+async def test_a_file_that_is_rewritten_while_it_is_opened_ends_nobodys_stream(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor, other = (Actor(store.directory, i).open().say("one") for i in ids(2))
+    async with store.tail_all() as tail:
+        await heard(tail, 4)
+        cursor = tail.cursor
+    resume = FileReader.resume
+
+    def resume_and_rewrite(reader: FileReader, position: Position, *, block: bool) -> None:
+        resume(reader, position, block=block)
+        if reader.file.path == actor.wal and position.offset:
+            monkeypatch.undo()
+            actor.cut(0)
+            actor.write(header_line(actor.id))
+            actor.say("anew")
+
+    monkeypatch.setattr(FileReader, "resume", resume_and_rewrite)
+    async with store, store.tail_all(after=cursor) as tail:
+        assert await heard(tail, 2) == owed(actor)
+        other.say("two")
+        assert await heard(tail, 1) == {other.id: other.records[2:]}
 
 
 async def heard_of(tail: DirectoryTail, actor: Actor, count: int) -> dict[UUID, list[Record]]:

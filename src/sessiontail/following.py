@@ -66,6 +66,9 @@ _MOST_DUE = 64
 # A lane that had no turn for so long gives its descriptor to one that has.
 _COLD_S = 2.0
 
+# Lanes that are asked for their descriptor where the first ones cannot spare it.
+_MOST_ASKED = 16
+
 # Lanes that threads work for at once: as many as a place has threads, and some to go on with.
 _MOST_BESIDE = 16
 
@@ -473,37 +476,41 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
     def _take_marks(self, subscription: Subscription) -> None:
         marked, everything = subscription.take()
         self._noticed_s = self._noticed_s or time.monotonic()
-        lanes = self._lanes
         for stem, decisive in marked.items():
-            lane = lanes.get(stem)
-            if lane is None:
-                if stem in self._foreign:
-                    if decisive:
-                        self._look_at_foreign(stem)
-                    continue
-                if not (stem.isascii() or is_text(stem)):
-                    continue
-                lane = self._add(stem, START)
-                lane.ending = decisive
-            elif decisive:
-                lane.judge = True
-                if lane.follower is not None:
-                    lane.follower.expect_end()
-            if not lane.queued:
-                lane.queued = True
-                self._ready.append(lane)
-            elif lane.then is not None:
-                lane.marked = True
+            self._take_mark(stem, decisive=decisive)
         if everything:
             self._check_directory()
+
+    def _take_mark(self, stem: str, *, decisive: bool) -> None:
+        lane = self._lanes.get(stem)
+        if lane is None:
+            if stem in self._foreign:
+                if decisive:
+                    self._look_at_foreign(stem)
+                return
+            if not (stem.isascii() or is_text(stem)):
+                return
+            lane = self._add(stem, START)
+            lane.ending = decisive
+        elif decisive:
+            lane.judge = True
+            if lane.follower is not None:
+                lane.follower.expect_end()
+        if not lane.queued:
+            lane.queued = True
+            self._ready.append(lane)
+        elif lane.then is not None:
+            lane.marked = True
 
     def _check_directory(self) -> None:
         """Look at what is open where the directory is gone; the rest may come back with it."""
         assert self._watch is not None
+        assert self._subscription is not None
         if self._watch.present:
             return
         if self._on_missing == "error":
-            raise SessionNotFound("the directory is gone", path=self.directory)
+            self._subscription.fail(SessionNotFound("the directory is gone", path=self.directory))
+            return
         for lane in self._lanes.values():
             if lane.is_open:
                 lane.judge = True
@@ -537,9 +544,10 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 assert lane.then is not None
                 (then, args), lane.then = lane.then, None
                 took = then(self, lane, call, *args)
-                if lane.marked and lane.then is None:  # it may have changed behind the look
+                if lane.marked and lane.then is None:
+                    # It may have changed behind the look; also where that found nothing.
                     lane.marked = False
-                    self._enqueue(lane)
+                    self._take_mark(lane.stem, decisive=lane.judge)
                 return took
             if not lane.is_open:
                 return self._open_lane(lane, table)
@@ -669,8 +677,9 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         if not follower.reader.at_end:
             # It will be back at once: who was told of meanwhile comes before it.
             assert self._watch is not None
+            assert self._subscription is not None
             self._watch.drain()
-            self._look_up()
+            self._take_marks(self._subscription)
         # More to read, or a verdict due: back to the end of the queue.
         if lane.judge or not follower.reader.at_end or follower.trailer_seen:
             self._enqueue(lane)
@@ -731,8 +740,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             # Somebody else took the descriptors that were left: do with half of ours, for now.
             budget.run_short()
             for other in [*self._open.values()][: -(-len(self._open) // 2)]:
-                # What is held and not read to its end may have no name any more.
-                if other.follower is not None and other.follower.reader.at_end:
+                if other.is_idle:
                     self._park(other)
         if lane.stem not in self.errors:
             path = lane.paths(self.directory).wal
@@ -819,7 +827,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
 
     def _open_lane(self, lane: Lane, table: LockTable | None) -> bool:
         """Open or reopen a lane's file, and look."""
-        self._make_room(lane)
+        lane.brief = not self._make_room()
         self._gate("before open")
         assert self._watch is not None
         remote = self._watch.remote
@@ -889,30 +897,46 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._note_open(lane)
         return self._step(lane, table)
 
-    def _make_room(self, lane: Lane) -> None:
-        """Find a descriptor: what is hot keeps its own; without room a file is read and closed."""
-        lane.brief = False
-        if self._has_room():
-            return
-        if self._open:
-            coldest = next(iter(self._open.values()))
-            if coldest.call is None and time.monotonic() - coldest.active_s >= _COLD_S:
-                self._park(coldest)
-                return
-        lane.brief = True
+    def _make_room(self) -> bool:
+        """Find a descriptor; say whether it is to be kept.
 
-    def _has_room(self) -> bool:
-        if self._max_open is not None and len(self._open) >= max(1, self._max_open):
+        Of ``max_open`` the coldest gives its own. Of what the process has, what is hot keeps it:
+        without room a file is read and closed.
+        """
+        if budget.room and not self._full:
+            return True
+        coldest = self._coldest_idle()
+        if coldest is None:
             return False
-        return budget.room
+        if self._full or time.monotonic() - coldest.active_s >= _COLD_S:
+            self._park(coldest)
+            return True
+        return False
+
+    @property
+    def _full(self) -> bool:
+        return self._max_open is not None and len(self._open) >= max(1, self._max_open)
+
+    def _coldest_idle(self) -> Lane | None:
+        """Return the lane that can spare its descriptor best.
+
+        Not one that a thread reads, or that has more to read: that may have no name any more.
+        """
+        for _ in range(min(_MOST_ASKED, len(self._open))):
+            coldest = next(iter(self._open.values()))
+            if coldest.is_idle:
+                return coldest
+            self._open.move_to_end(coldest.stem)
+        return None
 
     def _note_open(self, lane: Lane) -> None:
-        while self._max_open is not None and len(self._open) >= max(1, self._max_open):
-            self._park(next(iter(self._open.values())))  # not one more, not even for a moment
+        # There may have been room when a thread began to open it, and none now.
+        if self._full:
+            lane.brief = not self._make_room()
+        elif budget.exceeded:
+            lane.brief = True
         self._open[lane.stem] = lane
         self._stats.open_files += 1
-        if budget.exceeded:
-            lane.brief = True  # there was room when a thread began to open it
 
     async def _wait(self) -> None:
         assert self._subscription is not None
