@@ -36,6 +36,7 @@ from actors import (
     owed,
     records_of,
 )
+from bursts import Burst
 from cold import cold_disk
 from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import (
@@ -1044,6 +1045,27 @@ async def test_files_whose_reads_hang_hold_up_no_other(
         blocked.released.set()
 
         assert await heard(tail, 2 * len(slow)) == owed(*slow)
+
+
+@pytest.mark.parametrize("batches", range(1, 6))
+async def test_what_is_written_behind_any_batch_of_a_burst_is_handed_over(
+    store: SessionStore, batches: int
+) -> None:
+    actor = Actor(store.directory).open()
+    got = owed(actor)[ID]
+    async with store, store.tail_all() as tail:
+        await heard(tail, 1)
+        assert await nothing_more(tail)
+        actor.write(actor.lines(Burst(2000, 100)))
+        for _ in range(batches):
+            if len(got) < len(actor.records):
+                got += (await heard(tail, 1))[ID]
+                (lane,) = lanes(tail)
+                got += (await heard(tail, lane.waiting)).get(ID, [])
+        actor.say("behind it")
+
+        got += (await heard(tail, len(actor.records) - len(got)))[ID]
+        assert got == actor.records
 
 
 async def test_a_file_that_a_thread_reads_keeps_its_descriptor(

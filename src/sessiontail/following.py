@@ -679,7 +679,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             assert self._watch is not None
             assert self._subscription is not None
             self._watch.drain()
-            self._take_marks(self._subscription)
+            if self._subscription.marked:
+                self._take_marks(self._subscription)
         # More to read, or a verdict due: back to the end of the queue.
         if lane.judge or not follower.reader.at_end or follower.trailer_seen:
             self._enqueue(lane)
@@ -758,7 +759,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             # Its writer may come back: the position stays, the descriptor goes.
             if not lane.abandoned:
                 self._tell(lane.stem, lane.session_id, outcome)
-            lane.abandoned, lane.judge = True, False
+            lane.abandoned = True
             if lane.follower is not None and lane.follower.renamed and self._may_have_wal(lane):
                 self._finish(lane)  # nobody comes back to this one, and another is there
             else:
