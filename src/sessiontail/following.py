@@ -22,6 +22,7 @@ import time
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -71,6 +72,13 @@ _MOST_ASKED = 16
 
 # Lanes that threads work for at once: as many as a place has threads, and some to go on with.
 _MOST_BESIDE = 16
+
+# Of those, where there is no descriptor to keep, so many may have one for as long: an eighth of what
+# the process has for all, but two, so that one that hangs does not hold up the others.
+_BRIEF_SHARE = 8
+_LEAST_BRIEF = 2
+# What a thread that opens may hold for a moment: both names, and one of them again.
+_MOST_OPENED = 3
 
 # When a session that could not be read is tried again.
 _RETRY_S = 1.0
@@ -180,9 +188,14 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._ready: deque[Lane] = deque()
         self._old: deque[Lane] = deque()
         self._over: deque[Lane] = deque()
-        # Wait for a thread; and how many have one.
+        # Wait for a thread: to read on, and to open their files; and how many have one.
         self._lent: deque[Lane] = deque()
+        self._to_open: deque[Lane] = deque()
         self._beside_now = 0
+        # Of those, which open; and which of all that wait or have one hold, or will hold, a
+        # descriptor that there is no room for.
+        self._opening: set[Lane] = set()
+        self._beyond: set[Lane] = set()
         self._home: Home | None = None
         self._judging: deque[Lane] = deque()
         self._asked: deque[Lane] = deque()
@@ -294,11 +307,12 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         """Release everything; iterating ends. The cursor stays."""
         self._closed = True
         self._current = None
-        for lane in self._lanes.values():
-            if lane.call is not None:
-                lane.call.leave(partial(_close_file, lane))
         for lane in list(self._open.values()):
             self._park(lane)
+        for lane in self._lanes.values():
+            call, lane.call = lane.call, None
+            if call is not None:
+                call.leave(partial(_close_what_came, lane, call))
         if self._subscription is not None:
             self._subscription.close()
             self._subscription.signal.set()  # wakes a task that waits
@@ -427,6 +441,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         if not lane.queued:
             lane.queued = True
             self._ready.append(lane)
+        elif lane.then is not None:
+            lane.marked = True  # behind the look that a thread takes
 
     def _next_queue(self) -> deque[Lane] | None:
         """Return the queue whose first lane has its turn next; None: all have had theirs."""
@@ -496,11 +512,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             lane.judge = True
             if lane.follower is not None:
                 lane.follower.expect_end()
-        if not lane.queued:
-            lane.queued = True
-            self._ready.append(lane)
-        elif lane.then is not None:
-            lane.marked = True
+        self._enqueue(lane)
 
     def _check_directory(self) -> None:
         """Look at what is open where the directory is gone; the rest may come back with it."""
@@ -527,12 +539,12 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             lane.in_round = False
             if lane.queued or not lane.wants_verdict:
                 return False  # it has grown since: its turn comes, and then another round
-        call = None
         if queue is self._over:
-            call, lane.call = lane.call, None
-            self._beside_now -= 1
-            self._lend()
-        elif lane.then is not None:
+            try:
+                return self._take_over(lane)
+            finally:
+                self._lend()
+        if lane.then is not None:
             lane.marked = True  # a thread has it, and will tell
             return False
         if queue is not self._round:
@@ -540,15 +552,6 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         if self._lanes.get(lane.stem) is not lane:
             return False
         try:
-            if call is not None:
-                assert lane.then is not None
-                (then, args), lane.then = lane.then, None
-                took = then(self, lane, call, *args)
-                if lane.marked and lane.then is None:
-                    # It may have changed behind the look; also where that found nothing.
-                    lane.marked = False
-                    self._take_mark(lane.stem, decisive=lane.judge)
-                return took
             if not lane.is_open:
                 return self._open_lane(lane, table)
             return self._step(lane, table)
@@ -556,15 +559,41 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             self._fail(lane, error)
             return bool(lane.waiting)  # what it has given before that is handed over
 
+    def _take_over(self, lane: Lane) -> bool:
+        """Take what a thread has found; return whether there are records."""
+        call, lane.call = lane.call, None
+        self._beside_now -= 1
+        self._opening.discard(lane)
+        self._beyond.discard(lane)
+        lane.queued = False
+        if call is None or self._lanes.get(lane.stem) is not lane:
+            return False
+        assert lane.then is not None
+        (then, args), lane.then = lane.then, None
+        try:
+            took = then(self, lane, call, *args)
+        except OSError as error:
+            self._fail(lane, error)
+            return bool(lane.waiting)
+        if lane.marked and lane.then is None:
+            # It may have changed behind the look; also where that found nothing.
+            lane.marked = False
+            self._take_mark(lane.stem, decisive=lane.judge)
+        return took
+
     def _beside(
         self, lane: Lane, function: Callable[..., Any], then: Callable[..., bool], *args: Any
     ) -> bool:
         """Let a look go on in a thread; ``then(self, lane, call, *args)`` takes the result."""
-        assert self._subscription is not None
         lane.queued = True
         lane.then = then, args
         lane.function = partial(function, block=True)
-        self._lent.append(lane)
+        if not lane.is_open:
+            self._to_open.append(lane)
+        else:
+            self._lent.append(lane)
+            if lane.brief:
+                self._beyond.add(lane)
         self._lend()
         return False
 
@@ -573,17 +602,26 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         assert self._subscription is not None
         # Nothing of this holds ``self``: a stream that is dropped is gone at once.
         over, signal, home = self._over, self._subscription.signal, self._home
-        while self._lent and self._beside_now < _MOST_BESIDE:
-            # Each may open both names and one of them again.
-            if self._beside_now and budget.spare < 3 * (self._beside_now + 1):
-                break
-            lane = self._lent.popleft()
+        while self._beside_now < _MOST_BESIDE:
+            # In turns: neither who reads nor who opens puts the other off.
+            opens = len(self._opening) * 2 < self._beside_now or not self._lent
+            if opens and self._to_open and self._may_open(self._to_open[0]):
+                lane = self._to_open.popleft()
+                self._opening.add(lane)
+                if lane.brief:
+                    self._beyond.add(lane)
+            elif self._lent:
+                lane = self._lent.popleft()
+            else:
+                return
             function, lane.function = lane.function, None
             assert function is not None
             back = partial(_come_back, lane, over, signal)
             try:
                 lane.call = Call(self._place, function, done=back, home=home)
             except NoThread as error:
+                self._opening.discard(lane)
+                self._beyond.discard(lane)
                 lane.queued, lane.then = False, None
                 self._fail(lane, error)
             else:
@@ -800,6 +838,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         there = self._watch.present if self._watch.remote else self.directory.exists()
         if there:
             return False
+        self._watch.look_soon()  # no event tells, while somebody has a file of it open
         if lane.is_open:
             assert lane.follower is not None
             return lane.follower.reader.file.stat().st_nlink > 0
@@ -821,21 +860,18 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         """Give the descriptor back; the position stays."""
         if self._open.pop(lane.stem, None) is not None and lane.follower is not None:
             self._stats.open_files -= 1
-            if lane.call is not None:
-                lane.call.leave(partial(_close_file, lane))
-            else:
+            if lane.call is None:  # else it is closed when its thread is done
                 lane.follower.reader.close()
 
     def _open_lane(self, lane: Lane, table: LockTable | None) -> bool:
         """Open or reopen a lane's file, and look."""
-        lane.brief = not self._make_room()
         self._gate("before open")
         assert self._watch is not None
         remote = self._watch.remote
         if lane.follower is not None:
             reopen = partial(reopen_lane, lane.follower, remote=remote)
             try:
-                found = reopen(block=False)
+                found = self._at_hand(lane, reopen)
             except BlockingIOError:
                 return self._beside(lane, reopen, DirectoryTail._reopen_over, table)
             return self._take_reopened(lane, found, table)
@@ -849,10 +885,15 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             remote=remote,
         )
         try:
-            opened = open_(block=False)
+            opened = self._at_hand(lane, open_)
         except BlockingIOError:
             return self._beside(lane, open_, DirectoryTail._open_over)
         return self._take_opened(lane, opened)
+
+    def _at_hand(self, lane: Lane, open_: Callable[..., _T]) -> _T:
+        if not self._may_open(lane):
+            raise BlockingIOError(errno.EAGAIN, "to be opened when others are done")
+        return open_(block=False)
 
     def _open_over(self, lane: Lane, call: Call[Opened]) -> bool:
         return self._take_opened(lane, call.result())
@@ -898,13 +939,19 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._note_open(lane)
         return self._step(lane, table)
 
+    def _may_open(self, lane: Lane) -> bool:
+        """Find a descriptor for a lane; say whether it may open its file now."""
+        lane.brief = not self._make_room()
+        most = max(_LEAST_BRIEF, min(_MOST_BESIDE, budget.limit // _BRIEF_SHARE))
+        return not lane.brief or len(self._beyond) < most
+
     def _make_room(self) -> bool:
         """Find a descriptor; say whether it is to be kept.
 
         Of ``max_open`` the coldest gives its own. Of what the process has, what is hot keeps it:
         without room a file is read and closed.
         """
-        if budget.room and not self._full:
+        if not self._full and budget.spare > _MOST_OPENED * len(self._opening):
             return True
         coldest = self._coldest_idle()
         if coldest is None:
@@ -916,7 +963,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
 
     @property
     def _full(self) -> bool:
-        return self._max_open is not None and len(self._open) >= max(1, self._max_open)
+        held = len(self._open) + len(self._opening)
+        return self._max_open is not None and held >= max(1, self._max_open)
 
     def _coldest_idle(self) -> Lane | None:
         """Return the lane that can spare its descriptor best.
@@ -1011,6 +1059,13 @@ def _written_last(lane: Lane) -> int:
     return -lane.seen.mtime_ns if lane.seen is not None else 0
 
 
-def _close_file(lane: Lane) -> None:
+def _close_what_came(lane: Lane, call: Call[Any]) -> None:
+    """Close what a thread has read, or has opened meanwhile."""
     if lane.follower is not None:
         lane.follower.reader.close()
+    with suppress(Exception):
+        found = call.result()
+        if isinstance(found, Opened) and found.follower is not None:
+            found.follower.reader.close()
+        elif isinstance(found, Reopened) and found.file is not None:
+            found.file.close()

@@ -333,7 +333,10 @@ class Follower:
         if self._absent_looks < ABSENT_LOOKS:
             self.recheck_s = 0.1
             return None
-        return None if table.holder(look.status) is not None else gone
+        if look.usurped or table.holder(look.status) is None:
+            return gone  # the name is another's, or nobody writes what was moved away
+        self.recheck_s = LAST_RECHECK_S  # no event tells when it lets go
+        return None
 
 
 class SessionTail(RecordFeed):
