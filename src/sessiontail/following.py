@@ -73,8 +73,8 @@ _MOST_ASKED = 16
 # Lanes that threads work for at once: as many as a place has threads, and some to go on with.
 _MOST_BESIDE = 16
 
-# Of those, where there is no descriptor to keep, so many may have one for as long: an eighth of what
-# the process has for all, but two, so that one that hangs does not hold up the others.
+# Of those, where there is no descriptor to keep, so many may have one for as long: an eighth of
+# those that may be kept, but two, so that one that hangs does not hold up the others.
 _BRIEF_SHARE = 8
 _LEAST_BRIEF = 2
 # What a thread that opens may hold for a moment: both names, and one of them again.
@@ -942,7 +942,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
     def _may_open(self, lane: Lane) -> bool:
         """Find a descriptor for a lane; say whether it may open its file now."""
         lane.brief = not self._make_room()
-        most = max(_LEAST_BRIEF, min(_MOST_BESIDE, budget.limit // _BRIEF_SHARE))
+        limit = min(budget.limit, self._max_open or budget.limit)
+        most = max(_LEAST_BRIEF, min(_MOST_BESIDE, limit // _BRIEF_SHARE))
         return not lane.brief or len(self._beyond) < most
 
     def _make_room(self) -> bool:
