@@ -196,6 +196,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         # descriptor that there is no room for.
         self._opening: set[Lane] = set()
         self._beyond: set[Lane] = set()
+        # Wait until fewer do.
+        self._starved: deque[Lane] = deque()
         self._home: Home | None = None
         self._judging: deque[Lane] = deque()
         self._asked: deque[Lane] = deque()
@@ -602,6 +604,12 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         assert self._subscription is not None
         # Nothing of this holds ``self``: a stream that is dropped is gone at once.
         over, signal, home = self._over, self._subscription.signal, self._home
+        while self._starved and self._may_open(self._starved[0]):
+            lane = self._starved.popleft()
+            lane.queued = False
+            self._enqueue(lane)  # it may be opened without a thread
+            if lane.brief:
+                break
         while self._beside_now < _MOST_BESIDE:
             # In turns: neither who reads nor who opens puts the other off.
             opens = len(self._opening) * 2 < self._beside_now or not self._lent
@@ -865,13 +873,17 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
 
     def _open_lane(self, lane: Lane, table: LockTable | None) -> bool:
         """Open or reopen a lane's file, and look."""
+        if not self._may_open(lane):
+            lane.queued = True
+            self._starved.append(lane)
+            return False
         self._gate("before open")
         assert self._watch is not None
         remote = self._watch.remote
         if lane.follower is not None:
             reopen = partial(reopen_lane, lane.follower, remote=remote)
             try:
-                found = self._at_hand(lane, reopen)
+                found = reopen(block=False)
             except BlockingIOError:
                 return self._beside(lane, reopen, DirectoryTail._reopen_over, table)
             return self._take_reopened(lane, found, table)
@@ -885,15 +897,10 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             remote=remote,
         )
         try:
-            opened = self._at_hand(lane, open_)
+            opened = open_(block=False)
         except BlockingIOError:
             return self._beside(lane, open_, DirectoryTail._open_over)
         return self._take_opened(lane, opened)
-
-    def _at_hand(self, lane: Lane, open_: Callable[..., _T]) -> _T:
-        if not self._may_open(lane):
-            raise BlockingIOError(errno.EAGAIN, "to be opened when others are done")
-        return open_(block=False)
 
     def _open_over(self, lane: Lane, call: Call[Opened]) -> bool:
         return self._take_opened(lane, call.result())
