@@ -18,7 +18,17 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from actors import Actor, Counts, cancelled_at, drain, overflow, take
+from actors import (
+    Actor,
+    Counts,
+    cancelled_at,
+    drain,
+    heard,
+    nothing_more,
+    overflow,
+    owed,
+    take,
+)
 from samples import ID, session_bytes
 from sessiontail import (
     PersistenceError,
@@ -32,6 +42,7 @@ from sessiontail.files import in_thread
 from sessiontail.inotify import Inotify
 from sessiontail.mounts import Mount
 from sessiontail.stats import StoreStats
+from sessiontail.surveying import Survey, survey
 from sessiontail.threads import NoThread
 from sessiontail.waking import Call
 from sessiontail.watching import DirectoryWatch, Subscription, watch_of
@@ -454,6 +465,30 @@ async def test_a_write_that_is_told_only_when_it_has_ended_is_not_missed(
         assert told
         assert (stats.missed, watch.polled_because) == (0, None)
         subscription.close()
+
+
+async def test_one_look_that_took_long_does_not_put_off_the_next(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interpreter's collector may run in it, or the machine stand still."""
+    looks = 0
+
+    def one_took_long(*args: Any, **options: Any) -> Survey | None:
+        nonlocal looks
+        looks += 1
+        found = survey(*args, **options)
+        assert found is not None
+        return found._replace(cost_s=1000.0) if looks == 2 else found
+
+    monkeypatch.setattr(watching, "survey", one_took_long)
+    store = SessionStore(directory, events=False, poll_interval_s=0.01)
+    async with store, store.tail_all() as tail:
+        with anyio.fail_after(30):
+            while looks < 3:
+                assert await nothing_more(tail, 0.001)
+        actor = Actor(directory).open().say("one")
+
+        assert await heard(tail, 2) == owed(actor)
 
 
 async def test_a_lone_tail_of_an_open_file_is_looked_after_when_it_is_due_and_not_all_the_time(

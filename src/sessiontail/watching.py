@@ -228,7 +228,8 @@ class DirectoryWatch:
         self._marks: dict[str, int] = {}
         self._unheld: set[str] = set()
         self._surveyed_at_s = time.monotonic()
-        self._cost_s = 0.0
+        # What surveys take, and what the last one took.
+        self._cost_s = self._last_cost_s = 0.0
         self._compared_at_s = 0.0
         # Whether a survey is due at once.
         self._urgent = False
@@ -575,7 +576,9 @@ class DirectoryWatch:
         except BaseException:
             self._left = look
             raise
-        self._cost_s = found.cost_s
+        # One alone proves nothing: the collector may have run in it.
+        self._cost_s = min(found.cost_s, self._last_cost_s)
+        self._last_cost_s = found.cost_s
         grown = found.grown if look.whole and self._whole else set()
         self._count_missed(grown, look.told)
         self._whole = look.whole
