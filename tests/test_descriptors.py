@@ -374,6 +374,21 @@ async def test_on_a_cold_disk_few_more_files_are_open_than_may_be(
 
 
 @pytest.mark.anyio
+async def test_who_waited_for_a_descriptor_is_opened_though_no_thread_comes_back_for_it(
+    budget: Budget, actors: list[Actor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cold = {str(actor.wal) for actor in actors[::15]}
+    read_cached = SessionFile.read_cached
+
+    def some(file: SessionFile, offset: int, size: int) -> bytes | None:
+        return None if str(file.path) in cold else read_cached(file, offset, size)
+
+    monkeypatch.setattr(SessionFile, "read_cached", some)
+    async with SessionStore(actors[0].wal.parent).tail_all() as tail:
+        assert await heard(tail, len(actors)) == owed(*actors)
+
+
+@pytest.mark.anyio
 async def test_a_file_that_hangs_holds_up_no_other_where_descriptors_are_short(
     budget: Budget, actors: list[Actor], monkeypatch: pytest.MonkeyPatch
 ) -> None:

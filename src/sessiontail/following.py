@@ -449,6 +449,10 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
     def _next_queue(self) -> deque[Lane] | None:
         """Return the queue whose first lane has its turn next; None: all have had theirs."""
         self._take_due()
+        if self._starved and self._may_open(self._starved[0]):
+            lane = self._starved.popleft()
+            lane.queued = False
+            self._enqueue(lane)
         if self._judging and not self._asked:
             self._asked, self._judging = self._judging, deque()
             locks().ask(_answer(weakref.ref(self)))
@@ -604,12 +608,6 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         assert self._subscription is not None
         # Nothing of this holds ``self``: a stream that is dropped is gone at once.
         over, signal, home = self._over, self._subscription.signal, self._home
-        while self._starved and self._may_open(self._starved[0]):
-            lane = self._starved.popleft()
-            lane.queued = False
-            self._enqueue(lane)  # it may be opened without a thread
-            if lane.brief:
-                break
         while self._beside_now < _MOST_BESIDE:
             # In turns: neither who reads nor who opens puts the other off.
             opens = len(self._opening) * 2 < self._beside_now or not self._lent
