@@ -1672,6 +1672,30 @@ async def test_a_directory_removed_and_made_again_is_watched_again(store: Sessio
             assert store.stats.sweeps - sweeps <= 2
 
 
+async def test_a_session_that_is_gone_takes_no_descriptor_from_one_that_is_there(
+    store: SessionStore,
+) -> None:
+    actors = [Actor(store.directory, i).open().say("one") for i in ids(2)]
+    async with store, store.tail_all(max_open=1) as tail:
+        await heard(tail, 4)
+        await settled(tail, lambda: not any(lane.queued for lane in lanes(tail)))
+        held = next(lane.session_id for lane in lanes(tail) if lane.is_open)
+        there, gone = sorted(actors, key=lambda actor: actor.id != held)
+        before = tail._gate
+
+        def gate(moment: str) -> None:
+            before(moment)
+            if moment == "before open" and there.wal.exists():
+                there.say("two").wal.unlink()
+
+        tail._gate = gate
+        gone.wal.unlink()
+
+        assert (await heard(tail, 1))[there.id] == there.records[2:]
+    there.kill()
+    gone.kill()
+
+
 @pytest.mark.parametrize("max_open", [1, 9])
 async def test_a_directory_renamed_away_and_back_repeats_nothing(
     store: SessionStore, max_open: int

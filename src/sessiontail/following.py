@@ -449,7 +449,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
     def _next_queue(self) -> deque[Lane] | None:
         """Return the queue whose first lane has its turn next; None: all have had theirs."""
         self._take_due()
-        if self._starved and self._may_open(self._starved[0]):
+        if self._starved and self._may_open(self._starved[0], beside=False):
             lane = self._starved.popleft()
             lane.queued = False
             self._enqueue(lane)
@@ -611,11 +611,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         while self._beside_now < _MOST_BESIDE:
             # In turns: neither who reads nor who opens puts the other off.
             opens = len(self._opening) * 2 < self._beside_now or not self._lent
-            if opens and self._to_open and self._may_open(self._to_open[0]):
+            if opens and self._to_open and self._may_open(self._to_open[0], beside=True):
                 lane = self._to_open.popleft()
-                self._opening.add(lane)
-                if lane.brief:
+                if not self._has_room:
                     self._beyond.add(lane)
+                self._opening.add(lane)
             elif self._lent:
                 lane = self._lent.popleft()
             else:
@@ -871,7 +871,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
 
     def _open_lane(self, lane: Lane, table: LockTable | None) -> bool:
         """Open or reopen a lane's file, and look."""
-        if not self._may_open(lane):
+        if not self._may_open(lane, beside=False):
             lane.queued = True
             self._starved.append(lane)
             return False
@@ -944,28 +944,34 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._note_open(lane)
         return self._step(lane, table)
 
-    def _may_open(self, lane: Lane) -> bool:
-        """Find a descriptor for a lane; say whether it may open its file now."""
-        lane.brief = not self._make_room()
-        limit = min(budget.limit, self._max_open or budget.limit)
-        most = max(_LEAST_BRIEF, min(_MOST_BESIDE, limit // _BRIEF_SHARE))
-        return not lane.brief or len(self._beyond) < most
+    def _may_open(self, lane: Lane, *, beside: bool) -> bool:
+        """Say whether a lane may open its file now: on the event loop, or beside it in a thread.
 
-    def _make_room(self) -> bool:
-        """Find a descriptor; say whether it is to be kept.
-
-        Of ``max_open`` the coldest gives its own. Of what the process has, what is hot keeps it:
-        without room a file is read and closed.
+        Where there is no room, another lane gives its descriptor up for it, once it is open: its
+        file may be gone, and theirs have no name any more. So a few may be open beyond the limit.
         """
-        if not self._full and budget.spare > _MOST_OPENED * len(self._opening):
+        if self._has_room:
+            lane.brief = False
             return True
+        lane.brief = self._spared() is None
+        if not (beside or lane.brief):
+            return True
+        limit = min(budget.limit, self._max_open or budget.limit)
+        return len(self._beyond) < max(_LEAST_BRIEF, min(_MOST_BESIDE, limit // _BRIEF_SHARE))
+
+    @property
+    def _has_room(self) -> bool:
+        return not self._full and budget.spare > _MOST_OPENED * len(self._opening)
+
+    def _spared(self) -> Lane | None:
+        """Return the lane that gives its descriptor to another; None: that one is read and closed.
+
+        Of ``max_open`` it is the coldest. Of what the process has, what is hot keeps it.
+        """
         coldest = self._coldest_idle()
-        if coldest is None:
-            return False
-        if self._full or time.monotonic() - coldest.active_s >= _COLD_S:
-            self._park(coldest)
-            return True
-        return False
+        if coldest is None or self._full or time.monotonic() - coldest.active_s >= _COLD_S:
+            return coldest
+        return None
 
     @property
     def _full(self) -> bool:
@@ -986,10 +992,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
 
     def _note_open(self, lane: Lane) -> None:
         # There may have been room when a thread began to open it, and none now.
-        if self._full:
-            lane.brief = not self._make_room()
-        elif budget.exceeded:
-            lane.brief = True
+        if self._full or budget.exceeded:
+            spared = self._spared()
+            lane.brief = spared is None
+            if spared is not None:
+                self._park(spared)
         self._open[lane.stem] = lane
         self._stats.open_files += 1
 
