@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samples import ID, chunk_line, header_line, json_line, trailer_line
+from samples import ID, chunk_line, header_line, json_line, session_bytes, trailer_line
 from sessiontail import (
     Block,
     Chunk,
@@ -27,6 +28,7 @@ from sessiontail import (
     Trailer,
 )
 from sessiontail.decoding import MAX_RUN_LINES, usual_header, usual_trailer
+from sessiontail.marks import Mark
 
 HEADER, CHUNK, TRAILER = header_line(), chunk_line(), trailer_line()
 DEEP = b"[" * 5_000 + b"]" * 5_000
@@ -378,7 +380,7 @@ def test_a_header_after_damage_is_the_header() -> None:
 
 
 def test_a_line_that_is_too_long_is_one_damage() -> None:
-    batch = RecordDecoder().decode(LongLine(b'{"rec', 100, 7, 5_000))
+    batch = RecordDecoder().decode(LongLine(b'{"rec', 100, 7, 5_000, b"f" * 256, b"l" * 256))
 
     assert batch.records == [
         Damage(
@@ -390,7 +392,8 @@ def test_a_line_that_is_too_long_is_one_damage() -> None:
             raw=b'{"rec',
         )
     ]
-    assert (batch.position(0), batch.position(1)) == ((100, 6), (5_100, 7))
+    assert batch.start == Mark(100, 6, None, b"", b"")
+    assert batch.end == Mark(5_100, 7, None, b"f" * 256, b"l" * 256)
 
 
 # Depths that json still parses and that repr(), a few frames deeper, may not.
@@ -559,7 +562,7 @@ def assert_blocks_equal_lines(data: bytes, cuts: set[int]) -> None:
         part = b"".join(all_lines[start:end])
         batch = decoder.decode(block(part, offset=offset, line=number))
         for count, record in enumerate(batch.records, 1):
-            found.append((record, count == len(batch.records), *batch.position(count)))
+            found.append((record, count == len(batch.records), *batch.at(count)[:2]))
         offset, number = offset + len(part), number + end - start
 
     expected = one_by_one(data)
@@ -702,21 +705,40 @@ def test_a_batch_knows_the_place_behind_each_record(data: bytes) -> None:
     behind[-1] = (1_000 + len(data), 49 + data.count(b"\n"))
     places = [(1_000, 49), *behind]
     order = list(range(len(places)))
-    assert [batch.position(count) for count in order] == places
-    assert [batch.position(count) for count in reversed(order)] == places[::-1]
+    assert [batch.at(count)[:2] for count in order] == places
+    assert [batch.at(count)[:2] for count in reversed(order)] == places[::-1]
 
 
-def test_a_batch_knows_the_bytes_before_a_place() -> None:
-    batch = RecordDecoder(header_version=1).decode(block(CHUNK * 2, offset=1_000, line=50))
-    earlier = b"0123456789"
+@pytest.mark.parametrize("cuts", [[], [1], [2], [1, 2, 3]])
+def test_a_place_has_the_ends_of_the_file_before_it_however_the_blocks_are_cut(
+    cuts: list[int],
+) -> None:
+    data = session_bytes(3)
+    lines = cut(data)
+    decoder, offset = RecordDecoder(), 0
 
-    assert batch.bytes_before(1_000, 4, earlier) == b"6789"
-    assert batch.bytes_before(1_000 + len(CHUNK), 4, earlier) == CHUNK[-4:]
-    assert batch.bytes_before(1_000 + len(CHUNK), len(CHUNK) + 3, earlier) == b"789" + CHUNK
-    assert batch.bytes_before(1_000 + len(CHUNK), 1_000, b"") == CHUNK
+    for start, end in pairwise([0, *cuts, len(lines)]):
+        part = b"".join(lines[start:end])
+        batch = decoder.decode(block(part, offset=offset, line=start + 1))
+        for count in range(len(batch.records) + 1):
+            so_far = b"".join(lines[: start + count])
+            version = 1 if so_far else None
+            assert batch.at(count) == Mark(
+                len(so_far), start + count, version, so_far[:256], so_far[-256:]
+            )
+        offset += len(part)
+
+    assert decoder.mark == batch.end
 
 
-def test_the_bytes_before_a_place_at_a_long_line_are_the_earlier_ones() -> None:
-    batch = RecordDecoder().decode(LongLine(b"x", 1_000, 7, 50))
+def test_who_does_not_know_how_many_lines_there_are_says_of_no_damage_which_it_is() -> None:
+    start = Mark(1_000, None, 1, b"h" * 256, b"b" * 256)
+    decoder = RecordDecoder(start=start)
 
-    assert batch.bytes_before(1_000, 4, b"0123456789") == b"6789"
+    batch = decoder.decode(block(CHUNK + b"[]\n", offset=1_000, line=1))
+
+    assert [getattr(record, "line", 0) for record in batch.records] == [0, None]
+    assert batch.end == start.behind(
+        CHUNK + b"[]\n", CHUNK + b"[]\n", length=len(CHUNK) + 3, lines=2, header_version=1
+    )
+    assert batch.end.lines is None

@@ -891,7 +891,7 @@ async def test_a_stuck_consumer_holds_up_no_other_and_no_memory(trusting: Sessio
             await heard(other, 10)
         assert stuck._subscription is not None
         held = len(stuck._subscription.marked)
-        batches = sum(lane.waiting for lane in stuck._lanes.values())
+        batches = sum(lane.stream.waiting for lane in stuck._lanes.values())
         got = await heard(stuck, 10 * 51 - 1)
 
         assert held <= 10

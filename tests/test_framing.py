@@ -150,7 +150,7 @@ def test_a_line_one_byte_longer_is_passed_over() -> None:
     assert framer.feed(b"abcde") == []
     assert framer.skipping
     assert framer.feed(b"\nok\n") == [
-        LongLine(b"abcd", 0, 1, 6),
+        LongLine(b"abcd", 0, 1, 6, b"abcde\n", b"abcde\n"),
         Block.cut(b"ok\n", offset=6, line=2),
     ]
     assert not framer.skipping
@@ -163,10 +163,10 @@ def test_long_lines_among_others_in_one_chunk_keep_their_places() -> None:
 
     assert found == [
         Block.cut(b"a\n"),
-        LongLine(b"1234", 2, 2, 6),
-        LongLine(b"1234", 8, 3, 8),
+        LongLine(b"1234", 2, 2, 6, b"12345\n", b"12345\n"),
+        LongLine(b"1234", 8, 3, 8, b"1234567\n", b"1234567\n"),
         Block.cut(b"b\nc\n", offset=16, line=4),
-        LongLine(b"1234", 20, 6, 6),
+        LongLine(b"1234", 20, 6, 6, b"12345\n", b"12345\n"),
     ]
     assert (framer.offset, framer.line, framer.pending) == (26, 7, 1)
 
@@ -176,7 +176,9 @@ def test_of_a_long_line_4_kib_are_kept() -> None:
 
     (found,) = framer.feed(b"ab" * 5_000 + b"\n")
 
-    assert found == LongLine(b"ab" * 2_048, 0, 1, 10_001)
+    assert found == LongLine(
+        b"ab" * 2_048, 0, 1, 10_001, first=b"ab" * 128, last=b"b" + b"ab" * 127 + b"\n"
+    )
 
 
 def test_a_line_that_never_ends_takes_bounded_memory() -> None:

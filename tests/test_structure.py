@@ -21,6 +21,7 @@ FLOORS = [
     "records",
     "migrations",
     # sans-I/O
+    "marks",
     "framing",
     "bigline",
     "decoding",

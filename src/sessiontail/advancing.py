@@ -14,15 +14,16 @@ from __future__ import annotations
 import errno
 from uuid import UUID
 
-from sessiontail.cursor import WINDOW_BYTES, Position, fingerprint
+from sessiontail.cursor import Position
 from sessiontail.decoding import Batch, RecordDecoder
 from sessiontail.errors import CursorInvalid
 from sessiontail.files import SessionFile
 from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
+from sessiontail.marks import WINDOW_BYTES, Mark
 from sessiontail.records import Header
 from sessiontail.stats import StoreStats
 
-__all__ = ["READ_BYTES", "START", "FileReader", "FileReplaced"]
+__all__ = ["READ_BYTES", "FileReader", "FileReplaced"]
 
 # 256 KiB: about 0.3 ms of decoding, so the loop never waits longer for us (bench_stall.py).
 READ_BYTES = 256 * 1024
@@ -48,9 +49,6 @@ _NEVER = 2**63
 # What a long line keeps to tell what it was.
 _LONG_LINE_HEAD_BYTES = 4096
 
-# An empty start position.
-START = Position(0, 0, None, False, fingerprint(b""), fingerprint(b""))
-
 
 class FileReplaced(Exception):
     """The bytes before the position are no longer what was read there."""
@@ -69,17 +67,12 @@ class FileReader:
         "_framer",
         "_items",
         "_limit",
-        "_lines_known",
         "_rescan_at",
         "_scan_key",
         "_scanned",
         "_tail",
         "_want",
-        "done",
         "file",
-        "guard",
-        "head",
-        "lines_known",
         "stats",
         "torn_bytes",
     )
@@ -96,16 +89,8 @@ class FileReader:
         self.stats = stats or StoreStats()
         #: Bytes after the last newline, when the end was last met.
         self.torn_bytes = 0
-        #: The first bytes of the file, ``WINDOW_BYTES`` at most.
-        self.head = b""
         self._framer = LineFramer(max_line_bytes=max_line_bytes)
         self._decoder = RecordDecoder()
-        #: Offset and lines behind what was returned; lines from where it began, if that is unknown.
-        self.done = (0, 0)
-        #: Whether lines are counted from the begin of the file.
-        self.lines_known = True
-        #: The bytes before that offset, ``WINDOW_BYTES`` at most.
-        self.guard = b""
         # Read, not yet decoded.
         self._items: list[Block | LongLine] = []
         self._limit = limit
@@ -121,9 +106,14 @@ class FileReader:
         self._rescan_at = 0
 
     @property
+    def mark(self) -> Mark:
+        """The place behind what was returned."""
+        return self._decoder.mark
+
+    @property
     def offset(self) -> int:
         """Where the first line begins that was not returned."""
-        return self.done[0]
+        return self._decoder.mark.offset
 
     @property
     def at_end(self) -> bool:
@@ -138,11 +128,6 @@ class FileReader:
     def known_end(self) -> int:
         """Up to where the file is known: the offset and the torn tail behind it."""
         return self.offset + self.torn_bytes
-
-    @property
-    def header_version(self) -> int | None:
-        """The schema version that the header had on disk; None before one was read."""
-        return self._decoder.header_version
 
     def resume(self, position: Position, *, block: bool) -> None:
         """Go on from a position, after checking that it fits this file; the start needs no check.
@@ -163,16 +148,14 @@ class FileReader:
             raise CursorInvalid(error.message, path=self.file.path) from None
         if position.session_id is not None:
             self._verify_id(position.session_id, block=block)
-        self.head, self.guard = head, tail
-        lines = position.lines or 0
         self._framer = LineFramer(
             offset=position.offset,
-            line=lines + 1,
+            line=(position.lines or 0) + 1,
             max_line_bytes=self._framer.max_line_bytes,
         )
-        self._decoder = RecordDecoder(header_version=position.header_version)
-        self.done = (position.offset, lines)
-        self.lines_known = position.lines is not None
+        self._decoder = RecordDecoder(
+            start=Mark(position.offset, position.lines, position.header_version, head, tail)
+        )
 
     def _verify_id(self, session_id: UUID, *, block: bool) -> None:
         """Compare a cursor's session with the first line's, which may be longer than a window."""
@@ -207,33 +190,19 @@ class FileReader:
             if not self._read_lines(block=block, thorough=thorough):
                 return None
         item = self._items[0]
-        if isinstance(item, LongLine):
-            guard = self._end_of(item, block=block)
-            self.done = (item.offset + item.length, item.line)
-        else:
-            data = item.data
-            if len(data) > READ_BYTES and not block:
-                raise BlockingIOError(errno.EAGAIN, "a line that takes long to decode")
-            if len(self.head) < WINDOW_BYTES and len(self.head) == item.offset:
-                self.head = (self.head + data[:WINDOW_BYTES])[:WINDOW_BYTES]
-            guard = data[-WINDOW_BYTES:]
-            if len(guard) < WINDOW_BYTES:
-                guard = (self.guard + guard)[-WINDOW_BYTES:]
-            self.done = (item.offset + len(data), item.line - 1 + item.lines)
-        self.guard = guard
+        if isinstance(item, Block) and len(item.data) > READ_BYTES and not block:
+            raise BlockingIOError(errno.EAGAIN, "a line that takes long to decode")
         batch = self._decoder.decode(item)
-        if not self.lines_known:
-            batch.forget_lines()
         del self._items[0]
         self.stats.records += len(batch.records)
         return batch
 
     def changed_in_place(self, *, block: bool) -> bool:
-        """Say whether head or guard differ from what was read: for a file that did not grow."""
-        head, guard = self.head, self.guard
+        """Say whether its ends differ from what was read: for a file that did not grow."""
+        offset, _, _, head, before = self.mark
         return (
             self.file.look(0, len(head), block=block) != head
-            or self.file.look(self.offset - len(guard), len(guard), block=block) != guard
+            or self.file.look(offset - len(before), len(before), block=block) != before
         )
 
     def close(self) -> None:
@@ -245,7 +214,8 @@ class FileReader:
 
         Returns None, with nothing changed, for every other case.
         """
-        framer, guard = self._framer, self.guard
+        framer, decoder = self._framer, self._decoder
+        guard = decoder.mark.before
         if self._want != _LIVE_READ_BYTES or self._scanned is not None or self._limit is not None:
             return None
         start = len(guard)
@@ -253,30 +223,26 @@ class FileReader:
         if data is None:
             return None
         end = len(data)
-        offset, line = self.done
         length = end - start
         if (
             not 0 < length < _LIVE_READ_BYTES
             or data.find(b"\n", start) != end - 1
             or not data.startswith(guard)
             or length > framer.max_line_bytes
-            or not (offset + length) % _PAGE_BYTES  # the cache's end, perhaps
-            or len(self.head) < WINDOW_BYTES
+            or not (framer.offset + length) % _PAGE_BYTES  # the cache's end, perhaps
         ):
             return None
-        raw = data[start:]
-        chunk = self._decoder.decode_usual_chunk(raw)
-        if chunk is None:
+        batch = decoder.decode_usual_line(data[start:])
+        if batch is None:
             return None
-        framer.offset, framer.line = offset + length, line + 2
-        self.done = (offset + length, line + 1)
-        self.guard = data[-WINDOW_BYTES:]
+        framer.offset += length
+        framer.line += 1
         self._end_met, self.torn_bytes = True, 0
         stats = self.stats
         stats.reads += 1
         stats.bytes += length
         stats.records += 1
-        return Batch(Block(raw, offset, line + 1, [length]), [chunk], None)
+        return batch
 
     def _read_lines(self, *, block: bool, thorough: bool) -> bool:
         """Read until whole lines are there; return False at the end of the file."""
@@ -311,7 +277,7 @@ class FileReader:
 
     def _read_on(self, size: int, *, block: bool) -> bytes:
         """Read behind what the framer has; compare the bytes before it."""
-        file, guard, offset = self.file, self.guard, self._framer.offset
+        file, guard, offset = self.file, self.mark.before, self._framer.offset
         start = offset - len(guard)
         data: bytes | None
         if block:
@@ -353,7 +319,7 @@ class FileReader:
 
     def _read_long_line(self, *, block: bool) -> bool:
         """Search a line that exceeds one read for its newline, then read it whole."""
-        framer, guard = self._framer, self.guard
+        framer, guard = self._framer, self.mark.before
         end = self._find_newline(block=block)
         if end is None:
             # Not yet ended; or cut and begun anew since.
@@ -369,7 +335,9 @@ class FileReader:
                 raise FileReplaced
             if b"\n" in head[len(guard) :]:
                 return self._read_lines(block=block, thorough=False)
-            self._items.append(LongLine(head[len(guard) :], framer.offset, framer.line, length))
+            first, last = self._ends_of(framer.offset, end)
+            head = head[len(guard) :]
+            self._items.append(LongLine(head, framer.offset, framer.line, length, first, last))
             framer.offset, framer.line = end, framer.line + 1
             self.torn_bytes = 0
             return True
@@ -414,11 +382,7 @@ class FileReader:
             if end >= most:
                 raise BlockingIOError(errno.EAGAIN, "a long line, to be searched on")
 
-    def _end_of(self, long: LongLine, *, block: bool) -> bytes:
-        """Return the last bytes of a line that was not kept; keep the file's head if it is that."""
-        end = long.offset + long.length
-        start = max(0, end - WINDOW_BYTES)
-        guard = self.file.look(start, end - start, block=block)
-        if len(self.head) == long.offset < WINDOW_BYTES:
-            self.head = self.file.look(0, min(end, WINDOW_BYTES), block=block)
-        return guard
+    def _ends_of(self, start: int, end: int) -> tuple[bytes, bytes]:
+        """Return the first and the last bytes of a line that is not kept."""
+        window = min(WINDOW_BYTES, end - start)
+        return self.file.read_now(start, window), self.file.read_now(end - window, window)

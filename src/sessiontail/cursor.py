@@ -17,12 +17,17 @@ from uuid import UUID
 import msgspec
 
 from sessiontail.errors import CursorInvalid
+from sessiontail.marks import BEGIN, Mark
 
-__all__ = ["DirectoryPosition", "EndedSessions", "Position", "content_print", "ended_key"]
-
-# Bytes at the file's head and before the position that a fingerprint covers: the header's id and
-# creation time lie within the first 256, and so does the last line's individual part.
-WINDOW_BYTES = 256
+__all__ = [
+    "START",
+    "DirectoryPosition",
+    "EndedSessions",
+    "Position",
+    "content_print",
+    "ended_key",
+    "fingerprint",
+]
 
 # 64 MiB: a million sessions.
 _MAX_INFLATED_BYTES = 64 * 1024 * 1024
@@ -56,6 +61,19 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     tail: bytes
     #: The header's id; None where no header was read so far.
     session_id: UUID | None = None
+
+    @classmethod
+    def at(cls, mark: Mark, *, trailer_seen: bool, session_id: UUID | None) -> Position:
+        """Return the position at a place in a file."""
+        return cls(
+            mark.offset,
+            mark.lines,
+            mark.header_version,
+            trailer_seen,
+            fingerprint(mark.head),
+            fingerprint(mark.before),
+            session_id,
+        )
 
     def encode(self) -> str:
         """Return the position as opaque text: letters, digits, ``.``, ``-`` and ``_``."""
@@ -267,6 +285,10 @@ class EndedSessions:
 def fingerprint(data: bytes) -> bytes:
     """Return 8 bytes that stand for ``data``."""
     return blake2b(data, digest_size=8).digest()
+
+
+#: The begin of every file.
+START = Position.at(BEGIN, trailer_seen=False, session_id=None)
 
 
 def _encode(prefix: str, value: Any) -> str:

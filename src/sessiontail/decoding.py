@@ -22,6 +22,7 @@ import msgspec
 
 from sessiontail.bigline import BIG_LINE_BYTES, put_back, shorten
 from sessiontail.framing import Block, LongLine
+from sessiontail.marks import BEGIN, WINDOW_BYTES, Mark
 from sessiontail.migrations import (
     CURRENT_SCHEMA_VERSION,
     UnsupportedVersion,
@@ -132,59 +133,48 @@ _UNTAKEABLE = (
 
 
 class Batch:
-    """Records in file order, and where each of them ends."""
+    """Records in file order, where they begin, and where each of them ends."""
 
-    __slots__ = ("_block", "_ends", "records")
+    __slots__ = ("_block", "_ends", "end", "records", "start")
 
     def __init__(
         self,
         block: Block | LongLine,
         records: list[Record],
         ends: list[tuple[int, int]] | None,
+        start: Mark,
+        end: Mark,
     ) -> None:
         self.records = records
+        #: The place before its first line, and the one behind its last.
+        self.start = start
+        self.end = end
         self._block = block
         # (offset, lines) after each record; None where every line is a record.
         self._ends = ends
 
-    def forget_lines(self) -> None:
-        """Say of no damage which line it is: they were not counted from the file's begin."""
-        for i, record in enumerate(self.records):
-            if isinstance(record, Damage):
-                self.records[i] = msgspec.structs.replace(record, line=None)
+    def at(self, count: int) -> Mark:
+        """Return the place behind the first ``count`` records.
 
-    def position(self, count: int) -> tuple[int, int]:
-        """Return offset and number of lines in the file after the first ``count`` records.
-
-        The offset is always just after a newline. Blank lines belong to the record before them
-        only at the end of the batch.
+        Blank lines belong to the record before them only at the end of the batch.
         """
-        block = self._block
         if count == len(self.records):
-            if isinstance(block, LongLine):
-                return block.offset + block.length, block.line
-            return block.offset + len(block.data), block.line - 1 + block.lines
+            return self.end
         if count == 0:
-            return block.offset, block.line - 1
+            return self.start
+        start, block = self.start, self._block
+        assert isinstance(block, Block)  # a long line is one record
         if self._ends is not None:
-            return self._ends[count - 1]
-        assert isinstance(block, Block)
-        return block.offset + block.ends[count - 1], block.line - 1 + count
-
-    def bytes_before(self, offset: int, size: int, earlier: bytes) -> bytes:
-        """Return the ``size`` bytes of the file before ``offset``, fewer where it begins.
-
-        Args:
-            offset: one that ``position`` gave.
-            size: how many bytes are wanted.
-            earlier: the bytes before this batch, at least ``size`` where the file has them.
-        """
-        block = self._block
-        end = offset - block.offset
-        data = block.data if isinstance(block, Block) else b""
-        if end >= size:
-            return data[end - size : end]
-        return (earlier + data[:end])[-size:]
+            offset, line = self._ends[count - 1]
+            length, lines = offset - block.offset, line - block.line + 1
+        else:
+            length, lines = block.ends[count - 1], count
+        version = start.header_version
+        if version is None and Header in map(type, self.records[:count]):
+            version = self.end.header_version
+        first = block.data[: min(WINDOW_BYTES, length)]
+        last = block.data[max(0, length - WINDOW_BYTES) : length]
+        return start.behind(first, last, length=length, lines=lines, header_version=version)
 
 
 class Run(NamedTuple):
@@ -204,25 +194,56 @@ class RecordDecoder:
     Args:
         header_version: the schema version that the header had on disk, where one was seen
             before (a reader that resumes); None at the begin of a file.
+        start: the same, and all else that is known of the place where it resumes.
     """
 
-    __slots__ = ("header_version",)
+    __slots__ = ("header_version", "mark")
 
-    def __init__(self, *, header_version: int | None = None) -> None:
+    def __init__(self, *, header_version: int | None = None, start: Mark = BEGIN) -> None:
+        if header_version is None:
+            header_version = start.header_version
         self.header_version = header_version
+        #: The place behind what was decoded.
+        self.mark = start
 
     def decode(self, block: Block | LongLine) -> Batch:
         """Return the block's records in order, damaged lines as ``Damage``, blank ones left out."""
+        start = self.mark
+        if start.offset != block.offset or start.header_version != self.header_version:
+            lines = None if start.lines is None else block.line - 1
+            start = Mark(block.offset, lines, self.header_version, start.head, start.before)
+        ends = None
         if isinstance(block, LongLine):
-            return Batch(block, [_long_line_damage(block)], None)
-        if len(block.data) > BIG_LINE_BYTES and _longest(block.ends) > BIG_LINE_BYTES:
-            return self._decode_lines(block)
-        version = self.header_version
-        records = self._decode_block(block)
-        if records is None:
-            self.header_version = version
-            return self._decode_lines(block)
-        return Batch(block, records, None)
+            records: list[Record] | None = [_long_line_damage(block)]
+            first, last, length, lines = block.first, block.last, block.length, 1
+        else:
+            records = self._decode_whole(block)
+            if records is None:
+                records, ends = self._decode_lines(block)
+            first = last = block.data
+            length, lines = len(last), block.lines
+            if length > WINDOW_BYTES:
+                first, last = first[:WINDOW_BYTES], last[-WINDOW_BYTES:]
+        assert records is not None
+        if start.lines is None:
+            _forget_lines(records)
+        self.mark = start.behind(
+            first, last, length=length, lines=lines, header_version=self.header_version
+        )
+        return Batch(block, records, ends, start, self.mark)
+
+    def decode_usual_line(self, raw: bytes) -> Batch | None:
+        """Decode the next whole line where it is a chunk of today's version; else None."""
+        start = self.mark
+        chunk = self.decode_usual_chunk(raw)
+        if chunk is None:
+            return None
+        length = len(raw)
+        self.mark = start.behind(
+            raw, raw, length=length, lines=1, header_version=self.header_version
+        )
+        block = Block(raw, start.offset, (start.lines or 0) + 1, [length])
+        return Batch(block, [chunk], None, start, self.mark)
 
     def decode_run(self, data: bytes | bytearray, start: int, end: int) -> Run | None:
         r"""Decode whole lines that all are records, where they lie; None where that is not proven.
@@ -242,7 +263,7 @@ class RecordDecoder:
         if not stop:
             return None
         header = trailer = None
-        lines = 0
+        begin, lines = start, 0
         if self.header_version is None:
             first = data.find(_NEWLINE, start) + 1
             header = usual_header(data[start:first])
@@ -279,7 +300,16 @@ class RecordDecoder:
                 return None
             lines += count
         self.header_version = CURRENT_SCHEMA_VERSION
-        return Run(header, chunks, trailer, lines + (trailer is not None), stop)
+        lines += trailer is not None
+        whole = stop - begin
+        self.mark = self.mark.behind(
+            bytes(data[begin : min(stop, begin + WINDOW_BYTES)]),
+            bytes(data[max(begin, stop - WINDOW_BYTES) : stop]),
+            length=whole,
+            lines=lines,
+            header_version=CURRENT_SCHEMA_VERSION,
+        )
+        return Run(header, chunks, trailer, lines, stop)
 
     def decode_usual_chunk(self, raw: bytes) -> Chunk | None:
         """Decode one whole line that is a chunk of today's version; None where ``decode`` must."""
@@ -310,6 +340,15 @@ class RecordDecoder:
                 message=refused.message,
                 raw=raw.removesuffix(b"\n"),
             )
+
+    def _decode_whole(self, block: Block) -> list[Record] | None:
+        if len(block.data) > BIG_LINE_BYTES and _longest(block.ends) > BIG_LINE_BYTES:
+            return None
+        version = self.header_version
+        records = self._decode_block(block)
+        if records is None:
+            self.header_version = version
+        return records
 
     def _decode_block(self, block: Block) -> list[Record] | None:
         r"""Decode chunks between perhaps a header and a trailer; None where that is not proven.
@@ -352,7 +391,7 @@ class RecordDecoder:
         records += trailer
         return records
 
-    def _decode_lines(self, block: Block) -> Batch:
+    def _decode_lines(self, block: Block) -> tuple[list[Record], list[tuple[int, int]]]:
         records: list[Record] = []
         ends: list[tuple[int, int]] = []
         for number, start, raw in _lines(block):
@@ -371,7 +410,7 @@ class RecordDecoder:
             if record is not None:
                 records.append(record)
                 ends.append((start + len(raw), number))
-        return Batch(block, records, ends)
+        return records, ends
 
     def _decode_big(self, raw: bytes) -> Chunk | None:
         """Decode a very large chunk in small steps; None where that does not go."""
@@ -440,6 +479,13 @@ def _one_a_line(data: bytes, ends: list[int]) -> bool:
         if data[end] != _OPEN or data[end - 2] != _CLOSE:
             return False
     return True
+
+
+def _forget_lines(records: list[Record]) -> None:
+    """Say of no damage which line it is: they were not counted from the file's begin."""
+    for i, record in enumerate(records):
+        if isinstance(record, Damage):
+            records[i] = msgspec.structs.replace(record, line=None)
 
 
 def _long_line_damage(long: LongLine) -> Damage:

@@ -31,8 +31,14 @@ from uuid import UUID
 from anyio import BusyResourceError, ClosedResourceError
 from anyio.lowlevel import checkpoint
 
-from sessiontail.advancing import START
-from sessiontail.cursor import NOT_BEGUN, DirectoryPosition, EndedSessions, Position, ended_key
+from sessiontail.cursor import (
+    NOT_BEGUN,
+    START,
+    DirectoryPosition,
+    EndedSessions,
+    Position,
+    ended_key,
+)
 from sessiontail.decoding import Batch
 from sessiontail.descriptors import budget
 from sessiontail.errors import PersistenceError, SessionNotFound
@@ -230,8 +236,10 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 lane = await self._pull()
                 if lane is None:
                     continue
-            record = lane.take_one()
-            if not lane.waiting:
+            stream = lane.stream
+            record = stream.take()
+            if not stream.waiting:
+                stream.drop()  # an idle lane holds no records
                 self._current = None
             if (
                 self._kinds is None
@@ -254,7 +262,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         open_lanes: dict[str, Position] = {}
         before_end: dict[str, tuple[int, int]] = {}
         for stem, lane in self._lanes.items():
-            at = lane.at
+            at = lane.stream.position
             if at.offset:
                 open_lanes[stem] = at
             elif lane.follower is None and lane.last is not None and lane.seen is not None:
@@ -280,7 +288,8 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         """Take records that come next and drop them; return after a batch, or for ``news``."""
         lane = await self._pull()
         if lane is not None:
-            lane.take_rest()
+            lane.stream.take_rest()
+            lane.stream.drop()
         self._current = None
 
     async def aclose(self) -> None:
@@ -544,7 +553,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             return self._step(lane, table)
         except OSError as error:
             self._fail(lane, error)
-            return bool(lane.waiting)  # what it has given before that is handed over
+            return bool(lane.stream.waiting)  # what it has given before that is handed over
 
     def _beside(
         self, lane: Lane, function: Callable[..., Any], then: Callable[..., bool], *args: Any
@@ -635,11 +644,11 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._plan_recheck(lane, follower)
         if lane.abandoned:
             lane.abandoned, news = False, "resumed"
-        elif lane.is_new and lane.begins and batch.records:
+        elif lane.is_new and not batch.start.offset and batch.records:
             news = "resumed" if lane.stem in self._ended else "started"
         if batch.records and self._is_foreign(lane, batch):
             return False
-        lane.put(batch)
+        lane.stream.put(batch)
         if batch.records:
             self._current = lane
         if table is not None and follower.is_held(table):
@@ -657,7 +666,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         self._settle(lane)
         if news is not None:  # last: it calls the user's function
             self._tell(lane.stem, lane.session_id, news)
-        return bool(lane.waiting)
+        return bool(lane.stream.waiting)
 
     def _settle(self, lane: Lane) -> None:
         """Keep the descriptor of a lane that had its turn, if there is one for it."""
@@ -682,7 +691,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 self._forget(lane)
                 return True
             self._no_longer_foreign(lane.stem)
-            lane.note(first)  # its id is needed for the first record
+            lane.stream.note(first)  # its id is needed for the first record
         return False
 
     def _no_longer_foreign(self, stem: str) -> None:

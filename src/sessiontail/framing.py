@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
+from sessiontail.marks import WINDOW_BYTES
+
 __all__ = ["MAX_LINE_BYTES", "Block", "LineFramer", "LongLine"]
 
 # 64 MiB: the largest tool result seen is below 20 MB; a line above this is a runaway writer.
@@ -82,6 +84,9 @@ class LongLine(NamedTuple):
     line: int
     #: Bytes of the whole line, its newline included.
     length: int
+    #: Its first bytes and its last, ``WINDOW_BYTES`` of each, for who reads on behind it.
+    first: bytes = b""
+    last: bytes = b""
 
 
 class LineFramer:
@@ -93,7 +98,16 @@ class LineFramer:
         max_line_bytes: the longest line that is returned, its newline not counted.
     """
 
-    __slots__ = ("_head", "_parts", "line", "max_line_bytes", "offset", "pending")
+    __slots__ = (
+        "_first",
+        "_head",
+        "_last",
+        "_parts",
+        "line",
+        "max_line_bytes",
+        "offset",
+        "pending",
+    )
 
     def __init__(
         self, *, offset: int = 0, line: int = 1, max_line_bytes: int = MAX_LINE_BYTES
@@ -110,6 +124,8 @@ class LineFramer:
         self._parts: list[bytes] = []
         # The first bytes of a line that is being passed over; None outside of one.
         self._head: bytes | None = None
+        # The ends of that line so far.
+        self._first = self._last = b""
 
     @property
     def position(self) -> int:
@@ -142,8 +158,10 @@ class LineFramer:
         if self._head is not None:
             end = chunk.find(b"\n") + 1
             if not end:
+                self._pass_over(chunk)
                 self.pending += len(chunk)
                 return found
+            self._pass_over(chunk[:end])
             found.append(self._finish_long(end))
             chunk = chunk[end:]
         end = chunk.rfind(b"\n") + 1
@@ -160,7 +178,7 @@ class LineFramer:
             self._parts.append(rest)
             self.pending += len(rest)
             if self.pending > self.max_line_bytes:
-                self._head = b"".join(self._parts)[: self._head_bytes]
+                self._begin_long(b"".join(self._parts))
                 self._parts.clear()
         return found
 
@@ -176,11 +194,21 @@ class LineFramer:
         """
         self._parts.clear()
         self._head = None
+        self._first = self._last = b""
         self.pending = 0
+
+    def _begin_long(self, part: bytes) -> None:
+        self._head = part[: self._head_bytes]
+        self._first, self._last = part[:WINDOW_BYTES], part[-WINDOW_BYTES:]
+
+    def _pass_over(self, part: bytes) -> None:
+        if len(self._first) < WINDOW_BYTES:
+            self._first = (self._first + part)[:WINDOW_BYTES]
+        self._last = (self._last + part)[-WINDOW_BYTES:]
 
     def _finish_long(self, end: int) -> LongLine:
         length = self.pending + end
-        long = LongLine(self._head or b"", self.offset, self.line, length)
+        long = LongLine(self._head or b"", self.offset, self.line, length, self._first, self._last)
         self.rewind()
         self.offset += length
         self.line += 1
@@ -203,7 +231,7 @@ class LineFramer:
             if end - start > self.max_line_bytes + 1:
                 if good < start:
                     found += self._blocks(whole[good:start])
-                self._head = whole[start : start + self._head_bytes]
+                self._begin_long(whole[start:end])
                 found.append(self._finish_long(end - start))
                 good = end
             start = end

@@ -13,21 +13,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sessiontail.advancing import START, FileReader
+from sessiontail.advancing import FileReader
 from sessiontail.cursor import (
-    WINDOW_BYTES,
+    START,
     EndedSessions,
     Position,
     content_print,
     ended_key,
 )
-from sessiontail.decoding import Batch
-from sessiontail.delivery import Delivery
+from sessiontail.delivery import RecordStream
 from sessiontail.errors import CursorInvalid
 from sessiontail.files import SessionFile, identity
 from sessiontail.layout import SessionPaths, stem_paths
 from sessiontail.listing import position_before_end
-from sessiontail.records import Record
+from sessiontail.marks import WINDOW_BYTES
 from sessiontail.stats import StoreStats
 from sessiontail.surveying import Seen
 from sessiontail.tailing import Follower
@@ -38,7 +37,7 @@ __all__ = ["Lane", "Opened", "Reopened", "key_of", "open_lane", "reopen_lane", "
 logger = logging.getLogger("sessiontail")
 
 
-class Lane(Delivery):
+class Lane:
     """One session of a directory: where it stands, and what it waits for."""
 
     __slots__ = (
@@ -59,12 +58,14 @@ class Lane(Delivery):
         "queued",
         "seen",
         "stem",
+        "stream",
         "then",
     )
 
     def __init__(self, stem: str, after: Position) -> None:
-        super().__init__()
         self.stem = stem
+        #: What of it is handed over.
+        self.stream = RecordStream(after)
         #: Where it is to begin.
         self.after = after
         #: What the first scan saw of it; None: it came later.
@@ -100,7 +101,7 @@ class Lane(Delivery):
     @property
     def session_id(self) -> UUID | None:
         """The header's id, else the one that the file is named after."""
-        return self._session_id or stem_uuid(self.stem)
+        return self.stream.session_id or stem_uuid(self.stem)
 
     def paths(self, directory: Path) -> SessionPaths:
         """Both names of its file."""
@@ -115,49 +116,12 @@ class Lane(Delivery):
         """Follow an open file from a position."""
         self.follower = follower
         self.seen = None
-        self._begin(follower.reader, position)
-
-    def put(self, batch: Batch) -> None:
-        """Take the batch that the reader gave last, to hand it over."""
-        self._put(batch)
-
-    def note(self, record: Record) -> None:
-        """Take the session's id from its first record before that is handed over."""
-        self._note(record)
-
-    def take_one(self) -> Record:
-        """Hand one record over."""
-        record = self._take_one()
-        if not self._waiting:
-            self._drop()  # an idle lane holds no records
-            self._header = None
-        return record
-
-    def take_rest(self) -> None:
-        """Hand over all that wait."""
-        self._take_rest()
-        self._drop()
-        self._header = None
+        self.stream = RecordStream(position)
 
     @property
     def wants_verdict(self) -> bool:
         """Whether a verdict is due that needs a lock table."""
         return self.judge or (self.follower is not None and self.follower.trailer_seen)
-
-    @property
-    def begins(self) -> bool:
-        """Whether nothing of the file was taken so far."""
-        return not self._guard
-
-    @property
-    def waiting(self) -> int:
-        """Records that wait to be handed over."""
-        return self._waiting
-
-    @property
-    def at(self) -> Position:
-        """Where the next record begins."""
-        return self.position if self.follower is not None else self.after
 
 
 class Opened(NamedTuple):

@@ -35,8 +35,7 @@ import msgspec
 from anyio import BusyResourceError
 from anyio.lowlevel import checkpoint
 
-from sessiontail.advancing import START
-from sessiontail.cursor import WINDOW_BYTES, Position, fingerprint
+from sessiontail.cursor import START, Position, fingerprint
 from sessiontail.decoding import CHUNK_START, RecordDecoder, usual_header, usual_trailer
 from sessiontail.deleting import left_aside
 from sessiontail.errors import DamagedSession, PersistenceError, SessionNotFound
@@ -44,6 +43,7 @@ from sessiontail.files import MAX_THREADS, OPEN_FLAGS, SessionFile, explain
 from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
 from sessiontail.holders import LockTable, state_of
 from sessiontail.layout import SESSION_FILE_SUFFIX, SESSION_PARTIAL_SUFFIX, WAL_ENDING
+from sessiontail.marks import WINDOW_BYTES
 from sessiontail.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.records import Chunk, Damage, Header, Record, Trailer
 from sessiontail.session import PersistedSessionMeta, SessionState, damaged

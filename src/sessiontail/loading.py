@@ -15,11 +15,11 @@ from pathlib import Path
 from anyio.lowlevel import checkpoint
 
 from sessiontail.bigline import BIG_LINE_BYTES
-from sessiontail.cursor import WINDOW_BYTES
 from sessiontail.decoding import RecordDecoder
 from sessiontail.errors import PersistenceError
 from sessiontail.files import SessionFile, explain, in_thread, open_file
 from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
+from sessiontail.marks import WINDOW_BYTES
 from sessiontail.reading import not_found
 from sessiontail.session import PersistedSession, SessionFold
 from sessiontail.stats import StoreStats
@@ -111,11 +111,11 @@ async def _fold_file(
 ) -> PersistedSession:
     framer = LineFramer(max_line_bytes=max_line_bytes)
     decoder = RecordDecoder()
-    guard = b""  # the last bytes before the framer's offset
     place = file.place
     end = (await in_thread(file.stat, place=place) if file.remote else file.stat()).st_size
     while (left := end - framer.offset) > 0:
         await checkpoint()
+        guard = decoder.mark.before
         start = len(guard)
         at = framer.offset - start
         want = start + min(left, SLICE_BYTES)
@@ -135,7 +135,6 @@ async def _fold_file(
         if run is not None:
             stats.records += session.add_run(run)
             framer.pass_over(run.stop - start, run.lines)
-            stop = run.stop
         else:
             # A half line is read again: cheaper than to join a block.
             stop = data.rfind(b"\n", start, size) + 1
@@ -146,8 +145,7 @@ async def _fold_file(
                 line = await _long_line(file, framer, end, data[start:size], stats)
                 if line is None:
                     break
-                data, items = line
-                stop = len(data)
+                items = line
             for item in items:
                 if item is not items[0]:
                     await checkpoint()
@@ -159,7 +157,6 @@ async def _fold_file(
                 )
                 stats.records += len(batch.records)
                 session.add(batch.records)
-        guard = bytes(data[max(0, stop - WINDOW_BYTES) : stop])
     return session.finish(torn_bytes=end - framer.offset)
 
 
@@ -169,15 +166,14 @@ async def _long_line(
     end: int,
     head: bytes | bytearray,
     stats: StoreStats,
-) -> tuple[bytes, list[Block | LongLine]] | None:
+) -> list[Block | LongLine] | None:
     """Find the end of a line that exceeds a slice, then read it in one go, in a thread.
 
     Joining slices of 60 MB would be one call of 20 ms in which nothing else runs; a read lets
     others run.
 
     Returns:
-        The line's bytes, or the last of them, and what the framer made of it; None where it has
-        no end.
+        What the framer made of it; None where it has no end.
     """
     offset = framer.offset
     stop = offset + len(head)
@@ -202,12 +198,13 @@ async def _long_line(
         number = framer.line
         framer.pass_over(length, 1)
         head = first[: framer.max_line_bytes]
-        return data[:newline], [LongLine(head, offset, number, length)]
+        last = data[max(0, newline - WINDOW_BYTES) : newline]
+        return [LongLine(head, offset, number, length, first[:WINDOW_BYTES], last)]
     line = await in_thread(file.read_now, offset, length, place=file.place)
     # It is read twice, and from one generation.
     if not (line.startswith(first) and line.endswith(data[:newline])):
         raise _rewritten(file.path)
-    return line, framer.feed(line)
+    return framer.feed(line)
 
 
 def _rewritten(path: Path) -> PersistenceError:

@@ -21,15 +21,15 @@ from typing import Any, Self, TypeVar
 from anyio import BusyResourceError, ClosedResourceError
 from anyio.lowlevel import checkpoint
 
-from sessiontail.advancing import START, FileReader, FileReplaced
-from sessiontail.cursor import Position
-from sessiontail.delivery import Delivery
+from sessiontail.advancing import FileReader, FileReplaced
+from sessiontail.cursor import START, Position
+from sessiontail.delivery import RecordStream
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
 from sessiontail.files import SessionFile, explain, in_thread
 from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.layout import SessionPaths
 from sessiontail.mounts import mount_of
-from sessiontail.records import Record
+from sessiontail.records import Header, Record
 from sessiontail.stats import StoreStats
 from sessiontail.waking import Call, pace
 
@@ -38,20 +38,22 @@ __all__ = ["RecordFeed", "SessionReader"]
 _T = TypeVar("_T")
 
 
-class RecordFeed(Delivery, AsyncIterator[Record]):
+class RecordFeed(AsyncIterator[Record]):
     """Hands records out one by one, or by the batch: the pull side of every reader.
 
     An async iterator and an async context manager; leaving the context, exhausting the iterator
     or dropping the object releases everything. One task at a time may pull.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, after: str | None) -> None:
+        self._reader: FileReader | None = None
         self._pulling = False
         self._ended = False
         # What goes on in a thread; and whether who waited for it was cancelled meanwhile.
         self._call: Call[Any] | None = None
         self._late = False
+        self._after = START if after is None else Position.decode(after)
+        self._stream = RecordStream(self._after)
 
     def __del__(self) -> None:
         self.close()
@@ -77,9 +79,42 @@ class RecordFeed(Delivery, AsyncIterator[Record]):
             StopAsyncIteration: there is none, and there will be none.
             PersistenceError: the file is not there or cannot be read; trying again is allowed.
         """
-        if self._ended or not self._waiting:
+        stream = self._stream
+        if self._ended or not stream.waiting:
             await self._pull()
-        return self._take_one()
+        return stream.take()
+
+    @property
+    def header(self) -> Header | None:
+        """The session's header, once it was handed over."""
+        return self._stream.header
+
+    @property
+    def cursor(self) -> str:
+        """Where the next record begins, as text for ``after=``.
+
+        Taken after a record, it stands behind that record: store it when the record is dealt
+        with, and a reader that resumes gets the one after it.
+        """
+        return self._stream.position.encode()
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the file before the next record."""
+        return self._stream.position.offset
+
+    @property
+    def line(self) -> int | None:
+        """Lines of the file before the next record: the number of the last one handed over.
+
+        None where reading began so far from the start that they were not counted.
+        """
+        return self._stream.position.lines
+
+    @property
+    def torn_bytes(self) -> int:
+        """Bytes after the last newline, when the end of the file was last met."""
+        return self._reader.torn_bytes if self._reader else 0
 
     @property
     def fd(self) -> int | None:
@@ -107,7 +142,7 @@ class RecordFeed(Delivery, AsyncIterator[Record]):
 
     @abstractmethod
     async def _fill(self) -> None:
-        """Set the next batch through ``_take``, or raise StopAsyncIteration."""
+        """Put the next batch into the stream, or raise StopAsyncIteration."""
 
     def _release(self) -> None:
         call, self._call = self._call, None
@@ -174,9 +209,10 @@ class _Batches(AsyncIterator[list[Record]]):
 
     async def __anext__(self) -> list[Record]:
         feed = self._feed
-        if feed._ended or not feed._waiting:  # noqa: SLF001 - the other half of one object
+        stream = feed._stream  # noqa: SLF001 - the other half of one object
+        if feed._ended or not stream.waiting:  # noqa: SLF001
             await feed._pull()  # noqa: SLF001
-        return feed._take_rest()  # noqa: SLF001
+        return stream.take_rest()
 
 
 class SessionReader(RecordFeed):
@@ -208,14 +244,12 @@ class SessionReader(RecordFeed):
         Raises:
             CursorInvalid: ``after`` is no cursor.
         """
-        super().__init__()
+        super().__init__(after)
         # The WAL again at the end: it is made anew when a closed session is reopened.
         self._candidates: tuple[Path, ...] = (
             (paths.wal, paths.final, paths.wal) if only is None else (only,)
         )
         self._search = search
-        self._after = Position.decode(after) if after is not None else START
-        self._start = self._after
         self._max_line_bytes = max_line_bytes
         self._stats = stats or StoreStats()
 
@@ -231,7 +265,7 @@ class SessionReader(RecordFeed):
             reader = await self._look(place, partial(self._open, remote=remote))
             if reader is None:
                 raise await in_thread(not_found, self._candidates, place=place)
-            self._begin(reader, self._after)
+            self._reader = reader
         assert self._reader is not None
         while True:
             try:
@@ -242,7 +276,7 @@ class SessionReader(RecordFeed):
                 raise explain(error, self.path) from error
             if batch is None:
                 raise StopAsyncIteration
-            self._put(batch)
+            self._stream.put(batch)
             if batch.records:
                 return
             await checkpoint()  # blank lines

@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 from anyio.lowlevel import checkpoint
 
 from sessiontail import holders
-from sessiontail.advancing import START, FileReader, FileReplaced
+from sessiontail.advancing import FileReader, FileReplaced
 from sessiontail.cursor import Position
 from sessiontail.decoding import Batch
 from sessiontail.files import SessionFile, explain, identity, in_thread
@@ -373,16 +373,14 @@ class SessionTail(RecordFeed):
             CursorInvalid: ``after`` is no cursor.
             ValueError: ``on_abandoned`` is neither.
         """
-        super().__init__()
-        self._make_watch = watch
         self._watch: DirectoryWatch | None = None
         self._subscription: Subscription | None = None
+        super().__init__(after)
+        self._make_watch = watch
         if on_abandoned not in ("stop", "wait"):
             raise ValueError(f"on_abandoned is 'stop' or 'wait', not {on_abandoned!r}")
         self._paths = paths
         self._search = search
-        self._after = Position.decode(after) if after is not None else START
-        self._start = self._after
         self._wait = wait
         self._wait_until_s: float | None = None
         self._patient = on_abandoned == "wait"
@@ -421,7 +419,7 @@ class SessionTail(RecordFeed):
             if isinstance(found, Batch):
                 if follower.recheck_s is not None:
                     self._recheck_in(follower.recheck_s)
-                self._put(found)
+                self._stream.put(found)
                 if found.records:
                     return
                 await checkpoint()  # blank lines
@@ -485,7 +483,7 @@ class SessionTail(RecordFeed):
             self._subscription.move(self._paths.stem)
         follower.gate = self._gate
         watch.narrow(follower.reader.file.fd, self._paths.stem)
-        self._begin(follower.reader, self._after)
+        self._reader = follower.reader
         return follower
 
     def _open(self, *, remote: bool, block: bool) -> Follower | None:

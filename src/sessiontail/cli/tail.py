@@ -17,7 +17,6 @@ from uuid import UUID
 import anyio
 import click
 
-from sessiontail.advancing import START
 from sessiontail.cli.options import (
     Window,
     directory_option,
@@ -29,7 +28,7 @@ from sessiontail.cli.rendering import Renderer, as_json, kind_of, text_of
 from sessiontail.cli.slices import FileSlices, entries
 from sessiontail.cli.targets import Target, resolve, told_apart
 from sessiontail.cli.terminal import Output, note
-from sessiontail.cursor import DirectoryPosition, EndedSessions, Position, ended_key
+from sessiontail.cursor import START, DirectoryPosition, EndedSessions, Position, ended_key
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
 from sessiontail.files import SessionFile, in_thread
 from sessiontail.following import News
