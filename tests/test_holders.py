@@ -16,7 +16,9 @@ import pytest
 from actors import Actor, drain, nothing_more, take
 from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import Outcome, SessionState, SessionStore, SessionTail, holders, tailing, watching
-from sessiontail.holders import LockTable, locks, state_of
+from sessiontail.holders import LockTable, locks
+from sessiontail.meta import state_of
+from sessiontail.stamps import FileId
 from writers import real_writer
 
 DEVICE = os.makedev(0x08, 0x02)
@@ -49,7 +51,7 @@ def test_only_a_held_exclusive_flock_on_the_inode_names_a_writer(
     table = LockTable(line)
 
     assert table.holder(status(123)) == pid
-    assert table.holds((DEVICE, 123)) == (pid is not None)
+    assert table.holds(FileId(DEVICE, 123)) == (pid is not None)
 
 
 def test_the_device_decides_between_two_files_of_one_inode_number() -> None:
@@ -173,7 +175,7 @@ for i in range(10**9):
         assert process.stdout is not None
         process.stdout.readline()
         kept = [tmp_path / str(i) for i in range(1, 400, 2)]
-        keys = [(s.st_dev, s.st_ino) for s in map(Path.stat, kept)]
+        keys = [FileId.of(s) for s in map(Path.stat, kept)]
         missed = sum(not table.holds(key) for table in _tables(150) for key in keys)
         process.kill()
 

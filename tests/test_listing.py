@@ -43,6 +43,7 @@ from sessiontail import (
 from sessiontail.files import SessionFile
 from sessiontail.holders import LockTable
 from sessiontail.listing import Depth, position_before_end, read_meta
+from sessiontail.stamps import FileId
 from writers import real_writer
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +69,8 @@ def meta_of(path: Path, **fields: Any) -> PersistedSessionMeta:
         "closed_at": MOMENT,
         "size_bytes": status.st_size,
         "modified_at": datetime.fromtimestamp(status.st_mtime, UTC),
-        "file_key": (status.st_dev, status.st_ino, status.st_mtime_ns),
+        "file_id": FileId.of(status),
+        "mtime_ns": status.st_mtime_ns,
     }
     return PersistedSessionMeta(**(values | fields))
 
@@ -352,7 +354,7 @@ async def test_a_meta_has_ids_and_nothing_for_the_collector(tmp_path: Path) -> N
     gc.collect()
 
     assert (meta.id, meta.parent_session_ids) == (ID, tuple(IDS[:2]))
-    held = [meta, *gc.get_referents(meta), *meta.file_key]
+    held = [meta, *gc.get_referents(meta)]
     assert not any(gc.is_tracked(value) for value in held if not isinstance(value, type))
 
 

@@ -320,11 +320,11 @@ async def test_load_finds_a_session_that_is_renamed_while_it_looks(
     wal = put(sessions, f"{ID}.jsonl.__partial__", session_bytes())
     load_file = loading.load_file
 
-    async def rename_and_load(candidates: tuple[Path, ...], **options: Any) -> Any:
+    async def rename_and_load(names: tuple[str, ...], **options: Any) -> Any:
         with pytest.raises(SessionNotFound):  # the closed file is not there yet
-            await load_file(candidates[:1], **options)
+            await load_file(names[:1], **options)
         wal.rename(sessions.directory / f"{ID}.jsonl")
-        return await load_file(candidates[1:], **options)
+        return await load_file(names[1:], **options)
 
     monkeypatch.setattr(store, "load_file", rename_and_load)
 

@@ -23,6 +23,7 @@ from sessiontail import SessionNotFound, SessionStore, tail_session, watching
 from sessiontail.files import in_thread
 from sessiontail.inotify import Inotify
 from sessiontail.mounts import Mount
+from sessiontail.stamps import FileId
 from sessiontail.stats import StoreStats
 from sessiontail.watching import DirectoryWatch, Subscription, watch_of
 
@@ -324,7 +325,7 @@ async def test_a_directory_that_comes_back_is_watched_again(directory: Path, bac
         directory.mkdir()
         await until(lambda: subscription.everything)
         await until(lambda: watch.trusted and watch.present and not watch._urgent)
-        await until(lambda: watch._watched == (directory.stat().st_dev, directory.stat().st_ino))
+        await until(lambda: watch._watched == FileId.of(directory.stat()))
         subscription.take()
         write(directory / "a.jsonl")
         watch.drain()

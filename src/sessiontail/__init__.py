@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         sessions_dir,
     )
     from sessiontail.listing import Scan
+    from sessiontail.meta import PersistedSessionMeta, SessionState
     from sessiontail.migrations import (
         CURRENT_SCHEMA_VERSION,
         register_chunk_migration,
@@ -58,8 +59,6 @@ if TYPE_CHECKING:
         Outcome,
         PersistedSession,
         PersistedSessionHeader,
-        PersistedSessionMeta,
-        SessionState,
     )
     from sessiontail.stats import StoreStats
     from sessiontail.store import (
@@ -104,6 +103,7 @@ __all__ = [
     "Outcome",
     "PersistedSession",
     "PersistedSessionHeader",
+    # meta
     "PersistedSessionMeta",
     "SessionState",
     # errors
@@ -160,6 +160,7 @@ _MODULES = (
     "records",
     "migrations",
     "session",
+    "meta",
     "errors",
     "layout",
     "reading",

@@ -39,8 +39,9 @@ from sessiontail.layout import (
     path_paths,
     split_name,
 )
+from sessiontail.meta import PersistedSessionMeta
 from sessiontail.mounts import filesystem_type
-from sessiontail.session import PersistedSessionMeta
+from sessiontail.stamps import FileId
 
 __all__ = [
     "TURN_WAIT_S",
@@ -456,8 +457,8 @@ def _take_and_remove(targets: list[_Target]) -> None:
 
 def _refuse_changed(target: _Target, expect: PersistedSessionMeta) -> None:
     status = target.status
-    key = (status.st_dev, status.st_ino, status.st_mtime_ns)
-    if key != expect.file_key or status.st_size != expect.size_bytes:
+    was = (expect.file_id, expect.mtime_ns, expect.size_bytes)
+    if (FileId.of(status), status.st_mtime_ns, status.st_size) != was:
         raise PersistenceError("changed since it was listed; list again", path=target.path)
 
 

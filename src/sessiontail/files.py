@@ -27,10 +27,11 @@ from anyio.lowlevel import RunVar
 
 from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.mounts import mount_of
+from sessiontail.stamps import FileId
 from sessiontail.threads import threads
 from sessiontail.waking import Call, on_asyncio
 
-__all__ = ["SessionFile", "change", "explain", "identity", "in_thread", "open_file"]
+__all__ = ["SessionFile", "change", "explain", "in_thread", "open_file"]
 
 OPEN_FLAGS = (
     os.O_RDONLY
@@ -110,6 +111,11 @@ class SessionFile:
     def stat(self) -> os.stat_result:
         """Return the open file's status: where it is linked does not matter."""
         return os.fstat(self.fd)
+
+    @property
+    def id(self) -> FileId:
+        """Which file this is."""
+        return FileId.of(self.stat())
 
     def look(self, offset: int, size: int, *, block: bool) -> bytes:
         """Return ``size`` bytes at ``offset``, fewer only at the end of the file.
@@ -218,15 +224,6 @@ def _changes() -> anyio.CapacityLimiter:
         limiter = anyio.CapacityLimiter(MAX_THREADS)
         _limiter.set(limiter)
         return limiter
-
-
-def identity(name: str) -> tuple[int, int] | None:
-    """Return (st_dev, st_ino) of what has a name; None where nothing has it. Blocks."""
-    try:
-        status = os.lstat(name)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def explain(error: OSError, path: Path) -> PersistenceError:

@@ -42,12 +42,13 @@ from sessiontail.cursor import (
 from sessiontail.decoding import Batch
 from sessiontail.descriptors import budget
 from sessiontail.errors import PersistenceError, SessionNotFound
-from sessiontail.files import explain, identity
+from sessiontail.files import explain
 from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.holders import LockTable, locks
 from sessiontail.lanes import Lane, Opened, Reopened, key_of, open_lane, reopen_lane
 from sessiontail.records import Chunk, ChunkKind, Damage, Record
 from sessiontail.session import Outcome
+from sessiontail.stamps import id_of_name
 from sessiontail.stats import StoreStats
 from sessiontail.surveying import Seen, is_text
 from sessiontail.tailing import Follower
@@ -772,7 +773,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
     def _may_have_wal(self, lane: Lane) -> bool:
         """Say whether there is another file for a lane; on another machine opening will tell."""
         assert self._watch is not None
-        return self._watch.remote or identity(lane.paths(self.directory).spelled[0]) is not None
+        return self._watch.remote or id_of_name(lane.paths(self.directory).spelled[0]) is not None
 
     def _went_with_directory(self, lane: Lane) -> bool:
         """Say whether only the directory is gone, or renamed: the session may come back with it."""

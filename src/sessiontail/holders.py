@@ -1,4 +1,4 @@
-"""Open files' identities -> who writes them: live, abandoned, or unknown.
+"""open files -> who writes them.
 
 The writer keeps ``flock(LOCK_EX)`` on its WAL; Linux tells in ``/proc/locks`` which process holds
 which inode. Reading that disturbs nobody; trying the lock would. Absence there proves little:
@@ -17,11 +17,11 @@ from pathlib import Path
 
 from anyio.lowlevel import RunVar
 
-from sessiontail.session import SessionState
+from sessiontail.stamps import FileId
 from sessiontail.threads import NoThread
 from sessiontail.waking import Call, Home, Signal
 
-__all__ = ["Asked", "LockTable", "Locks", "locks", "state_of"]
+__all__ = ["Asked", "LockTable", "Locks", "locks"]
 
 # A WAL without a known writer is abandoned once we saw it quiet for so long ourselves.
 QUIET_S = 60.0
@@ -104,9 +104,9 @@ class LockTable:
                 return pid
         return holders[0][1] if holders else None
 
-    def holds(self, key: tuple[int, int]) -> bool:
-        """Say whether a file, given as (st_dev, st_ino), is held."""
-        return key[1] in self._pids
+    def holds(self, file_id: FileId) -> bool:
+        """Say whether a file is held."""
+        return file_id.inode in self._pids
 
     def proves_absence(
         self, status: os.stat_result, *, quiet_s: float, now_s: float, seen: bool
@@ -214,30 +214,6 @@ def _read_at(due_s: float) -> tuple[LockTable, float]:
     table = LockTable.read()
     now_s = time.monotonic()
     return table, now_s + min((now_s - began_s) * (1 / _SHARE - 1), _MAX_PAUSE_S)
-
-
-def state_of(
-    status: os.stat_result, *, is_wal: bool, closed: bool, locks: LockTable, now_s: float
-) -> tuple[SessionState, int | None]:
-    """Return a file's state in a listing, and its writer's pid where one shows.
-
-    Args:
-        status: the file's.
-        is_wal: whether it has the WAL's name.
-        closed: whether it has a trailer.
-        locks: read after ``status``.
-        now_s: the time, in seconds since 1970.
-    """
-    pid = locks.holder(status)
-    if pid is not None:
-        return SessionState.LIVE, pid
-    if closed:
-        return SessionState.CLOSED, None
-    if not is_wal:
-        return SessionState.ABANDONED, None
-    if locks.known and now_s - status.st_mtime >= FAR_S:
-        return SessionState.ABANDONED, None
-    return SessionState.UNKNOWN, None
 
 
 def _read(page_bytes: int) -> bytes:

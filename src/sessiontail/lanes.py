@@ -9,6 +9,7 @@ import errno
 import logging
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -23,10 +24,12 @@ from sessiontail.cursor import (
 )
 from sessiontail.delivery import RecordStream
 from sessiontail.errors import CursorInvalid
-from sessiontail.files import SessionFile, identity
+from sessiontail.files import SessionFile
+from sessiontail.generations import find_again, open_all, open_only
 from sessiontail.layout import SessionPaths, stem_paths
 from sessiontail.listing import position_before_end
 from sessiontail.marks import WINDOW_BYTES
+from sessiontail.stamps import id_of_name
 from sessiontail.stats import StoreStats
 from sessiontail.surveying import Seen
 from sessiontail.tailing import Follower
@@ -153,11 +156,11 @@ def open_lane(
         OSError: a file is there and cannot be opened or read.
     """
     if block:
-        files = _open_generations(*paths.spelled, ended, remote=remote)
+        files = open_all(paths, is_done=partial(_is_done, ended=ended), remote=remote)
     else:
-        files = _open_at_hand(lane, paths, ended, remote=remote)
+        files = _open_at_hand(lane, paths, known=ended is not None, remote=remote)
     if not files:
-        return Opened(None, START, identity(paths.spelled[1]) is not None)
+        return Opened(None, START, id_of_name(paths.spelled[1]) is not None)
     try:
         position, file = _place(lane, files, block=block)
         reader = FileReader(file, max_line_bytes=max_line_bytes, stats=stats)
@@ -196,54 +199,29 @@ def _place(lane: Lane, files: list[SessionFile], *, block: bool) -> tuple[Positi
 
 
 def _open_at_hand(
-    lane: Lane, paths: SessionPaths, ended: bytes | None, *, remote: bool
+    lane: Lane, paths: SessionPaths, *, known: bool, remote: bool
 ) -> list[SessionFile]:
     """Open the one file of a session, where the kernel has all that is asked at hand.
 
     Raises:
-        BlockingIOError: it has not, or there is more than one file.
+        BlockingIOError: it has not, or there is more than one file, or one may be done with.
     """
     if remote:
         raise BlockingIOError(errno.EAGAIN, "on another machine")
-    wal, final = paths.spelled
     seen = lane.seen
-    path = final if seen is not None and not seen.is_wal else wal
-    try:
-        file = SessionFile(path, cached=True)
-    except FileNotFoundError:
-        if seen is None and identity(final) is None:
-            return []
-        raise BlockingIOError(errno.EAGAIN, "renamed since") from None
-    except OSError as error:
-        if error.errno in _NO_FILE:
-            raise BlockingIOError(errno.EAGAIN, "no regular file") from None
-        raise
-    one = not seen.both if seen is not None else identity(final) is None
-    if not one or (seen is not None and file_key(file) != seen.key) or ended is not None:
-        file.close()
+    if seen is not None and seen.both:
         raise BlockingIOError(errno.EAGAIN, "several generations")
-    return [file]
+    file = open_only(paths, seen=None if seen is None else (seen.id, seen.is_wal))
+    if file is not None and known:
+        file.close()
+        raise BlockingIOError(errno.EAGAIN, "its content may be known")
+    return [] if file is None else [file]
 
 
-def _open_generations(
-    wal: str, final: str, ended: bytes | None, *, remote: bool
-) -> list[SessionFile]:
-    """Open all files of a session that are not done with, the oldest first, blocking."""
-    files: list[SessionFile] = []
-    # The final name again at the end: the WAL may be renamed in between.
-    for path in (final, wal, final):
-        file = _open_regular(path, remote=remote)
-        if file is None or any(file_key(file) == file_key(other) for other in files):
-            continue
-        if path == final and ended is not None and _is_done(file, ended):
-            file.close()
-            continue
-        files.append(file)
-    return files
-
-
-def _is_done(file: SessionFile, ended: bytes) -> bool:
+def _is_done(file: SessionFile, ended: bytes | None) -> bool:
     """Say whether this is the file that is done with, or a copy of it, blocking."""
+    if ended is None:
+        return False
     status = file.stat()
     if EndedSessions.same_stamp(ended, status.st_size, status.st_mtime_ns):
         return True
@@ -290,44 +268,16 @@ def reopen_lane(follower: Follower, *, remote: bool, block: bool) -> Reopened:
     """
     if remote and not block:
         raise BlockingIOError(errno.EAGAIN, "on another machine")
-    wal, final = follower.paths.spelled
-    others = False
-    # The WAL again at the end: it is made anew when a closed session is reopened.
-    for path in (wal, final, wal):
-        file = _open_regular(path, cached=not block, remote=remote)
-        if file is None:
-            continue
-        if file_key(file) != follower.file_key:
-            others = True
-            file.close()
-            continue
-        follower.reader.file = file
-        try:
-            changed = follower.reader.changed_in_place(block=block)
-        except BaseException:
-            file.close()  # not verified: to be opened again
-            raise
-        return Reopened(file, others, changed)
-    return Reopened(None, others, changed=False)
-
-
-# Not there, or no regular file: not a session.
-_NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ELOOP, errno.ENXIO)
-
-
-def _open_regular(path: str, *, cached: bool = False, remote: bool) -> SessionFile | None:
+    file, others = find_again(follower.paths, follower.file_id, cached=not block, remote=remote)
+    if file is None:
+        return Reopened(None, others, changed=False)
+    follower.reader.file = file
     try:
-        return SessionFile(path, cached=cached, remote=remote)
-    except OSError as error:
-        if error.errno in _NO_FILE:
-            return None
+        changed = follower.reader.changed_in_place(block=block)
+    except BaseException:
+        file.close()  # not verified: to be opened again
         raise
-
-
-def file_key(file: SessionFile) -> tuple[int, int]:
-    """Return (st_dev, st_ino): which file this is, whatever it is called."""
-    status = file.stat()
-    return status.st_dev, status.st_ino
+    return Reopened(file, others, changed)
 
 
 def stem_uuid(stem: str) -> UUID | None:

@@ -55,6 +55,25 @@ class SessionPaths(NamedTuple):
         return final + WAL_ENDING, final
 
     @property
+    def newest_first(self) -> tuple[str, str, str]:
+        """The names in the order in which who wants what is written now looks: WAL, final, WAL.
+
+        A WAL beside a closed file is the later generation: its session was opened again. And the
+        WAL again at the end: between the looks a closed session may have been.
+        """
+        wal, final = self.spelled
+        return wal, final, wal
+
+    @property
+    def oldest_first(self) -> tuple[str, str, str]:
+        """The names in the order in which who wants all that was written looks: final, WAL, final.
+
+        The final name again at the end: between the looks the WAL may have been renamed.
+        """
+        wal, final = self.spelled
+        return final, wal, final
+
+    @property
     def stem(self) -> str:
         """The name without its ending: usually, not always, the session's id."""
         return self.name.removesuffix(SESSION_FILE_SUFFIX)

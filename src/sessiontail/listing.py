@@ -41,12 +41,14 @@ from sessiontail.deleting import left_aside
 from sessiontail.errors import DamagedSession, PersistenceError, SessionNotFound
 from sessiontail.files import MAX_THREADS, OPEN_FLAGS, SessionFile, explain
 from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
-from sessiontail.holders import LockTable, state_of
+from sessiontail.holders import LockTable
 from sessiontail.layout import SESSION_FILE_SUFFIX, SESSION_PARTIAL_SUFFIX, WAL_ENDING
 from sessiontail.marks import WINDOW_BYTES
+from sessiontail.meta import PersistedSessionMeta, SessionState, state_of
 from sessiontail.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.records import Chunk, Damage, Header, Record, Trailer
-from sessiontail.session import PersistedSessionMeta, SessionState, damaged
+from sessiontail.session import damaged
+from sessiontail.stamps import FileId, FileStamp
 from sessiontail.waking import Call
 
 __all__ = [
@@ -315,8 +317,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
     def _add(self, found: Found) -> None:
         for meta in found.metas:
             # During the rename of a close, one file can be met under both of its names.
-            device, inode, _ = meta.file_key
-            key = device << 64 | inode
+            key = meta.file_id.device << 64 | meta.file_id.inode
             if key not in self._seen:
                 self._seen.add(key)
                 self._found.append(meta)
@@ -426,11 +427,11 @@ _NOBODY = LockTable(b"")
 
 def _judged(meta: PersistedSessionMeta, locks: LockTable) -> PersistedSessionMeta:
     """Return a meta with the state that these locks give it."""
-    device, inode, mtime_ns = meta.file_key
-    if meta.closed and not locks.holds((device, inode)):
+    file = meta.file_id
+    if meta.closed and not locks.holds(file):
         return meta
-    mtime_s = -(-mtime_ns // 10**9)
-    status = os.stat_result((0, inode, device, 1, 0, 0, meta.size_bytes, 0, mtime_s, 0))
+    mtime_s = -(-meta.mtime_ns // 10**9)
+    status = os.stat_result((0, file.inode, file.device, 1, 0, 0, meta.size_bytes, 0, mtime_s, 0))
     return _with_state(meta, status, locks)
 
 
@@ -574,7 +575,8 @@ def _same(known: _Known, status: os.stat_result) -> bool:
     return (
         status.st_ctime_ns == known[1]
         and status.st_size == meta.size_bytes
-        and (status.st_dev, status.st_ino, status.st_mtime_ns) == meta.file_key
+        and status.st_mtime_ns == meta.mtime_ns
+        and FileId.of(status) == meta.file_id
     )
 
 
@@ -595,7 +597,7 @@ def _keep(meta: PersistedSessionMeta, status: os.stat_result) -> None:
 def _state(
     status: os.stat_result, path: str, locks: LockTable, *, closed: bool
 ) -> tuple[SessionState, int | None]:
-    if closed and not locks.holds((status.st_dev, status.st_ino)):
+    if closed and not locks.holds(FileId.of(status)):
         return SessionState.CLOSED, None
     return state_of(
         status, is_wal=path.endswith(WAL_ENDING), closed=closed, locks=locks, now_s=time.time()
@@ -733,7 +735,8 @@ def _as_meta(  # noqa: PLR0917 - called for every file, where names cost
         writer_pid=pid,
         damaged_lines=damaged_lines,
         torn_bytes=torn_bytes,
-        file_key=(status.st_dev, status.st_ino, status.st_mtime_ns),
+        file_id=FileId.of(status),
+        mtime_ns=status.st_mtime_ns,
     )
 
 
@@ -921,11 +924,11 @@ class _SoFar(NamedTuple):
 
 
 #: By device and inode; some 1 KB each.
-_so_far: _Kept[tuple[int, int], _SoFar] = _Kept(1_000)
+_so_far: _Kept[FileId, _SoFar] = _Kept(1_000)
 
 
 def _known_so_far(file: SessionFile, status: os.stat_result, size: int) -> _SoFar | None:
-    known = _so_far.get((status.st_dev, status.st_ino))
+    known = _so_far.get(FileId.of(status))
     if (
         known is None
         or known.offset > size
@@ -943,18 +946,18 @@ def _remember(
         return  # a smaller file is counted in a millisecond
     head, tail = file.read_now(0, WINDOW_BYTES), file.read_now(offset - WINDOW_BYTES, WINDOW_BYTES)
     _so_far.put(
-        (status.st_dev, status.st_ino),
+        FileId.of(status),
         _SoFar(offset, lines, brief.chunks, brief.trailer, head, tail),
     )
 
 
-# What was counted, by device, inode, times and size: a crashed session is counted once, not in
+# What was counted, by file and stamp: a crashed session is counted once, not in
 # every listing, also where it is listed by other names. Some 300 bytes each.
-_counted: _Kept[tuple[int, ...], _Brief] = _Kept(10_000)
+_counted: _Kept[tuple[FileId, FileStamp], _Brief] = _Kept(10_000)
 
 
-def _count_key(status: os.stat_result, size: int) -> tuple[int, ...]:
-    return status.st_dev, status.st_ino, status.st_ctime_ns, status.st_mtime_ns, size
+def _count_key(status: os.stat_result, size: int) -> tuple[FileId, FileStamp]:
+    return FileId.of(status), FileStamp(size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _counted_before(status: os.stat_result, size: int) -> _Brief | None:

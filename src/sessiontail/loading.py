@@ -7,9 +7,9 @@ same outcome.
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from anyio.lowlevel import checkpoint
@@ -19,8 +19,8 @@ from sessiontail.decoding import RecordDecoder
 from sessiontail.errors import PersistenceError
 from sessiontail.files import SessionFile, explain, in_thread, open_file
 from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
+from sessiontail.generations import no_file, not_found
 from sessiontail.marks import WINDOW_BYTES
-from sessiontail.reading import not_found
 from sessiontail.session import PersistedSession, SessionFold
 from sessiontail.stats import StoreStats
 
@@ -28,7 +28,7 @@ __all__ = ["load_file"]
 
 
 async def load_file(
-    candidates: tuple[Path, ...],
+    names: Sequence[str],
     *,
     salvage: bool = False,
     max_line_bytes: int = MAX_LINE_BYTES,
@@ -37,27 +37,24 @@ async def load_file(
     """Read one file whole and fold it.
 
     Args:
-        candidates: the names that it may have; the first that exists is taken.
+        names: those that it may have; the first that exists is taken.
         salvage: keep what is whole and list the damage, instead of raising at the first.
         max_line_bytes: a longer line is one ``Damage``.
         stats: counts into these.
 
     Raises:
-        SessionNotFound: none of the candidates exists.
+        SessionNotFound: none of them exists.
         DamagedSession: a line is damaged (not with ``salvage``), or there is no header.
         PersistenceError: the file cannot be read.
     """
     misfit: PersistenceError | None = None
-    for path in candidates:
+    for path in map(Path, names):
         try:
             file = await open_file(path)
         except FileNotFoundError:
             continue
         except OSError as error:
-            explained = explain(error, path)
-            if error.errno not in (errno.EINVAL, errno.ELOOP, errno.ENXIO):
-                raise explained from error
-            misfit = misfit or explained  # no regular file; the session may have the other name
+            misfit = misfit or no_file(error, path)  # the session may have the other name
             continue
         session = SessionFold(path, salvage=salvage)
         try:
@@ -66,7 +63,7 @@ async def load_file(
             raise explain(error, path) from error
         finally:
             file.close()
-    raise misfit or not_found(candidates)
+    raise misfit or not_found(names)
 
 
 # 512 KiB: three of four sessions in one read, 0.7 ms for one slice; 256 KiB take 3 % longer, and

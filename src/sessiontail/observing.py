@@ -23,7 +23,7 @@ from sessiontail.framing import MAX_LINE_BYTES
 from sessiontail.holders import LockTable
 from sessiontail.layout import split_name, stem_paths
 from sessiontail.listing import Depth, Scan, read_meta
-from sessiontail.session import PersistedSessionMeta, SessionState
+from sessiontail.meta import PersistedSessionMeta, SessionState
 from sessiontail.stats import StoreStats
 from sessiontail.waking import Call
 from sessiontail.watching import DirectoryWatch
@@ -169,9 +169,9 @@ class SessionWatch(AsyncIterator[SessionEvent]):
         lives = kind in (EventKind.STARTED, EventKind.RESUMED)
         locks = LockTable.read() if lives else LockTable(None)
         paths = stem_paths(stem, self._directory)
-        for path in (paths.wal, paths.final):
+        for name in paths.newest_first:
             try:
-                meta, _ = read_meta(path, locks, depth=Depth.ENDS)
+                meta, _ = read_meta(name, locks, depth=Depth.ENDS)
             except PersistenceError:
                 continue
             state = meta.state

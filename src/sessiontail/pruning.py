@@ -18,7 +18,7 @@ import msgspec
 from sessiontail.deleting import TURN_WAIT_S, DirectoryBusy, Settled, delete_file, settle
 from sessiontail.errors import PersistenceError
 from sessiontail.listing import by_age
-from sessiontail.session import PersistedSessionMeta, SessionState
+from sessiontail.meta import PersistedSessionMeta, SessionState
 
 __all__ = ["PrunePlan", "Pruned", "Verdict", "apply", "plan"]
 

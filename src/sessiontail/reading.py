@@ -10,7 +10,6 @@ it can be tried again.
 from __future__ import annotations
 
 import errno
-import os
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -24,9 +23,10 @@ from anyio.lowlevel import checkpoint
 from sessiontail.advancing import FileReader, FileReplaced
 from sessiontail.cursor import START, Position
 from sessiontail.delivery import RecordStream
-from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
-from sessiontail.files import SessionFile, explain, in_thread
+from sessiontail.errors import PersistenceError
+from sessiontail.files import explain, in_thread
 from sessiontail.framing import MAX_LINE_BYTES
+from sessiontail.generations import not_found, open_fitting
 from sessiontail.layout import SessionPaths
 from sessiontail.mounts import mount_of
 from sessiontail.records import Header, Record
@@ -245,10 +245,8 @@ class SessionReader(RecordFeed):
             CursorInvalid: ``after`` is no cursor.
         """
         super().__init__(after)
-        # The WAL again at the end: it is made anew when a closed session is reopened.
-        self._candidates: tuple[Path, ...] = (
-            (paths.wal, paths.final, paths.wal) if only is None else (only,)
-        )
+        self._names = paths.newest_first if only is None else (str(only),)
+        self._place = str(paths.directory if only is None else only.parent)
         self._search = search
         self._max_line_bytes = max_line_bytes
         self._stats = stats or StoreStats()
@@ -256,15 +254,15 @@ class SessionReader(RecordFeed):
     @property
     def path(self) -> Path:
         """The file that is read, or would be."""
-        return self._reader.file.path if self._reader else self._candidates[0]
+        return self._reader.file.path if self._reader else Path(self._names[0])
 
     async def _fill(self) -> None:
-        place = str(self._candidates[0].parent)
+        place = self._place
         if self._reader is None:
             remote = (await mount_of(place)).remote
             reader = await self._look(place, partial(self._open, remote=remote))
             if reader is None:
-                raise await in_thread(not_found, self._candidates, place=place)
+                raise await in_thread(not_found, self._names, place=place)
             self._reader = reader
         assert self._reader is not None
         while True:
@@ -284,7 +282,7 @@ class SessionReader(RecordFeed):
     def _open(self, *, remote: bool, block: bool) -> FileReader | None:
         def open_one() -> FileReader | None:
             return open_fitting(
-                self._candidates,
+                self._names,
                 self._after,
                 whole=False,
                 max_line_bytes=self._max_line_bytes,
@@ -299,90 +297,9 @@ class SessionReader(RecordFeed):
                 raise BlockingIOError(errno.EAGAIN, "to be searched in a thread")
             found = self._search()
             if found is not None:
-                self._candidates = (found.wal, found.final)
+                self._names = found.newest_first
                 reader = open_one()
         return reader
-
-
-def open_fitting(
-    candidates: tuple[Path, ...],
-    after: Position,
-    *,
-    whole: bool,
-    max_line_bytes: int,
-    stats: StoreStats,
-    remote: bool,
-    block: bool,
-) -> FileReader | None:
-    """Open the first of these that exists and that a position fits; None where none exists.
-
-    Of two generations of a session, the one that the cursor was taken from is thereby found.
-
-    Args:
-        candidates: the files, in the order in which they are tried.
-        after: where to go on.
-        whole: False reads up to the end that the file has now.
-        max_line_bytes: a longer line is one ``Damage``.
-        stats: counts into these.
-        remote: whether any call may block.
-        block: whether this one may.
-
-    Raises:
-        BlockingIOError: it would have to wait, and ``block`` is False.
-        CursorInvalid: the position fits none of them.
-        PersistenceError: one of them cannot be read.
-    """
-    if remote and not block:
-        raise BlockingIOError(errno.EAGAIN, "on another machine")
-    misfit: PersistenceError | None = None
-    for path in candidates:
-        try:
-            file = SessionFile(path, cached=not block, remote=remote)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except BlockingIOError:
-            raise
-        except OSError as error:
-            misfit = misfit or _no_file(error, path)
-            continue
-        try:
-            limit = None if whole else file.stat().st_size
-            reader = FileReader(file, max_line_bytes=max_line_bytes, limit=limit, stats=stats)
-            reader.resume(after, block=block)
-        except BlockingIOError:
-            file.close()
-            raise
-        except CursorInvalid as error:
-            file.close()
-            misfit = misfit or error
-            continue
-        except OSError as error:
-            file.close()
-            raise explain(error, path) from error
-        return reader
-    if misfit is not None:
-        raise misfit
-    return None
-
-
-def _no_file(error: OSError, path: Path) -> PersistenceError:
-    """Return the error for what is no regular file; raise it for a file that cannot be read."""
-    explained = explain(error, path)
-    # A name can be too long for a WAL, and not for a closed file.
-    if error.errno not in (errno.EINVAL, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG):
-        raise explained from error
-    return explained
-
-
-def not_found(candidates: tuple[Path, ...]) -> SessionNotFound:
-    """Return the error for a session of which no file exists."""
-    names = " nor ".join(dict.fromkeys(path.name for path in candidates))
-    directory = candidates[0].parent
-    if not os.path.isdir(directory):  # noqa: PTH112 - Path.is_dir() raises for a long name
-        return SessionNotFound("no such directory; give the one where sessions lie", path=directory)
-    if len(candidates) == 1:
-        return SessionNotFound("no such session file", path=candidates[0])
-    return SessionNotFound(f"no such session: neither {names}", path=directory)
 
 
 def _rewritten(path: Path) -> PersistenceError:

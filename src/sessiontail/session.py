@@ -1,4 +1,4 @@
-"""records -> one session, whole (``PersistedSession``) or in brief (``PersistedSessionMeta``).
+"""records -> one session, whole.
 
 Names and fields are those of ``rath.session.persistence.loader`` (openrath 2.0.0); what is added
 to them says what that loader hides. Nothing here opens or waits, but for the one method that
@@ -9,13 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
-from uuid import UUID
-
-import msgspec
 
 from sessiontail.decoding import Run
 from sessiontail.errors import DamagedSession
@@ -23,7 +19,6 @@ from sessiontail.records import (
     Chunk,
     Damage,
     Header,
-    LineageKind,
     Record,
     TokenUsage,
     Trailer,
@@ -37,24 +32,9 @@ __all__ = [
     "Outcome",
     "PersistedSession",
     "PersistedSessionHeader",
-    "PersistedSessionMeta",
-    "SessionState",
 ]
 
 PersistedSessionHeader = Header
-
-
-class SessionState(StrEnum):
-    """How a session stands in a listing. Equal to its text."""
-
-    #: A trailer was read.
-    CLOSED = "closed"
-    #: A writer holds the WAL's lock.
-    LIVE = "live"
-    #: No trailer, and no writer: it crashed or was given up.
-    ABANDONED = "abandoned"
-    #: No trailer, and no way to know whether somebody writes.
-    UNKNOWN = "unknown"
 
 
 class Outcome(StrEnum):
@@ -134,59 +114,6 @@ class PersistedSession:
         from sessiontail.openrath import resumable_pair  # noqa: PLC0415 - an edge, only when asked
 
         return await resumable_pair(self, agent_prompt=agent_prompt)
-
-
-class PersistedSessionMeta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One session file in brief: its header, its trailer, and what the directory says.
-
-    Ids are kept as text: nothing of a meta is then the collector's business. A ``UUID`` is, and
-    100,000 of them made it hold the event loop for 100 ms, again and again while they were read.
-    """
-
-    #: ``id`` as text, and under that name in JSON.
-    id_text: str = msgspec.field(name="id")
-    #: The file, as text; ``path`` gives it as a ``Path``.
-    file: str
-    #: Always aware.
-    created_at: datetime
-    lineage_operator: str
-    lineage_kind: LineageKind
-    #: The trailer's ``final_chunk_count``; counted where there is none.
-    chunk_count: int
-    #: Whether a trailer was read.
-    closed: bool
-    state: SessionState
-    #: ``parent_session_ids`` as text, and under that name in JSON.
-    parent_texts: tuple[str, ...] = msgspec.field(name="parent_session_ids")
-    #: None is unknown, never zero.
-    cumulative_usage: TokenUsage | None
-    closed_at: datetime | None
-    size_bytes: int
-    #: When the file last changed, aware.
-    modified_at: datetime
-    #: The writer's process, where a live session shows it.
-    writer_pid: int | None = None
-    #: Lines that are no records; None unless the listing verified them.
-    damaged_lines: int | None = None
-    #: Bytes after the last newline.
-    torn_bytes: int = 0
-    #: (st_dev, st_ino, st_mtime_ns): says later whether this is still the same file.
-    file_key: tuple[int, int, int] = (0, 0, 0)
-
-    @property
-    def id(self) -> UUID:
-        """The session's id."""
-        return UUID(self.id_text)
-
-    @property
-    def parent_session_ids(self) -> tuple[UUID, ...]:
-        """The sessions that it came from, in the header's order."""
-        return tuple(map(UUID, self.parent_texts))
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return Path(self.file)
 
 
 class SessionFold:

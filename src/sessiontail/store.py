@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -36,6 +36,7 @@ from sessiontail.errors import DamagedSession, PersistenceError, SessionEnded, S
 from sessiontail.files import change, in_thread
 from sessiontail.following import DirectoryTail, News
 from sessiontail.framing import MAX_LINE_BYTES
+from sessiontail.generations import not_found
 from sessiontail.holders import LockTable
 from sessiontail.layout import (
     SessionPaths,
@@ -49,11 +50,12 @@ from sessiontail.layout import (
 )
 from sessiontail.listing import Depth, Scan, by_age, read_meta, session_names
 from sessiontail.loading import load_file
+from sessiontail.meta import PersistedSessionMeta, SessionState
 from sessiontail.observing import SessionWatch
 from sessiontail.pruning import Pruned, PrunePlan, not_negative, refuse_single
-from sessiontail.reading import SessionReader, not_found
+from sessiontail.reading import SessionReader
 from sessiontail.records import ChunkKind, Record
-from sessiontail.session import Outcome, PersistedSession, PersistedSessionMeta, SessionState
+from sessiontail.session import Outcome, PersistedSession
 from sessiontail.stats import StoreStats
 from sessiontail.tailing import SessionTail
 from sessiontail.watching import (
@@ -185,16 +187,15 @@ class SessionStore:
             PersistenceError: the file cannot be read.
         """
         if path is not None:
-            return await self._load((resolve_path(path),), salvage)
+            return await self._load((str(resolve_path(path)),), salvage)
         paths = self._paths(session_id)
         try:
-            # The final name again: the WAL may be renamed in between.
-            return await self._load((paths.final, paths.wal, paths.final), salvage)
+            return await self._load(paths.oldest_first, salvage)
         except SessionNotFound:
             found = await in_thread(self._search, session_id, place=str(self.directory))
             if found is None:
                 raise
-            return await self._load((found.final, found.wal, found.final), salvage)
+            return await self._load(found.oldest_first, salvage)
 
     def read(
         self,
@@ -492,17 +493,17 @@ class SessionStore:
             PersistenceError: the file cannot be read.
         """
         if path is not None:
-            candidates: tuple[Path, ...] = (resolve_path(path),)
+            file = resolve_path(path)
+            names: tuple[str, ...] = (str(file),)
+            place = file.parent
         else:
-            paths = await self._locate(session_id)
-            # The WAL again: it is made anew when a closed session is reopened.
-            candidates = (paths.wal, paths.final, paths.wal)
+            names, place = (await self._locate(session_id)).newest_first, self.directory
         depth = Depth.RECORDS if verify else Depth.LINES
-        return await in_thread(_first_meta, candidates, depth, place=str(candidates[0].parent))
+        return await in_thread(_first_meta, names, depth, place=str(place))
 
-    async def _load(self, candidates: tuple[Path, ...], salvage: bool) -> PersistedSession:  # noqa: FBT001 - passed on
+    async def _load(self, names: Sequence[str], salvage: bool) -> PersistedSession:  # noqa: FBT001 - passed on
         return await load_file(
-            candidates, salvage=salvage, max_line_bytes=self._max_line_bytes, stats=self.stats
+            names, salvage=salvage, max_line_bytes=self._max_line_bytes, stats=self.stats
         )
 
     async def _make_watch(self, directory: Path) -> DirectoryWatch:
@@ -582,11 +583,11 @@ def _is_uuid(stem: str) -> bool:
         return False
 
 
-def _first_meta(candidates: tuple[Path, ...], depth: Depth) -> PersistedSessionMeta:
-    for path in candidates:
+def _first_meta(names: Sequence[str], depth: Depth) -> PersistedSessionMeta:
+    for name in names:
         with suppress(SessionNotFound):
-            return read_meta(path, LockTable.read(), depth=depth)[0]
-    raise not_found(candidates)
+            return read_meta(name, LockTable.read(), depth=depth)[0]
+    raise not_found(names)
 
 
 def _current_name(path: Path, outcome: Outcome | None) -> Path | None:
@@ -605,7 +606,7 @@ async def load_session(
 ) -> PersistedSession:
     """Read one session whole; see ``SessionStore.load``."""
     if path is not None:
-        return await load_file((resolve_path(path),), salvage=salvage)
+        return await load_file((str(resolve_path(path)),), salvage=salvage)
     return await SessionStore(directory).load(session_id, salvage=salvage)
 
 

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from sessiontail.files import explain
 from sessiontail.holders import LockTable
-from sessiontail.layout import split_name, stem_paths
+from sessiontail.layout import WAL_ENDING, split_name, stem_paths
+from sessiontail.stamps import FileId
 
 __all__ = ["Seen", "Survey", "is_text", "look_around", "survey"]
 
@@ -23,8 +24,7 @@ __all__ = ["Seen", "Survey", "is_text", "look_around", "survey"]
 class Seen(NamedTuple):
     """What was seen of a session: of its WAL; of the final name where there is none."""
 
-    #: (st_dev, st_ino).
-    key: tuple[int, int]
+    id: FileId
     size: int
     mtime_ns: int
     is_wal: bool
@@ -37,8 +37,8 @@ class Seen(NamedTuple):
 class Survey(NamedTuple):
     """What a look at a directory found."""
 
-    #: (st_dev, st_ino) of the directory itself.
-    directory: tuple[int, int]
+    #: Which the directory itself is.
+    directory: FileId
     #: Everything by stem; empty unless asked for.
     seen: dict[str, Seen]
     #: Stem to a mark of all that was seen of it, for the next survey.
@@ -119,11 +119,10 @@ def survey(
         locks = LockTable.read()
         if locks.known:
             unheld = {
-                stem for stem, found in seen.items() if found.is_wal and not locks.holds(found.key)
+                stem for stem, found in seen.items() if found.is_wal and not locks.holds(found.id)
             }
-    key = (status.st_dev, status.st_ino)
     cost_s = time.thread_time() - began_s
-    return Survey(key, seen if wanted else {}, marks, changed, grown, unheld, cost_s)
+    return Survey(FileId.of(status), seen if wanted else {}, marks, changed, grown, unheld, cost_s)
 
 
 # Of a mark: size, whether it is fresh, which file, when it changed. 44 bytes a session instead of
@@ -139,7 +138,7 @@ _ABSENT = 0
 
 
 def _mark(found: Seen, now_ns: int) -> int:
-    file = hash((found.key, found.is_wal)) & 0xFFFFFFFF
+    file = hash((found.id, found.is_wal)) & 0xFFFFFFFF
     mark = found.size << _SIZE_SHIFT | file << 32 | (hash(found.mtime_ns) & 0xFFFFFFFF) or 1
     return mark | _FRESH if abs(now_ns - found.mtime_ns) < _FRESH_NS else mark
 
@@ -179,28 +178,25 @@ def look_around(directory: Path) -> dict[str, Seen] | None:
 def _look_at(directory: Path, stems: Collection[str]) -> dict[str, Seen]:
     seen: dict[str, Seen] = {}
     for stem in stems:
-        wal, final = stem_paths(stem, directory).spelled
-        # The WAL again at the end: it is made anew when a closed session is reopened.
-        for name, is_wal in ((wal, True), (final, False), (wal, True)):
+        for name in stem_paths(stem, directory).newest_first:
             try:
                 status = os.lstat(name)
             except OSError:
                 continue
             if stat.S_ISREG(status.st_mode):
-                seen[stem] = _seen(status, is_wal=is_wal)
+                seen[stem] = _seen(status, is_wal=name.endswith(WAL_ENDING))
                 break
     return seen
 
 
 def _seen(status: os.stat_result, *, is_wal: bool) -> Seen:
-    key = (status.st_dev, status.st_ino)
-    return Seen(key, status.st_size, status.st_mtime_ns, is_wal)
+    return Seen(FileId.of(status), status.st_size, status.st_mtime_ns, is_wal)
 
 
 def _both(one: Seen, other: Seen) -> Seen:
     """Return the WAL of two files of a session; one file under both names is being closed."""
     wal, final = (one, other) if one.is_wal else (other, one)
-    closed = None if wal.key == final.key else (final.size, final.mtime_ns)
+    closed = None if wal.id == final.id else (final.size, final.mtime_ns)
     return wal._replace(both=True, closed=closed)
 
 

@@ -26,11 +26,12 @@ from sessiontail import holders
 from sessiontail.advancing import FileReader, FileReplaced
 from sessiontail.cursor import Position
 from sessiontail.decoding import Batch
-from sessiontail.files import SessionFile, explain, identity, in_thread
+from sessiontail.files import explain, in_thread
 from sessiontail.framing import MAX_LINE_BYTES
+from sessiontail.generations import Place, find_again, not_found, open_fitting, place_of
 from sessiontail.holders import Asked, LockTable, locks
 from sessiontail.layout import SessionPaths
-from sessiontail.reading import RecordFeed, not_found, open_fitting
+from sessiontail.reading import RecordFeed
 from sessiontail.records import Trailer
 from sessiontail.session import Outcome
 from sessiontail.stats import StoreStats
@@ -70,7 +71,7 @@ class Look(NamedTuple):
 
     status: os.stat_result
     #: Which of its names leads to it.
-    place: Literal["wal", "final", "nowhere"]
+    place: Place
     #: Whether another file has one of its names.
     usurped: bool
 
@@ -93,7 +94,7 @@ class Follower:
         "_remote",
         "_seen_held",
         "_unheld_since_s",
-        "file_key",
+        "file_id",
         "gate",
         "paths",
         "reader",
@@ -106,9 +107,8 @@ class Follower:
     def __init__(self, paths: SessionPaths, reader: FileReader, position: Position) -> None:
         self.paths = paths
         self.reader = reader
-        status = reader.file.stat()
-        #: (st_dev, st_ino): which file this is, whatever it is called.
-        self.file_key = (status.st_dev, status.st_ino)
+        #: Which file this is.
+        self.file_id = reader.file.id
         #: Whether a trailer was read (not: handed over).
         self.trailer_seen = position.trailer_seen
         #: Whether the file had its final name when last judged: no writer comes back to it.
@@ -138,7 +138,7 @@ class Follower:
     def is_held(self, table: LockTable) -> bool:
         """Say whether a writer holds the file by this table: a verdict as good as the end's."""
         self.recheck_s = None
-        if self._remote or self.reader.file.fd < 0 or not table.holds(self.file_key):
+        if self._remote or self.reader.file.fd < 0 or not table.holds(self.file_id):
             return False
         if self._look().place != "wal":
             return False
@@ -194,21 +194,15 @@ class Follower:
 
     def _reopen(self) -> Outcome | None:
         """Open the same file by its name; return what became of it, if it has none."""
-        usurped = False
-        wal, final = self.paths.spelled
-        for name in (wal, final, wal):
-            try:
-                file = SessionFile(name, remote=True)
-            except OSError:
-                continue
-            status = file.stat()
-            if (status.st_dev, status.st_ino) == self.file_key:
-                self.reader.close()
-                self.reader.file = file
-                return None
-            usurped = True
-            file.close()
-        return Outcome.REPLACED if usurped else Outcome.DELETED
+        try:
+            found = find_again(self.paths, self.file_id, cached=False, remote=True)
+        except OSError:
+            return None
+        if found.file is None:
+            return Outcome.REPLACED if found.others else Outcome.DELETED
+        self.reader.close()
+        self.reader.file = found.file
+        return None
 
     def _judge(self, table: LockTable | None, *, block: bool) -> Outcome | None:
         look = self._look()
@@ -236,18 +230,11 @@ class Follower:
 
     def _look(self) -> Look:
         status = self.reader.file.stat()
-        # The WAL's name first: a rename in between is then seen under the final name.
-        wal_name, final_name = self.paths.spelled
-        wal = identity(wal_name)
-        if wal == self.file_key:
-            return Look(status, "wal", usurped=False)
-        self.gate("wal name looked at")
-        final = identity(final_name)
-        if final == self.file_key:
-            return Look(status, "final", usurped=wal is not None)
-        # The links as they are now: unlinking comes before the looks that found nothing.
-        usurped = wal is not None or final is not None
-        return Look(self.reader.file.stat(), "nowhere", usurped)
+        place, usurped = place_of(self.paths, self.file_id, lambda: self.gate("wal name looked at"))
+        if place == "nowhere":
+            # The links as they are now: unlinking comes before the looks that found nothing.
+            status = self.reader.file.stat()
+        return Look(status, place, usurped)
 
     def _judge_renamed(self, look: Look, table: LockTable | None) -> Outcome | None:
         if self.trailer_seen:
@@ -498,10 +485,9 @@ class SessionTail(RecordFeed):
         return None if reader is None else Follower(self._paths, reader, self._after)
 
     def _open_one(self, *, remote: bool, block: bool) -> FileReader | None:
-        # The WAL again at the end: it is made anew when a closed session is reopened.
         paths = self._paths
         return open_fitting(
-            (paths.wal, paths.final, paths.wal),
+            paths.newest_first,
             self._after,
             whole=True,
             max_line_bytes=self._max_line_bytes,
@@ -518,8 +504,8 @@ class SessionTail(RecordFeed):
             self._wait_until_s = float("inf") if forever else now_s + float(self._wait)
         left_s = self._wait_until_s - now_s
         if left_s <= 0:
-            candidates = (self._paths.wal, self._paths.final)
-            raise await in_thread(not_found, candidates, place=str(self._paths.directory))
+            names, place = self._paths.newest_first, str(self._paths.directory)
+            raise await in_thread(not_found, names, place=place)
         self._gate("before waiting")
         await subscription.wait(None if left_s == float("inf") else left_s)
         subscription.take()

@@ -27,6 +27,7 @@ from sessiontail.errors import PersistenceError
 from sessiontail.inotify import Inotify
 from sessiontail.layout import split_name
 from sessiontail.mounts import Mount, mount_of
+from sessiontail.stamps import FileId
 from sessiontail.stats import StoreStats
 from sessiontail.surveying import Seen, Survey, survey
 from sessiontail.threads import NoThread
@@ -211,7 +212,7 @@ class DirectoryWatch:
         self._stats: dict[int, tuple[StoreStats, int]] = {}
         self._notifier: _Notifier | None = None
         self._watch: int | None = None
-        self._watched: tuple[int, int] | None = None
+        self._watched: FileId | None = None
         # Sessions that are watched by their open file instead of by the directory.
         self._narrowed: dict[str, int] = {}
         self._narrowed_stems: dict[int, str] = {}
@@ -448,8 +449,7 @@ class DirectoryWatch:
             return False
         try:
             self._watch = self._notifier.watch(str(self.directory), _DIRECTORY_EVENTS, self)
-            status = self.directory.stat()
-            self._watched = (status.st_dev, status.st_ino)
+            self._watched = FileId.of(self.directory.stat())
         except (FileNotFoundError, NotADirectoryError):
             self._forget_watch()
         except OSError as error:  # ENOSPC: no watch left; EACCES: not ours to read

@@ -18,7 +18,7 @@ from sessiontail.cli.targets import shorten
 from sessiontail.cli.terminal import Meter, Output, clean, note
 from sessiontail.errors import PersistenceError
 from sessiontail.listing import Scan
-from sessiontail.session import PersistedSessionMeta
+from sessiontail.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
 
 __all__ = ["as_builtins", "command", "print_table", "tell_skipped"]
@@ -257,5 +257,5 @@ def _lineage(meta: PersistedSessionMeta) -> str:
 def as_builtins(meta: PersistedSessionMeta) -> dict[str, Any]:
     """Return a meta as JSON has it."""
     value: dict[str, Any] = msgspec.to_builtins(meta, enc_hook=str)
-    del value["file_key"]
+    del value["file_id"], value["mtime_ns"]
     return value

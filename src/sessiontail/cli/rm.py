@@ -31,7 +31,7 @@ from sessiontail.layout import (
     session_paths,
     split_name,
 )
-from sessiontail.session import PersistedSessionMeta, SessionState
+from sessiontail.meta import PersistedSessionMeta, SessionState
 from sessiontail.store import SessionStore
 
 __all__ = ["command"]

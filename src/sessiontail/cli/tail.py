@@ -34,8 +34,9 @@ from sessiontail.files import SessionFile, in_thread
 from sessiontail.following import News
 from sessiontail.layout import split_name
 from sessiontail.listing import position_before_end
+from sessiontail.meta import PersistedSessionMeta, SessionState
 from sessiontail.records import Record
-from sessiontail.session import Outcome, PersistedSessionMeta, SessionState
+from sessiontail.session import Outcome
 from sessiontail.store import SessionStore
 
 __all__ = ["Lines", "command"]
@@ -487,7 +488,7 @@ class _Tailing:
             if meta.state is SessionState.ABANDONED:
                 self._gone.add(meta.id)
             if not is_wal:
-                ended.add(stem, ended_key(meta.size_bytes, meta.file_key[2]))
+                ended.add(stem, ended_key(meta.size_bytes, meta.mtime_ns))
             elif window.last is not None or not _may_run(meta):
                 last = window.last if window.last is not None and _may_run(meta) else 0
                 positions[stem] = await in_thread(_position, meta.path, last)

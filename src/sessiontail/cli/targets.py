@@ -12,8 +12,8 @@ import click
 
 from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.layout import path_paths, split_name
+from sessiontail.meta import PersistedSessionMeta
 from sessiontail.reading import SessionReader
-from sessiontail.session import PersistedSessionMeta
 from sessiontail.store import SessionStore
 from sessiontail.tailing import SessionTail
 

@@ -1,0 +1,112 @@
+"""what was read of a file, and who holds it -> one session in brief.
+
+Names and fields are those of ``rath.session.persistence.loader`` (openrath 2.0.0); what is added
+to them says what that loader hides.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from sessiontail.holders import FAR_S, LockTable
+from sessiontail.records import LineageKind, TokenUsage
+from sessiontail.stamps import FileId
+
+__all__ = ["PersistedSessionMeta", "SessionState", "state_of"]
+
+
+class SessionState(StrEnum):
+    """How a session stands in a listing. Equal to its text."""
+
+    #: A trailer was read.
+    CLOSED = "closed"
+    #: A writer holds the WAL's lock.
+    LIVE = "live"
+    #: No trailer, and no writer: it crashed or was given up.
+    ABANDONED = "abandoned"
+    #: No trailer, and no way to know whether somebody writes.
+    UNKNOWN = "unknown"
+
+
+class PersistedSessionMeta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One session file in brief: its header, its trailer, and what the directory says.
+
+    Ids are kept as text: nothing of a meta is then the collector's business. A ``UUID`` is, and
+    100,000 of them made it hold the event loop for 100 ms, again and again while they were read.
+    """
+
+    #: ``id`` as text, and under that name in JSON.
+    id_text: str = msgspec.field(name="id")
+    #: The file, as text; ``path`` gives it as a ``Path``.
+    file: str
+    #: Always aware.
+    created_at: datetime
+    lineage_operator: str
+    lineage_kind: LineageKind
+    #: The trailer's ``final_chunk_count``; counted where there is none.
+    chunk_count: int
+    #: Whether a trailer was read.
+    closed: bool
+    state: SessionState
+    #: ``parent_session_ids`` as text, and under that name in JSON.
+    parent_texts: tuple[str, ...] = msgspec.field(name="parent_session_ids")
+    #: None is unknown, never zero.
+    cumulative_usage: TokenUsage | None
+    closed_at: datetime | None
+    size_bytes: int
+    #: When the file last changed, aware.
+    modified_at: datetime
+    #: The writer's process, where a live session shows it.
+    writer_pid: int | None = None
+    #: Lines that are no records; None unless the listing verified them.
+    damaged_lines: int | None = None
+    #: Bytes after the last newline.
+    torn_bytes: int = 0
+    #: Which file it was, and when that last changed: says later whether it is still the same.
+    file_id: FileId = FileId(0, 0)
+    mtime_ns: int = 0
+
+    @property
+    def id(self) -> UUID:
+        """The session's id."""
+        return UUID(self.id_text)
+
+    @property
+    def parent_session_ids(self) -> tuple[UUID, ...]:
+        """The sessions that it came from, in the header's order."""
+        return tuple(map(UUID, self.parent_texts))
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.file)
+
+
+def state_of(
+    status: os.stat_result, *, is_wal: bool, closed: bool, locks: LockTable, now_s: float
+) -> tuple[SessionState, int | None]:
+    """Return a file's state in a listing, and its writer's pid where one shows.
+
+    Args:
+        status: the file's.
+        is_wal: whether it has the WAL's name.
+        closed: whether it has a trailer.
+        locks: read after ``status``.
+        now_s: the time, in seconds since 1970.
+    """
+    pid = locks.holder(status)
+    if pid is not None:
+        return SessionState.LIVE, pid
+    if closed:
+        return SessionState.CLOSED, None
+    if not is_wal:
+        return SessionState.ABANDONED, None
+    if locks.known and now_s - status.st_mtime >= FAR_S:
+        return SessionState.ABANDONED, None
+    return SessionState.UNKNOWN, None
