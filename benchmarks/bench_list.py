@@ -11,7 +11,8 @@ import anyio
 
 from benchmarks.corpus import Corpus
 from benchmarks.timing import Budget, Row, interleave
-from sessiontail import list_persisted_sessions, listing
+from sessiontail import list_persisted_sessions
+from sessiontail.directory import listing
 
 _DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 # One listing of one file is too short to time.

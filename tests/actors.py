@@ -23,7 +23,7 @@ import pytest
 from bursts import Burst
 from samples import ID, chunk_line, header_line, trailer_line
 from sessiontail import Block, LineFramer, Record, RecordDecoder
-from sessiontail.threads import threads
+from sessiontail.system.threads import threads
 
 __all__ = [
     "Actor",

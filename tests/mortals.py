@@ -18,12 +18,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
-from sessiontail import PersistenceError, deleting
-from sessiontail.deleting import delete_both, delete_file, left_aside, settle
-from sessiontail.holders import LockTable
-from sessiontail.layout import SessionPaths, session_paths
-from sessiontail.listing import read_meta, session_names
-from sessiontail.pruning import Verdict, apply
+from sessiontail import PersistenceError
+from sessiontail.directory.listing import read_meta, session_names
+from sessiontail.directory.prune import Verdict, apply
+from sessiontail.session import deleting
+from sessiontail.session.deleting import delete_both, delete_file, left_aside, settle
+from sessiontail.system.locks import LockTable
+from sessiontail.system.paths import SessionPaths, session_paths
 
 STEPS = {"open", "fcntl.flock", "fcntl.fcntl", "os.rename", "os.remove", "os.link", "os.listdir"}
 OLD, NEW = "what was there before", "what somebody wrote meanwhile"

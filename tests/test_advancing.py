@@ -11,9 +11,9 @@ import pytest
 from actors import Actor, drain, heard
 from samples import ID
 from sessiontail import Block, LongLine, Record, RecordDecoder, SessionStore
-from sessiontail.advancing import READ_BYTES, FileReader, FileReplaced
-from sessiontail.decoding import Batch
-from sessiontail.files import SessionFile
+from sessiontail.format.decoding import Batch
+from sessiontail.session.reader import READ_BYTES, FileReader, FileReplaced
+from sessiontail.system.files import SessionFile
 
 
 def rest(reader: FileReader, *, thorough: bool = False) -> list[Record]:

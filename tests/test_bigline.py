@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samples import chunk_line, header_line
-from sessiontail import Block, Chunk, Damage, RecordDecoder, bigline, decoding
-from sessiontail.bigline import BIG_LINE_BYTES, put_back, shorten
+from sessiontail import Block, Chunk, Damage, RecordDecoder
+from sessiontail.format import bigline, decoding
+from sessiontail.format.bigline import BIG_LINE_BYTES, put_back, shorten
 
 
 @pytest.fixture

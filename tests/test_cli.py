@@ -151,7 +151,7 @@ def test_help_imports_neither_the_reader_nor_what_it_needs() -> None:
     loaded = {name.partition(".")[0] for name in done.stderr.split()}
     assert "Usage: sessiontail" in done.stdout
     assert loaded & {"msgspec", "anyio", "aiofiles", "asyncio", "rich"} == set()
-    assert "sessiontail.reading" not in done.stderr.split()
+    assert "sessiontail.session.reading" not in done.stderr.split()
 
 
 def test_a_missing_extra_is_one_line_with_the_command_that_installs_it(tmp_path: Path) -> None:

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from samples import ID, session_bytes
 from sessiontail import CursorInvalid, read_session
-from sessiontail.cursor import (
+from sessiontail.format.cursor import (
     DirectoryPosition,
     EndedSessions,
     Position,
     ended_key,
     fingerprint,
 )
-from sessiontail.marks import WINDOW_BYTES
+from sessiontail.format.marks import WINDOW_BYTES
 
 POSITION = Position(600, 4, 1, False, b"12345678", b"abcdefgh", ID)
 

@@ -27,8 +27,8 @@ from sessiontail import (
     TokenUsage,
     Trailer,
 )
-from sessiontail.decoding import MAX_RUN_LINES, usual_header, usual_trailer
-from sessiontail.marks import Mark
+from sessiontail.format.decoding import MAX_RUN_LINES, usual_header, usual_trailer
+from sessiontail.format.marks import Mark
 
 HEADER, CHUNK, TRAILER = header_line(), chunk_line(), trailer_line()
 DEEP = b"[" * 5_000 + b"]" * 5_000

@@ -20,16 +20,11 @@ import pytest
 
 import mortals
 from samples import ID, chunk_line, header_line, session_bytes
-from sessiontail import (
-    PersistenceError,
-    Pruned,
-    SessionBusy,
-    SessionStore,
-    deleting,
-    prune_sessions,
-    pruning,
-)
-from sessiontail.deleting import (
+from sessiontail import PersistenceError, Pruned, SessionBusy, SessionStore, prune_sessions
+from sessiontail.directory import prune as pruning
+from sessiontail.directory.prune import PrunePlan
+from sessiontail.session import deleting
+from sessiontail.session.deleting import (
     DirectoryBusy,
     aside_of,
     delete_both,
@@ -37,8 +32,7 @@ from sessiontail.deleting import (
     left_aside,
     settle,
 )
-from sessiontail.layout import session_paths
-from sessiontail.pruning import PrunePlan
+from sessiontail.system.paths import session_paths
 from test_pruning import open_for_writing
 from writers import real_writer
 

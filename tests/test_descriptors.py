@@ -15,9 +15,12 @@ import anyio
 import pytest
 
 from actors import Actor, heard, owed
-from sessiontail import DirectoryTail, SessionStore, descriptors, following, surveying
-from sessiontail.descriptors import Budget
-from sessiontail.files import SessionFile
+from sessiontail import DirectoryTail, SessionStore
+from sessiontail.directory import tail as following
+from sessiontail.system import descriptors
+from sessiontail.system import survey as surveying
+from sessiontail.system.descriptors import Budget
+from sessiontail.system.files import SessionFile
 
 LIMIT = 40
 

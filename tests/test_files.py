@@ -14,8 +14,8 @@ from anyio.lowlevel import checkpoint
 
 from actors import held_of
 from sessiontail.errors import SessionNotFound
-from sessiontail.files import SessionFile, change, explain, in_thread, open_file
-from sessiontail.threads import MOST_AT_A_PLACE
+from sessiontail.system.files import SessionFile, change, explain, in_thread, open_file
+from sessiontail.system.threads import MOST_AT_A_PLACE
 
 pytestmark = pytest.mark.anyio
 

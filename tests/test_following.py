@@ -46,15 +46,15 @@ from sessiontail import (
     SessionNotFound,
     SessionState,
     SessionStore,
-    following,
-    holders,
-    surveying,
-    tailing,
-    watching,
 )
-from sessiontail.files import SessionFile
-from sessiontail.lanes import Lane
-from sessiontail.threads import MOST_AT_A_PLACE
+from sessiontail.directory import tail as following
+from sessiontail.directory.lane import Lane
+from sessiontail.session import tail as tailing
+from sessiontail.system import locks as holders
+from sessiontail.system import survey as surveying
+from sessiontail.system import watching
+from sessiontail.system.files import SessionFile
+from sessiontail.system.threads import MOST_AT_A_PLACE
 
 pytestmark = pytest.mark.anyio
 
@@ -1500,7 +1500,7 @@ async def test_an_absent_directory_is_not_looked_for_all_the_time(tmp_path: Path
 async def test_a_directory_that_cannot_be_watched_is_polled_and_not_looked_at_all_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sessiontail.inotify import Inotify
+    from sessiontail.system.inotify import Inotify
 
     def full(*_: Any) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessiontail import Block, LineFramer, LongLine
-from sessiontail.framing import MAX_BLOCK_LINES
+from sessiontail.format.framing import MAX_BLOCK_LINES
 
 TEXT = st.lists(st.sampled_from([b"\n", b"\r", b"a", b"bcd", b"\x00", "é\u2028".encode()])).map(
     b"".join

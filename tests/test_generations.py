@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from samples import ID, session_bytes
-from sessiontail.cursor import START, Position
-from sessiontail.files import SessionFile
-from sessiontail.generations import (
+from sessiontail.format.cursor import START, Position
+from sessiontail.session.generations import (
     find_again,
     not_found,
     open_all,
@@ -18,8 +17,9 @@ from sessiontail.generations import (
     open_only,
     place_of,
 )
-from sessiontail.layout import SessionPaths, stem_paths
-from sessiontail.stamps import FileId
+from sessiontail.system.files import SessionFile
+from sessiontail.system.paths import SessionPaths, stem_paths
+from sessiontail.system.stamps import FileId
 
 EARLIER, LATER = session_bytes(2), session_bytes(3, closed=False)
 

@@ -15,10 +15,13 @@ import pytest
 
 from actors import Actor, drain, nothing_more, take
 from samples import ID, chunk_line, header_line, session_bytes
-from sessiontail import Outcome, SessionState, SessionStore, SessionTail, holders, tailing, watching
-from sessiontail.holders import LockTable, locks
-from sessiontail.meta import state_of
-from sessiontail.stamps import FileId
+from sessiontail import Outcome, SessionState, SessionStore, SessionTail
+from sessiontail.session import tail as tailing
+from sessiontail.session.meta import state_of
+from sessiontail.system import locks as holders
+from sessiontail.system import watching
+from sessiontail.system.locks import LockTable, locks
+from sessiontail.system.stamps import FileId
 from writers import real_writer
 
 DEVICE = os.makedev(0x08, 0x02)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from actors import overflow, where_the_user_has_no
-from sessiontail import inotify
-from sessiontail.inotify import Inotify, InotifyEvent
+from sessiontail.system import inotify
+from sessiontail.system.inotify import Inotify, InotifyEvent
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 
@@ -137,7 +137,7 @@ def test_where_the_user_has_all_there_are_it_is_an_error(
 
 _WATCH = """
 import sys
-from sessiontail.inotify import MODIFY, Inotify
+from sessiontail.system.inotify import MODIFY, Inotify
 try:
     Inotify().add(sys.argv[1], MODIFY)
 except OSError as error:

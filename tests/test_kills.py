@@ -11,7 +11,8 @@ import anyio
 import pytest
 
 from actors import WriterServer, records_of
-from sessiontail import Chunk, Damage, Outcome, Record, SessionStore, Trailer, holders
+from sessiontail import Chunk, Damage, Outcome, Record, SessionStore, Trailer
+from sessiontail.system import locks as holders
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from sessiontail import (
     session_partial_file,
     sessions_dir,
 )
-from sessiontail.layout import path_paths, split_name
+from sessiontail.system.paths import path_paths, split_name
 
 
 @pytest.fixture(autouse=True)

@@ -34,16 +34,15 @@ from sessiontail import (
     SessionState,
     SessionStore,
     TokenUsage,
-    files,
     list_persisted_sessions,
-    listing,
     store,
-    waking,
 )
-from sessiontail.files import SessionFile
-from sessiontail.holders import LockTable
-from sessiontail.listing import Depth, position_before_end, read_meta
-from sessiontail.stamps import FileId
+from sessiontail.directory import listing
+from sessiontail.directory.listing import Depth, position_before_end, read_meta
+from sessiontail.system import files, waking
+from sessiontail.system.files import SessionFile
+from sessiontail.system.locks import LockTable
+from sessiontail.system.stamps import FileId
 from writers import real_writer
 
 pytestmark = pytest.mark.anyio

@@ -14,18 +14,12 @@ from hypothesis import strategies as st
 
 from actors import Actor
 from samples import ID, chunk_line, header_line, trailer_line
-from sessiontail import (
-    LineFramer,
-    PersistenceError,
-    RecordDecoder,
-    SessionStore,
-    decoding,
-    load_session,
-    loading,
-)
-from sessiontail.decoding import Run
-from sessiontail.files import SessionFile, in_thread
-from sessiontail.session import fold
+from sessiontail import LineFramer, PersistenceError, RecordDecoder, SessionStore, load_session
+from sessiontail.format import decoding
+from sessiontail.format.decoding import Run
+from sessiontail.format.folding import fold
+from sessiontail.session import loading
+from sessiontail.system.files import SessionFile, in_thread
 
 pytestmark = pytest.mark.anyio
 

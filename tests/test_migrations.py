@@ -16,10 +16,10 @@ from sessiontail import (
     Header,
     Record,
     RecordDecoder,
-    migrations,
     register_chunk_migration,
     register_header_migration,
 )
+from sessiontail.format import migrations
 
 
 @pytest.fixture(autouse=True)

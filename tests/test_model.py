@@ -30,7 +30,8 @@ from hypothesis.stateful import (
 
 from actors import Actor, cancelled_at
 from bursts import BURSTS, Burst
-from sessiontail import Outcome, Record, SessionStore, SessionTail, watching
+from sessiontail import Outcome, Record, SessionStore, SessionTail
+from sessiontail.system import watching
 
 # Shared by four machines: both backends, with events and polling.
 EXAMPLES = int(os.environ.get("SESSIONTAIL_EXAMPLES", "160"))

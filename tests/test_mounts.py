@@ -16,18 +16,10 @@ import pytest
 
 from actors import Actor, drain, heard, owed, take
 from samples import ID, header_line
-from sessiontail import (
-    Chunk,
-    DirectoryTail,
-    EventKind,
-    Outcome,
-    SessionStore,
-    SessionTail,
-    files,
-    mounts,
-    tailing,
-)
-from sessiontail.mounts import Mount, filesystem_type, look_up, mount_of
+from sessiontail import Chunk, DirectoryTail, EventKind, Outcome, SessionStore, SessionTail
+from sessiontail.session import tail as tailing
+from sessiontail.system import files, mounts
+from sessiontail.system.mounts import Mount, filesystem_type, look_up, mount_of
 
 OTHER = UUID(int=7)
 

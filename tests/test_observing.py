@@ -24,8 +24,8 @@ from sessiontail import (
     SessionState,
     SessionStore,
     SessionWatch,
-    holders,
 )
+from sessiontail.system import locks as holders
 
 pytestmark = pytest.mark.anyio
 

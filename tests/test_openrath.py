@@ -37,7 +37,7 @@ from sessiontail import (
     tail_session,
 )
 from sessiontail.openrath import from_openrath
-from sessiontail.writing import SessionWriter
+from sessiontail.session.writer import SessionWriter
 
 pytestmark = pytest.mark.anyio
 

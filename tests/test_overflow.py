@@ -15,8 +15,9 @@ import anyio
 import pytest
 
 from actors import Actor, heard, nothing_more, overflow, owed, where_the_user_has_no
-from sessiontail import SessionStore, watching
-from sessiontail.watching import DirectoryWatch
+from sessiontail import SessionStore
+from sessiontail.system import watching
+from sessiontail.system.watching import DirectoryWatch
 
 pytestmark = pytest.mark.anyio
 

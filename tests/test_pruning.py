@@ -28,11 +28,11 @@ from sessiontail import (
     SessionState,
     SessionStore,
     delete_session,
-    deleting,
     prune_sessions,
 )
-from sessiontail.deleting import delete_file
-from sessiontail.pruning import Verdict, plan
+from sessiontail.directory.prune import Verdict, plan
+from sessiontail.session import deleting
+from sessiontail.session.deleting import delete_file
 from writers import real_writer
 
 pytestmark = pytest.mark.anyio

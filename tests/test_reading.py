@@ -23,8 +23,8 @@ from sessiontail import (
     read_session,
     tail_session,
 )
-from sessiontail.advancing import READ_BYTES
-from sessiontail.framing import MAX_BLOCK_LINES
+from sessiontail.format.framing import MAX_BLOCK_LINES
+from sessiontail.session.reader import READ_BYTES
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from sessiontail import (
     RecordDecoder,
     TokenUsage,
 )
-from sessiontail.session import fold
+from sessiontail.format.folding import fold
 
 PATH = Path("/sessions/x.jsonl")
 

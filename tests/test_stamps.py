@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sessiontail.stamps import FileId, FileStamp, id_of_name
+from sessiontail.system.stamps import FileId, FileStamp, id_of_name
 
 
 def test_a_rename_keeps_the_file_and_another_under_the_name_is_another(tmp_path: Path) -> None:

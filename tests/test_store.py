@@ -37,14 +37,14 @@ from sessiontail import (
     delete_session,
     list_persisted_sessions,
     load_session,
-    loading,
     read_session,
     store,
     tail_session,
 )
-from sessiontail.files import SessionFile
-from sessiontail.holders import LockTable
-from sessiontail.pruning import PrunePlan
+from sessiontail.directory.prune import PrunePlan
+from sessiontail.session import loading
+from sessiontail.system.files import SessionFile
+from sessiontail.system.locks import LockTable
 from writers import real_writer
 
 pytestmark = pytest.mark.anyio

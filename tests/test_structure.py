@@ -14,59 +14,20 @@ import sessiontail
 
 PACKAGE = Path(sessiontail.__file__).parent
 
-# From the ground up: a module imports from floors before its own, and from nowhere else.
-FLOORS = [
-    # words
-    "errors",
-    "records",
-    "migrations",
-    # sans-I/O
-    "marks",
-    "framing",
-    "bigline",
-    "decoding",
-    "session",
-    "cursor",
-    "audit",
-    "lineage",
-    # files
-    "layout",
-    "stats",
-    "threads",
-    "waking",
-    "mounts",
-    "stamps",
-    "files",
-    "descriptors",
-    "inotify",
-    "holders",
-    "meta",
-    "surveying",
-    "watching",
-    "advancing",
-    "generations",
-    "delivery",
-    "reading",
-    "loading",
-    "tailing",
-    "writing",
-    "deleting",
-    "listing",
-    "lanes",
-    "pruning",
-    "following",
-    "observing",
-    "store",
-    # edges
-    "openrath",
-]
+# From the ground up: a floor imports from those before it, and format and system not from each
+# other.
+FLOORS = ["errors", "format", "system", "session", "directory", "store", "openrath"]
 EDGES = ["cli", "service"]
-SANS_IO = FLOORS[: FLOORS.index("layout")]
 
-MODULES = sorted(
-    path.stem for path in PACKAGE.glob("*.py") if path.stem not in {"__init__", "__main__"}
-)
 FILES = sorted(PACKAGE.rglob("*.py"))
+#: By its name below the package: ``format.records``.
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+    for path in FILES
+    if path.stem not in {"__init__", "__main__"}
+}
+BELOW_THE_EDGES = [name for name in MODULES if name.split(".")[0] not in EDGES]
+SANS_IO = [name for name in MODULES if name.startswith("format.")]
 
 
 @cache
@@ -75,7 +36,7 @@ def parse(path: Path) -> ast.Module:
 
 
 def parsed(module: str) -> ast.Module:
-    return parse(PACKAGE / f"{module}.py")
+    return parse(MODULES[module])
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -93,7 +54,17 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 def own(names: Iterator[str]) -> set[str]:
     """The modules of this package among ``names``."""
-    return {name.split(".")[1] for name in names if name.startswith("sessiontail.")}
+    found = set()
+    for name in names:
+        inner = name.removeprefix("sessiontail.")
+        if inner != name:
+            # A module, or what is in one.
+            found.add(inner if inner in MODULES else inner.rpartition(".")[0])
+    return {name for name in found if name in MODULES}
+
+
+def floor(module: str) -> str:
+    return module.split(".", maxsplit=1)[0]
 
 
 def inside_functions(tree: ast.AST) -> set[str]:
@@ -112,26 +83,40 @@ def under_type_checking(tree: ast.AST) -> Iterator[str]:
 
 
 def test_every_module_has_its_floor() -> None:
-    assert set(MODULES) <= set(FLOORS)
-    assert {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()} <= {*EDGES}
+    assert {floor(module) for module in MODULES} <= {*FLOORS, *EDGES}
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", BELOW_THE_EDGES)
 def test_imports_go_down(module: str) -> None:
     tree = parsed(module)
     late = inside_functions(tree)
+    here = floor(module)
 
-    below = set(FLOORS[: FLOORS.index(module)])
-    assert own(imported(tree)) - late <= below
-    assert late <= below | {"openrath"}
+    below = {*FLOORS[: FLOORS.index(here)], here}
+    if here == "system":
+        below.remove("format")
+    assert {floor(name) for name in own(imported(tree)) - late} <= below
+    assert {floor(name) for name in late} <= below | {"openrath"}
 
 
-@pytest.mark.parametrize("module", MODULES)
+def test_no_import_goes_round() -> None:
+    imports = {
+        module: own(imported(parsed(module))) - inside_functions(parsed(module))
+        for module in MODULES
+    }
+    while leaves := [module for module, others in imports.items() if not others & {*imports}]:
+        for module in leaves:
+            del imports[module]
+
+    assert imports == {}
+
+
+@pytest.mark.parametrize("module", BELOW_THE_EDGES)
 def test_an_edge_is_imported_inside_functions_only(module: str) -> None:
     tree = parsed(module)
     at_import = own(imported(tree)) - inside_functions(tree)
 
-    assert at_import.isdisjoint({"openrath", *EDGES})
+    assert {floor(name) for name in at_import}.isdisjoint({"openrath", *EDGES})
 
 
 def test_only_files_imports_aiofiles() -> None:
@@ -141,7 +126,7 @@ def test_only_files_imports_aiofiles() -> None:
         if any(name.split(".")[0] == "aiofiles" for name in imported(parse(path)))
     }
 
-    assert users == {"files.py"}
+    assert users == {"system/files.py"}
 
 
 @pytest.mark.parametrize("extra", ["click", "rich", "rath", "starlette", "uvicorn"])
@@ -156,7 +141,7 @@ def test_an_extra_is_imported_by_its_edge_only(extra: str) -> None:
             assert path.relative_to(PACKAGE).with_suffix("").parts[0] == home
 
 
-@pytest.mark.parametrize("module", [module for module in SANS_IO if module in MODULES])
+@pytest.mark.parametrize("module", SANS_IO)
 def test_sans_io_does_not_open_wait_or_look_at_the_clock(module: str) -> None:
     tree = parsed(module)
     tops = {name.split(".")[0] for name in imported(tree)}
@@ -247,7 +232,7 @@ def test_what_type_checkers_see_is_what_is_there() -> None:
     assert all(getattr(sessiontail, name) is not None for name in seen)
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module != "openrath"])
+@pytest.mark.parametrize("module", [name for name in BELOW_THE_EDGES if name != "openrath"])
 def test_what_a_module_lists_is_its_own(module: str) -> None:
     loaded = importlib.import_module(f"sessiontail.{module}")
 

@@ -11,7 +11,7 @@ import pytest
 from actors import LONG_AGO_S, Actor
 from samples import ID
 from sessiontail import PersistenceError
-from sessiontail.surveying import Survey, look_around, survey
+from sessiontail.system.survey import Survey, look_around, survey
 
 
 def look(

@@ -28,9 +28,9 @@ from sessiontail import (
     SessionNotFound,
     SessionStore,
     SessionTail,
-    tailing,
 )
-from sessiontail.files import SessionFile
+from sessiontail.session import tail as tailing
+from sessiontail.system.files import SessionFile
 
 pytestmark = pytest.mark.anyio
 
@@ -372,7 +372,7 @@ async def test_a_read_that_fails_is_an_error_and_the_next_try_loses_nothing(
 async def test_without_a_watch_left_the_file_is_polled_and_it_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sessiontail.inotify import Inotify
+    from sessiontail.system.inotify import Inotify
 
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -590,7 +590,7 @@ async def test_the_cursor_survives_every_record_the_rename_and_a_copy(store: Ses
 
 
 async def test_a_cursor_that_does_not_fit_is_refused(store: SessionStore) -> None:
-    from sessiontail.cursor import Position, fingerprint
+    from sessiontail.format.cursor import Position, fingerprint
 
     data = session_bytes(3)
     (store.directory / f"{ID}.jsonl").write_bytes(data)
@@ -620,8 +620,8 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
         import os, resource, sys
         import anyio
         from sessiontail import SessionStore, PersistenceError
-        from sessiontail import watching
-        from sessiontail.files import in_thread
+        from sessiontail.system import watching
+        from sessiontail.system.files import in_thread
 
         directory = sys.argv[2]
 

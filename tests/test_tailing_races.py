@@ -11,9 +11,10 @@ import pytest
 from anyio import wait_all_tasks_blocked
 
 from actors import Actor, drain, take
-from sessiontail import Outcome, Record, SessionStore, SessionTail, tailing
-from sessiontail.files import SessionFile
-from sessiontail.waking import Home
+from sessiontail import Outcome, Record, SessionStore, SessionTail
+from sessiontail.session import tail as tailing
+from sessiontail.system.files import SessionFile
+from sessiontail.system.waking import Home
 
 pytestmark = pytest.mark.anyio
 

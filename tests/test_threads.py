@@ -19,10 +19,12 @@ import pytest
 
 from actors import Actor, drain, heard, nothing_more, owed, take
 from samples import ID
-from sessiontail import SessionStore, tailing, threads
-from sessiontail.files import MAX_THREADS, SessionFile, change
-from sessiontail.threads import NoThread, Threads
-from sessiontail.waking import on_asyncio
+from sessiontail import SessionStore
+from sessiontail.session import tail as tailing
+from sessiontail.system import threads
+from sessiontail.system.files import MAX_THREADS, SessionFile, change
+from sessiontail.system.threads import NoThread, Threads
+from sessiontail.system.waking import on_asyncio
 
 
 @contextmanager
@@ -285,7 +287,7 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 _HANGING = """
 import threading
-from sessiontail.threads import threads
+from sessiontail.system.threads import threads
 entered = threading.Event()
 threads().submit(lambda: (entered.set(), threading.Event().wait()))
 entered.wait()

@@ -11,8 +11,8 @@ import pytest
 from anyio import wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
-from sessiontail import waking
-from sessiontail.waking import Background, Call, Home, Pace, Signal, on_asyncio, pace
+from sessiontail.system import waking
+from sessiontail.system.waking import Background, Call, Home, Pace, Signal, on_asyncio, pace
 
 pytestmark = pytest.mark.anyio
 

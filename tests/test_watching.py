@@ -19,13 +19,14 @@ from anyio.lowlevel import checkpoint
 
 from actors import Actor, Counts, drain, overflow, take
 from samples import ID, session_bytes
-from sessiontail import SessionNotFound, SessionStore, tail_session, watching
-from sessiontail.files import in_thread
-from sessiontail.inotify import Inotify
-from sessiontail.mounts import Mount
-from sessiontail.stamps import FileId
-from sessiontail.stats import StoreStats
-from sessiontail.watching import DirectoryWatch, Subscription, watch_of
+from sessiontail import SessionNotFound, SessionStore, tail_session
+from sessiontail.system import watching
+from sessiontail.system.files import in_thread
+from sessiontail.system.inotify import Inotify
+from sessiontail.system.mounts import Mount
+from sessiontail.system.stamps import FileId
+from sessiontail.system.stats import StoreStats
+from sessiontail.system.watching import DirectoryWatch, Subscription, watch_of
 
 pytestmark = [
     pytest.mark.anyio,

@@ -47,9 +47,9 @@ from sessiontail import (
     load_session,
     read_session,
     tail_session,
-    writing,
 )
-from sessiontail.writing import SessionWriter
+from sessiontail.session import writer as writing
+from sessiontail.session.writer import SessionWriter
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +97,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 from sessiontail import *
-from sessiontail.writing import SessionWriter
+from sessiontail.session.writer import SessionWriter
 HEADER = Header(id=UUID({str(ID)!r}), created_at=datetime.fromisoformat({MOMENT!r}))
 def chunk(text): return Chunk(kind=ChunkKind.USER, payload={{"content": text}})
 async def main(arguments):
@@ -664,7 +664,7 @@ async def test_a_wal_that_is_not_of_this_session_is_refused_and_left_as_it_is(
 async def test_a_wal_of_an_older_version_is_not_continued(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessiontail.migrations._header_migrations", {0: dict})
+    monkeypatch.setattr("sessiontail.format.migrations._header_migrations", {0: dict})
     wal = tmp_path / f"{ID}.jsonl.__partial__"
     wal.write_bytes(header_line(schema_version=0))
 

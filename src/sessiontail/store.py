@@ -25,20 +25,29 @@ from uuid import UUID
 import anyio
 from anyio.from_thread import check_cancelled
 
-from sessiontail import pruning
-from sessiontail.deleting import (
+from sessiontail.directory import prune as pruning
+from sessiontail.directory.events import SessionWatch
+from sessiontail.directory.listing import Depth, Scan, by_age, read_meta, session_names
+from sessiontail.directory.prune import Pruned, PrunePlan, not_negative, refuse_single
+from sessiontail.directory.tail import DirectoryTail, News
+from sessiontail.errors import DamagedSession, PersistenceError, SessionEnded, SessionNotFound
+from sessiontail.format.folding import Outcome, PersistedSession
+from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.format.records import ChunkKind, Record
+from sessiontail.session.deleting import (
     TURN_WAIT_S,
     Settled,
     delete_both,
     delete_file,
 )
-from sessiontail.errors import DamagedSession, PersistenceError, SessionEnded, SessionNotFound
-from sessiontail.files import change, in_thread
-from sessiontail.following import DirectoryTail, News
-from sessiontail.framing import MAX_LINE_BYTES
-from sessiontail.generations import not_found
-from sessiontail.holders import LockTable
-from sessiontail.layout import (
+from sessiontail.session.generations import not_found
+from sessiontail.session.loading import load_file
+from sessiontail.session.meta import PersistedSessionMeta, SessionState
+from sessiontail.session.reading import SessionReader
+from sessiontail.session.tail import SessionTail
+from sessiontail.system.files import change, in_thread
+from sessiontail.system.locks import LockTable
+from sessiontail.system.paths import (
     SessionPaths,
     parse_session_id,
     path_paths,
@@ -48,17 +57,8 @@ from sessiontail.layout import (
     split_name,
     stem_paths,
 )
-from sessiontail.listing import Depth, Scan, by_age, read_meta, session_names
-from sessiontail.loading import load_file
-from sessiontail.meta import PersistedSessionMeta, SessionState
-from sessiontail.observing import SessionWatch
-from sessiontail.pruning import Pruned, PrunePlan, not_negative, refuse_single
-from sessiontail.reading import SessionReader
-from sessiontail.records import ChunkKind, Record
-from sessiontail.session import Outcome, PersistedSession
-from sessiontail.stats import StoreStats
-from sessiontail.tailing import SessionTail
-from sessiontail.watching import (
+from sessiontail.system.stats import StoreStats
+from sessiontail.system.watching import (
     POLL_INTERVAL_S,
     SWEEP_INTERVAL_S,
     DirectoryWatch,

@@ -20,9 +20,9 @@ from sessiontail.cli.slices import FileSlices, entries
 from sessiontail.cli.targets import resolve
 from sessiontail.cli.terminal import Output, encoded, note
 from sessiontail.errors import DamagedSession
-from sessiontail.reading import SessionReader
-from sessiontail.records import Chunk, Damage, Record
-from sessiontail.session import damaged
+from sessiontail.format.folding import damaged
+from sessiontail.format.records import Chunk, Damage, Record
+from sessiontail.session.reading import SessionReader
 from sessiontail.store import SessionStore
 
 __all__ = ["Printer", "command", "print_session"]

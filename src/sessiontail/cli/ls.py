@@ -16,9 +16,9 @@ from sessiontail.cli.options import STATES, Moment, directory_option
 from sessiontail.cli.rendering import age, size, tokens
 from sessiontail.cli.targets import shorten
 from sessiontail.cli.terminal import Meter, Output, clean, note
+from sessiontail.directory.listing import Scan
 from sessiontail.errors import PersistenceError
-from sessiontail.listing import Scan
-from sessiontail.meta import PersistedSessionMeta
+from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
 
 __all__ = ["as_builtins", "command", "print_table", "tell_skipped"]

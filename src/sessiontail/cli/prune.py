@@ -14,7 +14,7 @@ from sessiontail.cli.ls import as_builtins, tell_skipped
 from sessiontail.cli.options import STATES, Size, Span, directory_option
 from sessiontail.cli.rendering import age, size
 from sessiontail.cli.terminal import Meter, Output, confirm, note
-from sessiontail.pruning import Pruned, PrunePlan, Verdict
+from sessiontail.directory.prune import Pruned, PrunePlan, Verdict
 from sessiontail.store import SessionStore
 
 __all__ = ["command"]

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Self
 
-from sessiontail.reading import RecordFeed
-from sessiontail.records import Record
+from sessiontail.format.records import Record
+from sessiontail.session.reading import RecordFeed
 
 __all__ = ["FileSlices", "entries"]
 

@@ -28,16 +28,16 @@ from sessiontail.cli.rendering import Renderer, as_json, kind_of, text_of
 from sessiontail.cli.slices import FileSlices, entries
 from sessiontail.cli.targets import Target, resolve, told_apart
 from sessiontail.cli.terminal import Output, note
-from sessiontail.cursor import START, DirectoryPosition, EndedSessions, Position, ended_key
+from sessiontail.directory.listing import position_before_end
+from sessiontail.directory.tail import News
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
-from sessiontail.files import SessionFile, in_thread
-from sessiontail.following import News
-from sessiontail.layout import split_name
-from sessiontail.listing import position_before_end
-from sessiontail.meta import PersistedSessionMeta, SessionState
-from sessiontail.records import Record
-from sessiontail.session import Outcome
+from sessiontail.format.cursor import START, DirectoryPosition, EndedSessions, Position, ended_key
+from sessiontail.format.folding import Outcome
+from sessiontail.format.records import Record
+from sessiontail.session.meta import PersistedSessionMeta, SessionState
 from sessiontail.store import SessionStore
+from sessiontail.system.files import SessionFile, in_thread
+from sessiontail.system.paths import split_name
 
 __all__ = ["Lines", "command"]
 

@@ -11,11 +11,11 @@ from uuid import UUID
 import click
 
 from sessiontail.errors import PersistenceError, SessionNotFound
-from sessiontail.layout import path_paths, split_name
-from sessiontail.meta import PersistedSessionMeta
-from sessiontail.reading import SessionReader
+from sessiontail.session.meta import PersistedSessionMeta
+from sessiontail.session.reading import SessionReader
+from sessiontail.session.tail import SessionTail
 from sessiontail.store import SessionStore
-from sessiontail.tailing import SessionTail
+from sessiontail.system.paths import path_paths, split_name
 
 __all__ = ["Target", "resolve", "shorten", "told_apart"]
 

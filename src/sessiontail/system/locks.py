@@ -17,9 +17,9 @@ from pathlib import Path
 
 from anyio.lowlevel import RunVar
 
-from sessiontail.stamps import FileId
-from sessiontail.threads import NoThread
-from sessiontail.waking import Call, Home, Signal
+from sessiontail.system.stamps import FileId
+from sessiontail.system.threads import NoThread
+from sessiontail.system.waking import Call, Home, Signal
 
 __all__ = ["Asked", "LockTable", "Locks", "locks"]
 

@@ -25,15 +25,23 @@ from uuid import UUID
 
 import anyio
 
-from sessiontail.advancing import READ_BYTES
-from sessiontail.decoding import RecordDecoder
 from sessiontail.errors import PersistenceError, SessionBusy
-from sessiontail.files import change, explain
-from sessiontail.framing import MAX_LINE_BYTES, LineFramer
-from sessiontail.layout import path_paths, resolve_path, session_paths
-from sessiontail.migrations import CURRENT_SCHEMA_VERSION
-from sessiontail.records import Chunk, Damage, Header, Record, SandboxSpec, TokenUsage, as_utc
-from sessiontail.session import damaged
+from sessiontail.format.decoding import RecordDecoder
+from sessiontail.format.folding import damaged
+from sessiontail.format.framing import MAX_LINE_BYTES, LineFramer
+from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION
+from sessiontail.format.records import (
+    Chunk,
+    Damage,
+    Header,
+    Record,
+    SandboxSpec,
+    TokenUsage,
+    as_utc,
+)
+from sessiontail.session.reader import READ_BYTES
+from sessiontail.system.files import change, explain
+from sessiontail.system.paths import path_paths, resolve_path, session_paths
 
 __all__ = ["SessionWriter", "header_record"]
 

@@ -35,21 +35,21 @@ import msgspec
 from anyio import BusyResourceError
 from anyio.lowlevel import checkpoint
 
-from sessiontail.cursor import START, Position, fingerprint
-from sessiontail.decoding import CHUNK_START, RecordDecoder, usual_header, usual_trailer
-from sessiontail.deleting import left_aside
 from sessiontail.errors import DamagedSession, PersistenceError, SessionNotFound
-from sessiontail.files import MAX_THREADS, OPEN_FLAGS, SessionFile, explain
-from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
-from sessiontail.holders import LockTable
-from sessiontail.layout import SESSION_FILE_SUFFIX, SESSION_PARTIAL_SUFFIX, WAL_ENDING
-from sessiontail.marks import WINDOW_BYTES
-from sessiontail.meta import PersistedSessionMeta, SessionState, state_of
-from sessiontail.migrations import CURRENT_SCHEMA_VERSION
-from sessiontail.records import Chunk, Damage, Header, Record, Trailer
-from sessiontail.session import damaged
-from sessiontail.stamps import FileId, FileStamp
-from sessiontail.waking import Call
+from sessiontail.format.cursor import START, Position, fingerprint
+from sessiontail.format.decoding import CHUNK_START, RecordDecoder, usual_header, usual_trailer
+from sessiontail.format.folding import damaged
+from sessiontail.format.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
+from sessiontail.format.marks import WINDOW_BYTES
+from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION
+from sessiontail.format.records import Chunk, Damage, Header, Record, Trailer
+from sessiontail.session.deleting import left_aside
+from sessiontail.session.meta import PersistedSessionMeta, SessionState, state_of
+from sessiontail.system.files import MAX_THREADS, OPEN_FLAGS, SessionFile, explain
+from sessiontail.system.locks import LockTable
+from sessiontail.system.paths import SESSION_FILE_SUFFIX, SESSION_PARTIAL_SUFFIX, WAL_ENDING
+from sessiontail.system.stamps import FileId, FileStamp
+from sessiontail.system.waking import Call
 
 __all__ = [
     "Depth",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from sessiontail.files import SessionFile
+from sessiontail.system.files import SessionFile
 
 __all__ = ["Budget", "budget"]
 

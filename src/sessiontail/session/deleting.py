@@ -30,18 +30,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sessiontail.errors import PersistenceError, SessionBusy
-from sessiontail.files import SessionFile, explain
-from sessiontail.holders import LockTable
-from sessiontail.layout import (
+from sessiontail.session.meta import PersistedSessionMeta
+from sessiontail.system.files import SessionFile, explain
+from sessiontail.system.locks import LockTable
+from sessiontail.system.mounts import filesystem_type
+from sessiontail.system.paths import (
     SESSION_FILE_SUFFIX,
     SESSION_PARTIAL_SUFFIX,
     SessionPaths,
     path_paths,
     split_name,
 )
-from sessiontail.meta import PersistedSessionMeta
-from sessiontail.mounts import filesystem_type
-from sessiontail.stamps import FileId
+from sessiontail.system.stamps import FileId
 
 __all__ = [
     "TURN_WAIT_S",

@@ -13,9 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from sessiontail.decoding import Run
 from sessiontail.errors import DamagedSession
-from sessiontail.records import (
+from sessiontail.format.decoding import Run
+from sessiontail.format.records import (
     Chunk,
     Damage,
     Header,

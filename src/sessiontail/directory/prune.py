@@ -15,10 +15,10 @@ from uuid import UUID
 
 import msgspec
 
-from sessiontail.deleting import TURN_WAIT_S, DirectoryBusy, Settled, delete_file, settle
+from sessiontail.directory.listing import by_age
 from sessiontail.errors import PersistenceError
-from sessiontail.listing import by_age
-from sessiontail.meta import PersistedSessionMeta, SessionState
+from sessiontail.session.deleting import TURN_WAIT_S, DirectoryBusy, Settled, delete_file, settle
+from sessiontail.session.meta import PersistedSessionMeta, SessionState
 
 __all__ = ["PrunePlan", "Pruned", "Verdict", "apply", "plan"]
 

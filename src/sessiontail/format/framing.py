@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
-from sessiontail.marks import WINDOW_BYTES
+from sessiontail.format.marks import WINDOW_BYTES
 
 __all__ = ["MAX_LINE_BYTES", "Block", "LineFramer", "LongLine"]
 

@@ -13,10 +13,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from sessiontail.files import explain
-from sessiontail.holders import LockTable
-from sessiontail.layout import WAL_ENDING, split_name, stem_paths
-from sessiontail.stamps import FileId
+from sessiontail.system.files import explain
+from sessiontail.system.locks import LockTable
+from sessiontail.system.paths import WAL_ENDING, split_name, stem_paths
+from sessiontail.system.stamps import FileId
 
 __all__ = ["Seen", "Survey", "is_text", "look_around", "survey"]
 

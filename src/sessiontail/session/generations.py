@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-from sessiontail.advancing import FileReader
-from sessiontail.cursor import Position
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
-from sessiontail.files import SessionFile, explain
-from sessiontail.framing import MAX_LINE_BYTES
-from sessiontail.layout import SessionPaths
-from sessiontail.stamps import FileId, id_of_name
-from sessiontail.stats import StoreStats
+from sessiontail.format.cursor import Position
+from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.session.reader import FileReader
+from sessiontail.system.files import SessionFile, explain
+from sessiontail.system.paths import SessionPaths
+from sessiontail.system.stamps import FileId, id_of_name
+from sessiontail.system.stats import StoreStats
 
 __all__ = [
     "Again",

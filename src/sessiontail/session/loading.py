@@ -14,15 +14,15 @@ from pathlib import Path
 
 from anyio.lowlevel import checkpoint
 
-from sessiontail.bigline import BIG_LINE_BYTES
-from sessiontail.decoding import RecordDecoder
 from sessiontail.errors import PersistenceError
-from sessiontail.files import SessionFile, explain, in_thread, open_file
-from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
-from sessiontail.generations import no_file, not_found
-from sessiontail.marks import WINDOW_BYTES
-from sessiontail.session import PersistedSession, SessionFold
-from sessiontail.stats import StoreStats
+from sessiontail.format.bigline import BIG_LINE_BYTES
+from sessiontail.format.decoding import RecordDecoder
+from sessiontail.format.folding import PersistedSession, SessionFold
+from sessiontail.format.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
+from sessiontail.format.marks import WINDOW_BYTES
+from sessiontail.session.generations import no_file, not_found
+from sessiontail.system.files import SessionFile, explain, in_thread, open_file
+from sessiontail.system.stats import StoreStats
 
 __all__ = ["load_file"]
 

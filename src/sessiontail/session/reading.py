@@ -20,18 +20,18 @@ from typing import Any, Self, TypeVar
 from anyio import BusyResourceError, ClosedResourceError
 from anyio.lowlevel import checkpoint
 
-from sessiontail.advancing import FileReader, FileReplaced
-from sessiontail.cursor import START, Position
-from sessiontail.delivery import RecordStream
 from sessiontail.errors import PersistenceError
-from sessiontail.files import explain, in_thread
-from sessiontail.framing import MAX_LINE_BYTES
-from sessiontail.generations import not_found, open_fitting
-from sessiontail.layout import SessionPaths
-from sessiontail.mounts import mount_of
-from sessiontail.records import Header, Record
-from sessiontail.stats import StoreStats
-from sessiontail.waking import Call, pace
+from sessiontail.format.cursor import START, Position
+from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.format.records import Header, Record
+from sessiontail.session.generations import not_found, open_fitting
+from sessiontail.session.reader import FileReader, FileReplaced
+from sessiontail.session.stream import RecordStream
+from sessiontail.system.files import explain, in_thread
+from sessiontail.system.mounts import mount_of
+from sessiontail.system.paths import SessionPaths
+from sessiontail.system.stats import StoreStats
+from sessiontail.system.waking import Call, pace
 
 __all__ = ["RecordFeed", "SessionReader"]
 

@@ -14,9 +14,9 @@ from uuid import UUID
 
 import msgspec
 
-from sessiontail.holders import FAR_S, LockTable
-from sessiontail.records import LineageKind, TokenUsage
-from sessiontail.stamps import FileId
+from sessiontail.format.records import LineageKind, TokenUsage
+from sessiontail.system.locks import FAR_S, LockTable
+from sessiontail.system.stamps import FileId
 
 __all__ = ["PersistedSessionMeta", "SessionState", "state_of"]
 

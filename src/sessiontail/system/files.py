@@ -26,10 +26,10 @@ from aiofiles.os import wrap
 from anyio.lowlevel import RunVar
 
 from sessiontail.errors import PersistenceError, SessionNotFound
-from sessiontail.mounts import mount_of
-from sessiontail.stamps import FileId
-from sessiontail.threads import threads
-from sessiontail.waking import Call, on_asyncio
+from sessiontail.system.mounts import mount_of
+from sessiontail.system.stamps import FileId
+from sessiontail.system.threads import threads
+from sessiontail.system.waking import Call, on_asyncio
 
 __all__ = ["SessionFile", "change", "explain", "in_thread", "open_file"]
 

@@ -22,21 +22,21 @@ from typing import Literal, NamedTuple
 
 from anyio.lowlevel import checkpoint
 
-from sessiontail import holders
-from sessiontail.advancing import FileReader, FileReplaced
-from sessiontail.cursor import Position
-from sessiontail.decoding import Batch
-from sessiontail.files import explain, in_thread
-from sessiontail.framing import MAX_LINE_BYTES
-from sessiontail.generations import Place, find_again, not_found, open_fitting, place_of
-from sessiontail.holders import Asked, LockTable, locks
-from sessiontail.layout import SessionPaths
-from sessiontail.reading import RecordFeed
-from sessiontail.records import Trailer
-from sessiontail.session import Outcome
-from sessiontail.stats import StoreStats
-from sessiontail.waking import pace
-from sessiontail.watching import DirectoryWatch, Subscription
+from sessiontail.format.cursor import Position
+from sessiontail.format.decoding import Batch
+from sessiontail.format.folding import Outcome
+from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.format.records import Trailer
+from sessiontail.session.generations import Place, find_again, not_found, open_fitting, place_of
+from sessiontail.session.reader import FileReader, FileReplaced
+from sessiontail.session.reading import RecordFeed
+from sessiontail.system import locks as holders
+from sessiontail.system.files import explain, in_thread
+from sessiontail.system.locks import Asked, LockTable, locks
+from sessiontail.system.paths import SessionPaths
+from sessiontail.system.stats import StoreStats
+from sessiontail.system.waking import pace
+from sessiontail.system.watching import DirectoryWatch, Subscription
 
 __all__ = ["Follower", "SessionTail"]
 

@@ -22,16 +22,16 @@ from typing import NamedTuple
 import anyio
 from anyio.lowlevel import RunVar, checkpoint
 
-from sessiontail import inotify
 from sessiontail.errors import PersistenceError
-from sessiontail.inotify import Inotify
-from sessiontail.layout import split_name
-from sessiontail.mounts import Mount, mount_of
-from sessiontail.stamps import FileId
-from sessiontail.stats import StoreStats
-from sessiontail.surveying import Seen, Survey, survey
-from sessiontail.threads import NoThread
-from sessiontail.waking import Background, Call, Home, Signal
+from sessiontail.system import inotify
+from sessiontail.system.inotify import Inotify
+from sessiontail.system.mounts import Mount, mount_of
+from sessiontail.system.paths import split_name
+from sessiontail.system.stamps import FileId
+from sessiontail.system.stats import StoreStats
+from sessiontail.system.survey import Seen, Survey, survey
+from sessiontail.system.threads import NoThread
+from sessiontail.system.waking import Background, Call, Home, Signal
 
 logger = logging.getLogger("sessiontail")
 

@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from sessiontail.errors import CursorInvalid
-from sessiontail.marks import BEGIN, Mark
+from sessiontail.format.marks import BEGIN, Mark
 
 __all__ = [
     "START",

@@ -7,10 +7,10 @@ opens or waits.
 
 from __future__ import annotations
 
-from sessiontail.cursor import Position
-from sessiontail.decoding import Batch
-from sessiontail.marks import Mark
-from sessiontail.records import Chunk, Header, Record, Trailer
+from sessiontail.format.cursor import Position
+from sessiontail.format.decoding import Batch
+from sessiontail.format.marks import Mark
+from sessiontail.format.records import Chunk, Header, Record, Trailer
 
 __all__ = ["RecordStream"]
 

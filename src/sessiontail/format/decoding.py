@@ -20,16 +20,16 @@ from uuid import UUID
 
 import msgspec
 
-from sessiontail.bigline import BIG_LINE_BYTES, put_back, shorten
-from sessiontail.framing import Block, LongLine
-from sessiontail.marks import BEGIN, WINDOW_BYTES, Mark
-from sessiontail.migrations import (
+from sessiontail.format.bigline import BIG_LINE_BYTES, put_back, shorten
+from sessiontail.format.framing import Block, LongLine
+from sessiontail.format.marks import BEGIN, WINDOW_BYTES, Mark
+from sessiontail.format.migrations import (
     CURRENT_SCHEMA_VERSION,
     UnsupportedVersion,
     upgrade_chunk,
     upgrade_header,
 )
-from sessiontail.records import (
+from sessiontail.format.records import (
     Chunk,
     ChunkKind,
     Damage,

@@ -31,7 +31,9 @@ from uuid import UUID
 from anyio import BusyResourceError, ClosedResourceError
 from anyio.lowlevel import checkpoint
 
-from sessiontail.cursor import (
+from sessiontail.directory.lane import Lane, Opened, Reopened, key_of, open_lane, reopen_lane
+from sessiontail.errors import PersistenceError, SessionNotFound
+from sessiontail.format.cursor import (
     NOT_BEGUN,
     START,
     DirectoryPosition,
@@ -39,22 +41,20 @@ from sessiontail.cursor import (
     Position,
     ended_key,
 )
-from sessiontail.decoding import Batch
-from sessiontail.descriptors import budget
-from sessiontail.errors import PersistenceError, SessionNotFound
-from sessiontail.files import explain
-from sessiontail.framing import MAX_LINE_BYTES
-from sessiontail.holders import LockTable, locks
-from sessiontail.lanes import Lane, Opened, Reopened, key_of, open_lane, reopen_lane
-from sessiontail.records import Chunk, ChunkKind, Damage, Record
-from sessiontail.session import Outcome
-from sessiontail.stamps import id_of_name
-from sessiontail.stats import StoreStats
-from sessiontail.surveying import Seen, is_text
-from sessiontail.tailing import Follower
-from sessiontail.threads import NoThread
-from sessiontail.waking import Call, Home, Signal
-from sessiontail.watching import DirectoryWatch, Subscription
+from sessiontail.format.decoding import Batch
+from sessiontail.format.folding import Outcome
+from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.format.records import Chunk, ChunkKind, Damage, Record
+from sessiontail.session.tail import Follower
+from sessiontail.system.descriptors import budget
+from sessiontail.system.files import explain
+from sessiontail.system.locks import LockTable, locks
+from sessiontail.system.stamps import id_of_name
+from sessiontail.system.stats import StoreStats
+from sessiontail.system.survey import Seen, is_text
+from sessiontail.system.threads import NoThread
+from sessiontail.system.waking import Call, Home, Signal
+from sessiontail.system.watching import DirectoryWatch, Subscription
 
 __all__ = ["DirectoryTail"]
 

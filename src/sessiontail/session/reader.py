@@ -14,14 +14,14 @@ from __future__ import annotations
 import errno
 from uuid import UUID
 
-from sessiontail.cursor import Position
-from sessiontail.decoding import Batch, RecordDecoder
 from sessiontail.errors import CursorInvalid
-from sessiontail.files import SessionFile
-from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
-from sessiontail.marks import WINDOW_BYTES, Mark
-from sessiontail.records import Header
-from sessiontail.stats import StoreStats
+from sessiontail.format.cursor import Position
+from sessiontail.format.decoding import Batch, RecordDecoder
+from sessiontail.format.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
+from sessiontail.format.marks import WINDOW_BYTES, Mark
+from sessiontail.format.records import Header
+from sessiontail.system.files import SessionFile
+from sessiontail.system.stats import StoreStats
 
 __all__ = ["READ_BYTES", "FileReader", "FileReplaced"]
 

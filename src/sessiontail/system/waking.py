@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 from anyio.lowlevel import RunVar, checkpoint
 
-from sessiontail.threads import threads
+from sessiontail.system.threads import threads
 
 __all__ = ["Background", "Call", "Home", "Pace", "Signal", "on_asyncio", "pace"]
 

@@ -17,16 +17,16 @@ import msgspec
 from anyio import BusyResourceError
 from anyio.lowlevel import checkpoint
 
+from sessiontail.directory.listing import Depth, Scan, read_meta
+from sessiontail.directory.tail import DirectoryTail
 from sessiontail.errors import PersistenceError
-from sessiontail.following import DirectoryTail
-from sessiontail.framing import MAX_LINE_BYTES
-from sessiontail.holders import LockTable
-from sessiontail.layout import split_name, stem_paths
-from sessiontail.listing import Depth, Scan, read_meta
-from sessiontail.meta import PersistedSessionMeta, SessionState
-from sessiontail.stats import StoreStats
-from sessiontail.waking import Call
-from sessiontail.watching import DirectoryWatch
+from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.session.meta import PersistedSessionMeta, SessionState
+from sessiontail.system.locks import LockTable
+from sessiontail.system.paths import split_name, stem_paths
+from sessiontail.system.stats import StoreStats
+from sessiontail.system.waking import Call
+from sessiontail.system.watching import DirectoryWatch
 
 __all__ = ["EventKind", "SessionEvent", "SessionWatch"]
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from sessiontail.waking import Call
+from sessiontail.system.waking import Call
 
 __all__ = ["Mount", "mount_of"]
 

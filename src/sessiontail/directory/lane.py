@@ -14,26 +14,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sessiontail.advancing import FileReader
-from sessiontail.cursor import (
+from sessiontail.directory.listing import position_before_end
+from sessiontail.errors import CursorInvalid
+from sessiontail.format.cursor import (
     START,
     EndedSessions,
     Position,
     content_print,
     ended_key,
 )
-from sessiontail.delivery import RecordStream
-from sessiontail.errors import CursorInvalid
-from sessiontail.files import SessionFile
-from sessiontail.generations import find_again, open_all, open_only
-from sessiontail.layout import SessionPaths, stem_paths
-from sessiontail.listing import position_before_end
-from sessiontail.marks import WINDOW_BYTES
-from sessiontail.stamps import id_of_name
-from sessiontail.stats import StoreStats
-from sessiontail.surveying import Seen
-from sessiontail.tailing import Follower
-from sessiontail.waking import Call
+from sessiontail.format.marks import WINDOW_BYTES
+from sessiontail.session.generations import find_again, open_all, open_only
+from sessiontail.session.reader import FileReader
+from sessiontail.session.stream import RecordStream
+from sessiontail.session.tail import Follower
+from sessiontail.system.files import SessionFile
+from sessiontail.system.paths import SessionPaths, stem_paths
+from sessiontail.system.stamps import id_of_name
+from sessiontail.system.stats import StoreStats
+from sessiontail.system.survey import Seen
+from sessiontail.system.waking import Call
 
 __all__ = ["Lane", "Opened", "Reopened", "key_of", "open_lane", "reopen_lane", "stem_uuid"]
 
