@@ -21,8 +21,9 @@ from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from sessiontail import PersistenceError
 from sessiontail.directory.listing import read_meta, session_names
 from sessiontail.directory.prune import Verdict, apply
-from sessiontail.session import deleting
-from sessiontail.session.deleting import delete_both, delete_file, left_aside, settle
+from sessiontail.session.asides import left_aside, settle
+from sessiontail.session.deleting import delete_both, delete_file
+from sessiontail.system import renaming
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import SessionPaths, session_paths
 
@@ -299,5 +300,5 @@ def all_lives(root: Path, deed: str, world: str) -> tuple[int, list[str]]:
 
 if __name__ == "__main__":
     if sys.argv[4:] == ["link"]:
-        setattr(deleting, "_renameat2", lambda _old, _new: False)  # noqa: B010 - mypy
+        setattr(renaming, "_renameat2", lambda _old, _new: False)  # noqa: B010 - mypy
     sys.stdout.write(json.dumps(all_lives(Path(sys.argv[1]), sys.argv[2], sys.argv[3])))

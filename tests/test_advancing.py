@@ -11,7 +11,7 @@ import pytest
 from actors import Actor, drain, heard
 from samples import ID
 from sessiontail import Block, LongLine, Record, RecordDecoder, SessionStore
-from sessiontail.format.decoding import Batch
+from sessiontail.format.batch import Batch
 from sessiontail.session.reader import READ_BYTES, FileReader, FileReplaced
 from sessiontail.system.files import SessionFile
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from samples import chunk_line, header_line
 from sessiontail import Block, Chunk, Damage, RecordDecoder

@@ -19,8 +19,7 @@ from anyio.lowlevel import checkpoint
 from actors import Actor, Counts, cancelled_at, drain, records_of, take
 from samples import ID, session_bytes
 from sessiontail import Outcome, Record, SessionNotFound, SessionStore, SessionTail
-from sessiontail.directory import listing
-from sessiontail.directory import tail as following
+from sessiontail.directory import listing, tail as following
 from sessiontail.system.files import SessionFile
 from sessiontail.system.locks import LockTable
 

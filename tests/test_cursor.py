@@ -8,19 +8,14 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from samples import ID, session_bytes
 from sessiontail import CursorInvalid, read_session
-from sessiontail.format.cursor import (
-    DirectoryPosition,
-    EndedSessions,
-    Position,
-    ended_key,
-    fingerprint,
-)
-from sessiontail.format.marks import WINDOW_BYTES
+from sessiontail.format.cursor import Position
+from sessiontail.format.directory_cursor import DirectoryPosition
+from sessiontail.format.ended import EndedSessions, ended_key
+from sessiontail.format.marks import WINDOW_BYTES, fingerprint
 
 POSITION = Position(600, 4, 1, False, b"12345678", b"abcdefgh", ID)
 

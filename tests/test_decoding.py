@@ -8,8 +8,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from samples import ID, chunk_line, header_line, json_line, session_bytes, trailer_line
 from sessiontail import (
@@ -27,8 +26,9 @@ from sessiontail import (
     TokenUsage,
     Trailer,
 )
-from sessiontail.format.decoding import MAX_RUN_LINES, usual_header, usual_trailer
 from sessiontail.format.marks import Mark
+from sessiontail.format.runs import MAX_RUN_LINES, decode_run
+from sessiontail.format.usual import usual_header, usual_trailer
 
 HEADER, CHUNK, TRAILER = header_line(), chunk_line(), trailer_line()
 DEEP = b"[" * 5_000 + b"]" * 5_000
@@ -538,7 +538,7 @@ def runs(data: bytes, cuts: set[int]) -> list[str]:
         part = b"".join(all_lines[start:end])
         buffer = bytearray(b"}\n" + part + OBJECT + b"\n")
         while part:
-            run = decoder.decode_run(buffer, 2, 2 + len(part) + HALF)
+            run = decode_run(decoder, buffer, 2, 2 + len(part) + HALF)
             if run is None:
                 found += decoder.decode(block(part, offset=offset, line=number)).records
                 offset, number = offset + len(part), number + part.count(b"\n")
@@ -613,9 +613,9 @@ def test_a_run_has_a_limited_number_of_lines_and_the_next_goes_on_there() -> Non
     data = HEADER + CHUNK * (MAX_RUN_LINES + 5) + TRAILER
     decoder = RecordDecoder()
 
-    first = decoder.decode_run(data, 0, len(data))
+    first = decode_run(decoder, data, 0, len(data))
     assert first is not None
-    second = decoder.decode_run(data, first.stop, len(data))
+    second = decode_run(decoder, data, first.stop, len(data))
     assert second is not None
 
     assert (len(first.chunks), first.lines, first.trailer) == (2_048, 2_049, None)
@@ -625,7 +625,7 @@ def test_a_run_has_a_limited_number_of_lines_and_the_next_goes_on_there() -> Non
 
 @pytest.mark.parametrize("data", [b"", b"\n", HEADER[:-1], b"\n" + HEADER, CHUNK, TRAILER])
 def test_what_does_not_begin_with_the_usual_header_is_no_run(data: bytes) -> None:
-    assert RecordDecoder().decode_run(data, 0, len(data)) is None
+    assert decode_run(RecordDecoder(), data, 0, len(data)) is None
 
 
 USAGE = st.one_of(

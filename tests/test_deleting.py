@@ -23,15 +23,11 @@ from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import PersistenceError, Pruned, SessionBusy, SessionStore, prune_sessions
 from sessiontail.directory import prune as pruning
 from sessiontail.directory.prune import PrunePlan
-from sessiontail.session import deleting
-from sessiontail.session.deleting import (
-    DirectoryBusy,
-    aside_of,
-    delete_both,
-    delete_file,
-    left_aside,
-    settle,
-)
+from sessiontail.session import asides, deleting
+from sessiontail.session.asides import aside_of, left_aside, settle
+from sessiontail.session.deleting import delete_both, delete_file
+from sessiontail.system import leases, renaming
+from sessiontail.system.leases import DirectoryBusy
 from sessiontail.system.paths import session_paths
 from test_pruning import open_for_writing
 from writers import real_writer
@@ -421,7 +417,7 @@ async def test_of_two_writers_that_come_while_the_name_is_gone_neither_loses_a_l
 async def test_without_a_rename_that_spares_names_are_given_back_by_a_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deleting, "_renameat2", lambda _old, _new: False)
+    monkeypatch.setattr(renaming, "_renameat2", lambda _old, _new: False)
     put(aside_of(tmp_path / FINAL), OLD)
     put(aside_of(tmp_path / WAL), OLD)
     put(tmp_path / WAL, NEW)
@@ -437,7 +433,7 @@ async def test_without_links_too_names_are_given_back(
     def no_links(*_: Any, **__: Any) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
-    monkeypatch.setattr(deleting, "_renameat2", lambda _old, _new: False)
+    monkeypatch.setattr(renaming, "_renameat2", lambda _old, _new: False)
     monkeypatch.setattr(os, "link", no_links)
     put(aside_of(tmp_path / FINAL), OLD)
     put(aside_of(tmp_path / WAL), OLD)
@@ -482,7 +478,7 @@ async def test_where_a_lock_wants_the_file_open_for_writing_it_is_asked_so(
         flock(fd, how)
 
     monkeypatch.setattr(fcntl, "flock", as_on_nfs)
-    monkeypatch.setattr(deleting, "filesystem_type", lambda _: "nfs4")
+    monkeypatch.setattr(leases, "filesystem_type", lambda _: "nfs4")
     wal = put(tmp_path / WAL, OLD)
     with wal.open("ab" if busy else "rb") as file:
         if busy:
@@ -637,13 +633,14 @@ async def test_a_deletion_that_stands_still_makes_others_wait_once_not_for_ever(
     store = SessionStore(tmp_path)
     plan = await store.plan_prune(keep_last=0)
     waited: list[float] = []
-    turn = deleting._turn
+    turn = leases.turn
 
     def short(directory: Path, wait_s: float) -> Any:
         waited.append(wait_s)
         return turn(directory, 0)
 
-    monkeypatch.setattr(deleting, "_turn", short)
+    for where in (asides, deleting):
+        monkeypatch.setattr(where, "turn", short)
     fd = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(fd, fcntl.LOCK_EX)
     pruned = await store.prune(plan)

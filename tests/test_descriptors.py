@@ -17,8 +17,7 @@ import pytest
 from actors import Actor, heard, owed
 from sessiontail import DirectoryTail, SessionStore
 from sessiontail.directory import tail as following
-from sessiontail.system import descriptors
-from sessiontail.system import survey as surveying
+from sessiontail.system import descriptors, survey as surveying
 from sessiontail.system.descriptors import Budget
 from sessiontail.system.files import SessionFile
 

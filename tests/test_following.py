@@ -50,9 +50,7 @@ from sessiontail import (
 from sessiontail.directory import tail as following
 from sessiontail.directory.lane import Lane
 from sessiontail.session import tail as tailing
-from sessiontail.system import locks as holders
-from sessiontail.system import survey as surveying
-from sessiontail.system import watching
+from sessiontail.system import locks as holders, survey as surveying, watching
 from sessiontail.system.files import SessionFile
 from sessiontail.system.threads import MOST_AT_A_PLACE
 

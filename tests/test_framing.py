@@ -5,8 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sessiontail import Block, LineFramer, LongLine
 from sessiontail.format.framing import MAX_BLOCK_LINES

@@ -18,8 +18,7 @@ from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import Outcome, SessionState, SessionStore, SessionTail
 from sessiontail.session import tail as tailing
 from sessiontail.session.meta import state_of
-from sessiontail.system import locks as holders
-from sessiontail.system import watching
+from sessiontail.system import locks as holders, watching
 from sessiontail.system.locks import LockTable, locks
 from sessiontail.system.stamps import FileId
 from writers import real_writer

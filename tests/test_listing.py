@@ -19,8 +19,7 @@ from uuid import UUID, uuid4
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from actors import held_of
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line

@@ -9,15 +9,14 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from actors import Actor
 from samples import ID, chunk_line, header_line, trailer_line
 from sessiontail import LineFramer, PersistenceError, RecordDecoder, SessionStore, load_session
-from sessiontail.format import decoding
-from sessiontail.format.decoding import Run
+from sessiontail.format import runs
 from sessiontail.format.folding import fold
+from sessiontail.format.runs import Run
 from sessiontail.session import loading
 from sessiontail.system.files import SessionFile, in_thread
 
@@ -28,15 +27,17 @@ def after_the_first_read(
     monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], *, reads: int = 1
 ) -> None:
     """Act when a load has read its first slice, or its second."""
-    decode_run = RecordDecoder.decode_run
+    decode_run = runs.decode_run
     acts: list[Callable[[], object]] = [act, *[lambda: None] * (reads - 1)]
 
-    def and_then(self: RecordDecoder, data: bytes | bytearray, start: int, end: int) -> Run | None:
+    def and_then(
+        decoder: RecordDecoder, data: bytes | bytearray, start: int, end: int
+    ) -> Run | None:
         if acts:
             acts.pop()()
-        return decode_run(self, data, start, end)
+        return decode_run(decoder, data, start, end)
 
-    monkeypatch.setattr(RecordDecoder, "decode_run", and_then)
+    monkeypatch.setattr(loading, "decode_run", and_then)
 
 
 @pytest.mark.parametrize("to", [0, 10, 700_000], ids=["nothing", "its head", "the middle"])
@@ -112,7 +113,7 @@ def test_a_session_in_many_slices_is_what_its_lines_are_one_by_one(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading, "SLICE_BYTES", 512)
-        patch.setattr(decoding, "MAX_RUN_LINES", 3)
+        patch.setattr(runs, "MAX_RUN_LINES", 3)
         if not cached:
             patch.setattr(loading, "_NOWAIT", None)
             patch.setattr(SessionFile, "read_cached", lambda *_: None)

@@ -17,8 +17,7 @@ from uuid import uuid4
 import anyio
 import anyio.from_thread
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,

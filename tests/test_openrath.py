@@ -17,8 +17,7 @@ from rath.backend.abc import Backend, BackendSandbox, BackendSandboxSpec
 from rath.backend.local import LocalBackend
 from rath.backend.persistence.registry import PersistentSandboxRegistry
 from rath.session.chunk import ChunkTable
-from rath.session.persistence import SessionWriter as RealWriter
-from rath.session.persistence import load_session as real_load
+from rath.session.persistence import SessionWriter as RealWriter, load_session as real_load
 from rath.session.session import Session
 
 from agents import Agent, calls, says

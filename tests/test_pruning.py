@@ -14,8 +14,7 @@ from uuid import UUID
 
 import anyio
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from samples import ID, chunk_line, session_bytes
 from sessiontail import (
@@ -33,6 +32,7 @@ from sessiontail import (
 from sessiontail.directory.prune import Verdict, plan
 from sessiontail.session import deleting
 from sessiontail.session.deleting import delete_file
+from sessiontail.system import leases
 from writers import real_writer
 
 pytestmark = pytest.mark.anyio
@@ -474,7 +474,7 @@ async def test_a_writer_that_opens_while_we_delete_gets_its_wal_back_and_ends_no
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wal = put(tmp_path, f"{ID}.jsonl.__partial__", session_bytes(closed=False))
-    refuse_writers = deleting._refuse_writers
+    refuse_writers = leases.refuse_writers
     started: list[subprocess.Popen[bytes]] = []
     assert signal.getsignal(signal.SIGIO) is signal.SIG_DFL  # which would end us
 
@@ -483,7 +483,7 @@ async def test_a_writer_that_opens_while_we_delete_gets_its_wal_back_and_ends_no
         if not started:
             started.append(open_for_writing(path))
 
-    monkeypatch.setattr(deleting, "_refuse_writers", and_then_one_comes)
+    monkeypatch.setattr(deleting, "refuse_writers", and_then_one_comes)
 
     with pytest.raises(SessionBusy) as caught:
         delete_file(wal)
@@ -500,14 +500,14 @@ async def test_a_file_that_another_one_replaced_meanwhile_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     path = put(tmp_path, f"{ID}.jsonl{ending}", session_bytes(closed=not ending))
-    refuse_writers = deleting._refuse_writers
+    refuse_writers = leases.refuse_writers
 
     def and_then_one_comes(fd: int, path: Path) -> None:
         monkeypatch.undo()
         refuse_writers(fd, path)
         put(tmp_path, "new", session_bytes(2)).rename(path)
 
-    monkeypatch.setattr(deleting, "_refuse_writers", and_then_one_comes)
+    monkeypatch.setattr(deleting, "refuse_writers", and_then_one_comes)
 
     with pytest.raises(PersistenceError, match="replaced since it was opened; list again"):
         delete_file(path)

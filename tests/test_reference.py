@@ -11,8 +11,7 @@ from uuid import uuid4
 
 import anyio
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from rath.session.chunk import ChunkKind, ChunkRow, ChunkTable
 from rath.session.persistence.loader import load_session as their_load
 from rath.session.persistence.writer import SessionWriter

@@ -11,8 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from actors import Actor, WriterServer, heard, nothing_more, owed, records_of
 from samples import header_line

@@ -16,7 +16,7 @@ PACKAGE = Path(sessiontail.__file__).parent
 
 # From the ground up: a floor imports from those before it, and format and system not from each
 # other.
-FLOORS = ["errors", "format", "system", "session", "directory", "store", "openrath"]
+FLOORS = ["errors", "format", "system", "session", "directory", "store", "persistence", "openrath"]
 EDGES = ["cli", "service"]
 
 FILES = sorted(PACKAGE.rglob("*.py"))

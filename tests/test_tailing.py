@@ -590,7 +590,8 @@ async def test_the_cursor_survives_every_record_the_rename_and_a_copy(store: Ses
 
 
 async def test_a_cursor_that_does_not_fit_is_refused(store: SessionStore) -> None:
-    from sessiontail.format.cursor import Position, fingerprint
+    from sessiontail.format.cursor import Position
+    from sessiontail.format.marks import fingerprint
 
     data = session_bytes(3)
     (store.directory / f"{ID}.jsonl").write_bytes(data)

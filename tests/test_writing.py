@@ -19,12 +19,13 @@ import anyio.from_thread
 import pytest
 from rath.backend.abc import BackendSandboxSpec
 from rath.llm.chat_response import RathLLMTokenUsage
-from rath.session.chunk import ChunkKind as RealChunkKind
-from rath.session.chunk import ChunkRow, ChunkTable
+from rath.session.chunk import ChunkKind as RealChunkKind, ChunkRow, ChunkTable
 from rath.session.graph.kind import LineageKind as RealLineageKind
-from rath.session.persistence import PersistenceError as RealPersistenceError
-from rath.session.persistence import SessionWriter as RealWriter
-from rath.session.persistence import load_session as real_load
+from rath.session.persistence import (
+    PersistenceError as RealPersistenceError,
+    SessionWriter as RealWriter,
+    load_session as real_load,
+)
 from rath.session.session import Session
 
 from actors import held_of
@@ -48,7 +49,7 @@ from sessiontail import (
     read_session,
     tail_session,
 )
-from sessiontail.session import writer as writing
+from sessiontail.format import encoding
 from sessiontail.session.writer import SessionWriter
 
 pytestmark = pytest.mark.anyio
@@ -330,7 +331,7 @@ async def test_a_line_that_no_reader_takes_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = chunk_line(0, "x" * 400)
-    monkeypatch.setattr(writing, "MAX_LINE_BYTES", len(line) - 1)
+    monkeypatch.setattr(encoding, "MAX_LINE_BYTES", len(line) - 1)
     async with SessionWriter(HEADER, directory=tmp_path) as writer:
         told = f"a line of {len(line)} bytes, expected at most {len(line) - 1}"
         with pytest.raises(ValueError, match=told):

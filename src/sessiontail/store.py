@@ -2,8 +2,7 @@
 
 A store holds nothing until it is asked. All followers of a directory on one event loop share one
 watch; inside ``async with`` it is there from the start and stays between them. A tail goes on when
-its store is left. The functions at the end are the
-loader's own names, on a store of their own.
+its store is left.
 """
 
 from __future__ import annotations
@@ -34,12 +33,8 @@ from sessiontail.errors import DamagedSession, PersistenceError, SessionEnded, S
 from sessiontail.format.folding import Outcome, PersistedSession
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.records import ChunkKind, Record
-from sessiontail.session.deleting import (
-    TURN_WAIT_S,
-    Settled,
-    delete_both,
-    delete_file,
-)
+from sessiontail.session.asides import TURN_WAIT_S, Settled
+from sessiontail.session.deleting import delete_both, delete_file
 from sessiontail.session.generations import not_found
 from sessiontail.session.loading import load_file
 from sessiontail.session.meta import PersistedSessionMeta, SessionState
@@ -65,15 +60,7 @@ from sessiontail.system.watching import (
     watch_of,
 )
 
-__all__ = [
-    "SessionStore",
-    "delete_session",
-    "list_persisted_sessions",
-    "load_session",
-    "prune_sessions",
-    "read_session",
-    "tail_session",
-]
+__all__ = ["SessionStore"]
 
 # So many metas are sorted here, in 2 ms; more in a thread.
 _FEW = 2048
@@ -595,79 +582,3 @@ def _current_name(path: Path, outcome: Outcome | None) -> Path | None:
     final = path_paths(path).final
     names = (final, path) if outcome is Outcome.CLOSED else (path, final)
     return next((name for name in names if os.path.lexists(name)), None)
-
-
-async def load_session(
-    session_id: UUID | str | None = None,
-    *,
-    path: str | PathLike[str] | None = None,
-    directory: str | PathLike[str] | None = None,
-    salvage: bool = False,
-) -> PersistedSession:
-    """Read one session whole; see ``SessionStore.load``."""
-    if path is not None:
-        return await load_file((str(resolve_path(path)),), salvage=salvage)
-    return await SessionStore(directory).load(session_id, salvage=salvage)
-
-
-def read_session(
-    session_id: UUID | str | None = None,
-    *,
-    path: str | PathLike[str] | None = None,
-    directory: str | PathLike[str] | None = None,
-    after: str | None = None,
-) -> SessionReader:
-    """Read one session's records up to the end as it is now; see ``SessionStore.read``."""
-    return SessionStore(directory).read(session_id, path=path, after=after)
-
-
-def tail_session(
-    session_id: UUID | str | None = None,
-    *,
-    path: str | PathLike[str] | None = None,
-    directory: str | PathLike[str] | None = None,
-    after: str | None = None,
-    wait: bool | float = False,
-    on_abandoned: OnAbandoned = "stop",
-) -> SessionTail:
-    """Read one session's records until the session ends; see ``SessionStore.tail``."""
-    return SessionStore(directory).tail(
-        session_id, path=path, after=after, wait=wait, on_abandoned=on_abandoned
-    )
-
-
-async def list_persisted_sessions(
-    *, directory: str | PathLike[str] | None = None, verify: bool = False
-) -> list[PersistedSessionMeta]:
-    """Return the metas of all sessions, oldest first; see ``SessionStore.list``."""
-    return await SessionStore(directory).list(verify=verify)
-
-
-async def delete_session(
-    session_id: UUID | str | None = None,
-    *,
-    path: str | PathLike[str] | None = None,
-    directory: str | PathLike[str] | None = None,
-) -> bool:
-    """Delete one session's files; return whether there was one; see ``SessionStore.delete``."""
-    return await SessionStore(directory).delete(session_id, path=path)
-
-
-async def prune_sessions(
-    *, older_than: timedelta, directory: str | PathLike[str] | None = None
-) -> list[UUID]:
-    """Delete the sessions that were created longer ago; return their ids in deletion order.
-
-    What is live, damaged at its header, or changes meanwhile, stays. What an earlier deletion was
-    killed over is put right first.
-
-    Raises:
-        ValueError: ``older_than`` is negative.
-        TypeError: it is no ``timedelta``.
-        PersistenceError: the directory cannot be read.
-    """
-    pruning.check_age(older_than)
-    store = SessionStore(directory)
-    # First, so that what gets its name back is in the plan.
-    await store.prune(PrunePlan((), ()))
-    return (await store.prune(await store.plan_prune(older_than=older_than))).removed_ids

@@ -10,8 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from sessiontail.cli.terminal import Output
+from sessiontail.format.encoding import header_record
 from sessiontail.format.records import Chunk, Header, Record, TokenUsage, Trailer
-from sessiontail.session.writer import header_record
 
 __all__ = ["EXCERPT", "Renderer", "age", "as_json", "dump", "kind_of", "size", "tokens"]
 

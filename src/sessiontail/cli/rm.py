@@ -22,7 +22,7 @@ from sessiontail.errors import (
     SessionBusy,
     SessionNotFound,
 )
-from sessiontail.session.deleting import aside_of
+from sessiontail.session.asides import aside_of
 from sessiontail.session.meta import PersistedSessionMeta, SessionState
 from sessiontail.store import SessionStore
 from sessiontail.system.files import in_thread

@@ -31,7 +31,9 @@ from sessiontail.cli.terminal import Output, note
 from sessiontail.directory.listing import position_before_end
 from sessiontail.directory.tail import News
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
-from sessiontail.format.cursor import START, DirectoryPosition, EndedSessions, Position, ended_key
+from sessiontail.format.cursor import START, Position
+from sessiontail.format.directory_cursor import DirectoryPosition
+from sessiontail.format.ended import EndedSessions, ended_key
 from sessiontail.format.folding import Outcome
 from sessiontail.format.records import Record
 from sessiontail.session.meta import PersistedSessionMeta, SessionState

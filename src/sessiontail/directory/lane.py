@@ -16,13 +16,8 @@ from uuid import UUID
 
 from sessiontail.directory.listing import position_before_end
 from sessiontail.errors import CursorInvalid
-from sessiontail.format.cursor import (
-    START,
-    EndedSessions,
-    Position,
-    content_print,
-    ended_key,
-)
+from sessiontail.format.cursor import START, Position
+from sessiontail.format.ended import EndedSessions, content_print, ended_key
 from sessiontail.format.marks import WINDOW_BYTES
 from sessiontail.session.generations import find_again, open_all, open_only
 from sessiontail.session.reader import FileReader

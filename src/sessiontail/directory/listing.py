@@ -36,14 +36,15 @@ from anyio import BusyResourceError
 from anyio.lowlevel import checkpoint
 
 from sessiontail.errors import DamagedSession, PersistenceError, SessionNotFound
-from sessiontail.format.cursor import START, Position, fingerprint
-from sessiontail.format.decoding import CHUNK_START, RecordDecoder, usual_header, usual_trailer
+from sessiontail.format.cursor import START, Position
+from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.folding import damaged
 from sessiontail.format.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
-from sessiontail.format.marks import WINDOW_BYTES
+from sessiontail.format.marks import WINDOW_BYTES, fingerprint
 from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.format.records import Chunk, Damage, Header, Record, Trailer
-from sessiontail.session.deleting import left_aside
+from sessiontail.format.usual import CHUNK_START, usual_chunk, usual_header, usual_trailer
+from sessiontail.session.asides import left_aside
 from sessiontail.session.meta import PersistedSessionMeta, SessionState, state_of
 from sessiontail.system.files import MAX_THREADS, OPEN_FLAGS, SessionFile, explain
 from sessiontail.system.locks import LockTable
@@ -854,7 +855,7 @@ def _last_index(file: SessionFile, body: int, size: int) -> _Brief | None:
     start = max(body, _lines_back(file, size, 1))
     line = file.read_now(start, min(size - start, MAX_LINE_BYTES + 1))
     end = line.find(b"\n") + 1
-    chunk = RecordDecoder(header_version=CURRENT_SCHEMA_VERSION).decode_usual_chunk(line[:end])
+    chunk = usual_chunk(line[:end])
     if chunk is None or chunk.index is None or chunk.index < 0:
         return None
     brief = _Brief()

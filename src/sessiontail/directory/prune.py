@@ -17,8 +17,10 @@ import msgspec
 
 from sessiontail.directory.listing import by_age
 from sessiontail.errors import PersistenceError
-from sessiontail.session.deleting import TURN_WAIT_S, DirectoryBusy, Settled, delete_file, settle
+from sessiontail.session.asides import TURN_WAIT_S, Settled, settle
+from sessiontail.session.deleting import delete_file
 from sessiontail.session.meta import PersistedSessionMeta, SessionState
+from sessiontail.system.leases import DirectoryBusy
 
 __all__ = ["PrunePlan", "Pruned", "Verdict", "apply", "plan"]
 

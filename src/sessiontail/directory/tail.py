@@ -33,15 +33,10 @@ from anyio.lowlevel import checkpoint
 
 from sessiontail.directory.lane import Lane, Opened, Reopened, key_of, open_lane, reopen_lane
 from sessiontail.errors import PersistenceError, SessionNotFound
-from sessiontail.format.cursor import (
-    NOT_BEGUN,
-    START,
-    DirectoryPosition,
-    EndedSessions,
-    Position,
-    ended_key,
-)
-from sessiontail.format.decoding import Batch
+from sessiontail.format.batch import Batch
+from sessiontail.format.cursor import START, Position
+from sessiontail.format.directory_cursor import NOT_BEGUN, DirectoryPosition
+from sessiontail.format.ended import EndedSessions, ended_key
 from sessiontail.format.folding import Outcome
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.records import Chunk, ChunkKind, Damage, Record

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from sessiontail.errors import DamagedSession
-from sessiontail.format.decoding import Run
 from sessiontail.format.records import (
     Chunk,
     Damage,
@@ -23,6 +22,7 @@ from sessiontail.format.records import (
     TokenUsage,
     Trailer,
 )
+from sessiontail.format.runs import Run
 
 if TYPE_CHECKING:
     from rath.session.session import Session

@@ -20,6 +20,7 @@ from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.folding import PersistedSession, SessionFold
 from sessiontail.format.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
 from sessiontail.format.marks import WINDOW_BYTES
+from sessiontail.format.runs import decode_run
 from sessiontail.session.generations import no_file, not_found
 from sessiontail.system.files import SessionFile, explain, in_thread, open_file
 from sessiontail.system.stats import StoreStats
@@ -128,7 +129,7 @@ async def _fold_file(
         stats.bytes += size - start
         run = None
         if size - start <= max_line_bytes:
-            run = decoder.decode_run(data, start, size)
+            run = decode_run(decoder, data, start, size)
         if run is not None:
             stats.records += session.add_run(run)
             framer.pass_over(run.stop - start, run.lines)

@@ -15,8 +15,9 @@ import errno
 from uuid import UUID
 
 from sessiontail.errors import CursorInvalid
+from sessiontail.format.batch import Batch
 from sessiontail.format.cursor import Position
-from sessiontail.format.decoding import Batch, RecordDecoder
+from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
 from sessiontail.format.marks import WINDOW_BYTES, Mark
 from sessiontail.format.records import Header

@@ -7,8 +7,8 @@ opens or waits.
 
 from __future__ import annotations
 
+from sessiontail.format.batch import Batch
 from sessiontail.format.cursor import Position
-from sessiontail.format.decoding import Batch
 from sessiontail.format.marks import Mark
 from sessiontail.format.records import Chunk, Header, Record, Trailer
 

@@ -22,8 +22,8 @@ from typing import Literal, NamedTuple
 
 from anyio.lowlevel import checkpoint
 
+from sessiontail.format.batch import Batch
 from sessiontail.format.cursor import Position
-from sessiontail.format.decoding import Batch
 from sessiontail.format.folding import Outcome
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.records import Trailer

@@ -10,40 +10,31 @@ Source: openrath 2.0.0, ``rath.session.persistence.writer`` and ``_serialize``.
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from threading import Lock
-from types import NoneType, TracebackType
-from typing import Any, Self, TypeVarTuple
-from uuid import UUID
+from types import TracebackType
+from typing import Self, TypeVarTuple
 
 import anyio
 
 from sessiontail.errors import PersistenceError, SessionBusy
 from sessiontail.format.decoding import RecordDecoder
+from sessiontail.format.encoding import check, check_field, chunk_line, header_line, trailer_line
 from sessiontail.format.folding import damaged
-from sessiontail.format.framing import MAX_LINE_BYTES, LineFramer
+from sessiontail.format.framing import LineFramer
 from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION
-from sessiontail.format.records import (
-    Chunk,
-    Damage,
-    Header,
-    Record,
-    SandboxSpec,
-    TokenUsage,
-    as_utc,
-)
+from sessiontail.format.records import Chunk, Damage, Header, Record, TokenUsage
 from sessiontail.session.reader import READ_BYTES
 from sessiontail.system.files import change, explain
 from sessiontail.system.paths import path_paths, resolve_path, session_paths
 
-__all__ = ["SessionWriter", "header_record"]
+__all__ = ["SessionWriter"]
 
 _FLAGS = (
     os.O_RDWR
@@ -55,34 +46,6 @@ _FLAGS = (
     | getattr(os, "O_BINARY", 0)
 )
 
-# What the fields hold; what else there is to say about them, the reader's own decoder says.
-_FIELDS: dict[type, dict[str, tuple[type, ...]]] = {
-    Header: {
-        "id": (UUID,),
-        "created_at": (datetime,),
-        "schema_version": (int,),
-        "parent_session_ids": (tuple, list),
-        "lineage_operator": (str,),
-        "lineage_kind": (str,),
-        "lineage_extras": (tuple, list),
-        "sandbox_backend": (str, NoneType),
-        "sandbox_spec": (SandboxSpec, NoneType),
-        "sandbox_handle_id": (str, NoneType),
-    },
-    SandboxSpec: {
-        "image": (str, NoneType),
-        "entrypoint": (tuple, list, NoneType),
-        "env": (dict, NoneType),
-        "timeout": (timedelta, NoneType),
-        "working_dir": (str, NoneType),
-    },
-    Chunk: {"kind": (str,), "payload": (dict,), "index": (int, NoneType)},
-    TokenUsage: {
-        "prompt_tokens": (int,),
-        "completion_tokens": (int,),
-        "total_tokens": (int,),
-    },
-}
 
 _Args = TypeVarTuple("_Args")
 
@@ -123,7 +86,7 @@ class SessionWriter:
             PersistenceError: ``OPENRATH_HOME`` names something that is no directory.
         """
         self._fd = -1
-        _check(header, Header)
+        check(header, Header)
         self._header = header
         self._paths = (
             session_paths(header.id, directory) if path is None else path_paths(resolve_path(path))
@@ -199,13 +162,13 @@ class SessionWriter:
             TypeError: a field has another type, or the payload is no JSON.
             ValueError: a reader would call it damage: an unknown kind, a line too long or too deep.
         """
-        _check(chunk, Chunk)
+        check(chunk, Chunk)
         await self._run(self._write, chunk.index, chunk)
 
     async def write_chunk(self, index: int, chunk: Chunk) -> None:
         """Append a chunk under this index; raises as ``write``."""
-        _check(chunk, Chunk)
-        _check_field("Chunk.index", index, (int,))
+        check(chunk, Chunk)
+        check_field("Chunk.index", index, (int,))
         await self._run(self._write, index, chunk)
 
     async def close(self, usage: TokenUsage | None = None) -> None:
@@ -242,7 +205,7 @@ class SessionWriter:
             raise PersistenceError("this writer is closed", path=self._paths.final)
         if self._fd >= 0:
             return
-        header = _header_line(self._header)  # before there is a file: it may be refused
+        header = header_line(self._header)  # before there is a file: it may be refused
         self._paths.wal.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._open_wal(self._paths.wal)
@@ -299,7 +262,7 @@ class SessionWriter:
             )
 
     def _write(self, index: int | None, chunk: Chunk) -> None:
-        self._append(_chunk_line(chunk, self._chunks if index is None else index))
+        self._append(chunk_line(chunk, self._chunks if index is None else index))
         self._chunks += 1
 
     def _append(self, line: bytes) -> None:
@@ -324,7 +287,7 @@ class SessionWriter:
         if self._closed:
             return
         if self._fd >= 0:
-            self._append(_line(_trailer_record(self._chunks, usage)))
+            self._append(trailer_line(self._chunks, usage, closed_at=datetime.now(UTC)))
         try:
             if self._fd >= 0:
                 self._gate("trailer written")
@@ -360,142 +323,6 @@ class SessionWriter:
             return os.path.samestat(os.fstat(self._fd), self._paths.wal.lstat())
         except FileNotFoundError:
             return False
-
-
-def _header_line(header: Header) -> bytes:
-    """Return a header as a line.
-
-    Raises:
-        TypeError, ValueError: a field that cannot be read back, by name.
-    """
-    _check(header, Header)
-    if header.sandbox_spec is not None:
-        _check(header.sandbox_spec, SandboxSpec)
-    for parent in header.parent_session_ids:
-        _check_field("Header.parent_session_ids", parent, (UUID,))
-    for pair in header.lineage_extras:
-        _check_field("Header.lineage_extras", pair, (tuple, list))
-        if len(pair) != 2:
-            raise ValueError(f"Header.lineage_extras: expected pairs, not {len(pair)} values")
-    record = header_record(header)
-    for name, value in record.items():
-        try:
-            json.dumps(value)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise TypeError(f"Header.{name}: {error}") from error
-    return _readable(_line(record), RecordDecoder())
-
-
-def _chunk_line(chunk: Chunk, index: int) -> bytes:
-    """Return a chunk as a line; raises as ``SessionWriter.write``."""
-    record = {
-        "record_type": "chunk",
-        "index": index,
-        "kind": str(chunk.kind),
-        "payload": chunk.payload,
-    }
-    try:
-        line = _line(record)
-    except TypeError as error:
-        raise TypeError(f"Chunk.payload: {error}") from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"Chunk.payload: {error}") from error
-    return _readable(line, RecordDecoder(header_version=CURRENT_SCHEMA_VERSION))
-
-
-def _readable(line: bytes, decoder: RecordDecoder) -> bytes:
-    """Return the line, if a reader takes it for a record."""
-    if len(line) - 1 > MAX_LINE_BYTES:
-        raise ValueError(f"a line of {len(line) - 1} bytes, expected at most {MAX_LINE_BYTES}")
-    # Most chunks by the fast path: a tenth of the time.
-    record = decoder.decode_usual_chunk(line) or decoder.decode_line(line)
-    if isinstance(record, Damage):
-        raise ValueError(  # noqa: TRY004 - the types were right
-            f"this record cannot be read back: {record.message}"
-        )
-    return line
-
-
-def _check(value: object, wanted: type) -> None:
-    """Refuse what is no such record, or has a field of another type."""
-    if not isinstance(value, wanted):
-        raise TypeError(f"expected a {wanted.__name__}, not {_short(value)}")
-    for name, types in _FIELDS[wanted].items():
-        _check_field(f"{wanted.__name__}.{name}", getattr(value, name), types)
-
-
-def _check_field(name: str, value: object, types: tuple[type, ...]) -> None:
-    if not isinstance(value, types) or (isinstance(value, bool) and int in types):
-        named = " or ".join("None" if one is NoneType else one.__name__ for one in types)
-        raise TypeError(f"{name}: expected {named}, not {_short(value)}")
-
-
-def _short(value: object) -> str:
-    """Return what an error says of a value: its type, and the value where that is short."""
-    name = type(value).__name__
-    return f"{name} {value!r:.60}" if isinstance(value, (str, float, bool)) else name
-
-
-def _line(record: dict[str, Any]) -> bytes:
-    try:
-        return (json.dumps(record, ensure_ascii=False) + "\n").encode()
-    except UnicodeEncodeError:  # a lone surrogate is no UTF-8, but its escape is JSON
-        return (json.dumps(record) + "\n").encode()
-
-
-def header_record(header: Header) -> dict[str, Any]:
-    """Return a header as the log has it."""
-    return {
-        "record_type": "header",
-        "schema_version": header.schema_version,
-        "id": str(header.id),
-        "created_at": as_utc(header.created_at).isoformat(),
-        "parent_session_ids": [str(parent) for parent in header.parent_session_ids],
-        "lineage_operator": header.lineage_operator,
-        "lineage_kind": str(header.lineage_kind),
-        "lineage_extras": [[str(name), _jsonable(value)] for name, value in header.lineage_extras],
-        "sandbox_backend": header.sandbox_backend,
-        "sandbox_spec": _spec_record(header.sandbox_spec),
-        "sandbox_handle_id": header.sandbox_handle_id,
-    }
-
-
-def _spec_record(spec: SandboxSpec | None) -> dict[str, Any] | None:
-    if spec is None:
-        return None
-    return {
-        "image": spec.image,
-        "entrypoint": None if spec.entrypoint is None else list(spec.entrypoint),
-        "env": None if spec.env is None else dict(spec.env),
-        "timeout_seconds": None if spec.timeout is None else spec.timeout.total_seconds(),
-        "working_dir": spec.working_dir,
-    }
-
-
-def _trailer_record(chunks: int, usage: TokenUsage | None) -> dict[str, Any]:
-    if usage is not None:
-        _check(usage, TokenUsage)
-    return {
-        "record_type": "trailer",
-        "closed_at": datetime.now(UTC).isoformat(),
-        "final_chunk_count": chunks,
-        "cumulative_usage": None
-        if usage is None
-        else {
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "total_tokens": usage.total_tokens,
-        },
-    }
-
-
-def _jsonable(value: Any) -> Any:
-    """Return the value, as text where it is no JSON: as the real writer does."""
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        return str(value)
-    return value
 
 
 if sys.platform == "win32":
