@@ -19,10 +19,11 @@ from pathlib import Path
 
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from sessiontail import PersistenceError
-from sessiontail.directory.listing import read_meta, session_names
+from sessiontail.directory.names import session_names
 from sessiontail.directory.prune import Verdict, apply
 from sessiontail.session.asides import left_aside, settle
 from sessiontail.session.deleting import delete_both, delete_file
+from sessiontail.session.summary import read_meta
 from sessiontail.system import renaming
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import SessionPaths, session_paths

@@ -19,7 +19,7 @@ from anyio.lowlevel import checkpoint
 from actors import Actor, Counts, cancelled_at, drain, records_of, take
 from samples import ID, session_bytes
 from sessiontail import Outcome, Record, SessionNotFound, SessionStore, SessionTail
-from sessiontail.directory import listing, tail as following
+from sessiontail.directory import scan, tail as following
 from sessiontail.system.files import SessionFile
 from sessiontail.system.locks import LockTable
 
@@ -181,7 +181,7 @@ async def writing_on(waits: Callable[[], int], left: list[Any]) -> None:
 BEGINNINGS: dict[str, tuple[Any, str, Callable[[SessionStore], Any]]] = {
     "scan": (LockTable, "read", lambda store: store.scan()),
     "tail_all": (following, "_take_stock", lambda store: store.tail_all(include_closed=True)),
-    "watch": (listing, "_begin_scan", lambda store: store.watch(include_existing=True)),
+    "watch": (scan, "begin_scan", lambda store: store.watch(include_existing=True)),
 }
 
 

@@ -36,10 +36,14 @@ from sessiontail import (
     list_persisted_sessions,
     store,
 )
-from sessiontail.directory import listing
-from sessiontail.directory.listing import Depth, position_before_end, read_meta
+from sessiontail.directory import gathering, names, scan as scanning
+from sessiontail.directory.scan import by_age
+from sessiontail.session import before_end, counting, glance, known, summary
+from sessiontail.session.before_end import position_before_end
+from sessiontail.session.summary import Depth, read_meta
 from sessiontail.system import files, waking
 from sessiontail.system.files import SessionFile
+from sessiontail.system.kept import Kept
 from sessiontail.system.locks import LockTable
 from sessiontail.system.stamps import FileId
 from writers import real_writer
@@ -448,8 +452,9 @@ def test_counting_on_from_what_was_counted_is_counting_it_all(
     locks = LockTable(b"")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(listing, "_LONG_BYTES", 300)
-        patch.setattr(listing, "_COUNTED_BYTES", 500)
+        patch.setattr(counting, "_LONG_BYTES", 300)
+        patch.setattr(counting, "COUNTED_BYTES", 500)
+        patch.setattr(before_end, "COUNTED_BYTES", 500)
         for part, last in zip(parts, asked, strict=False):
             with path.open("ab") as file:
                 file.write(b"".join(part) + chunk_line() + b"{half")
@@ -592,7 +597,12 @@ async def test_the_bytes_that_are_read_do_not_grow_with_a_closed_file(
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every file as one that has not changed for long."""
-    monkeypatch.setattr(listing, "_SETTLED_S", 0)
+    settles_after(monkeypatch, 0)
+
+
+def settles_after(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    for where in (known, counting):
+        monkeypatch.setattr(where, "SETTLED_S", seconds)
 
 
 @pytest.mark.usefixtures("settled")
@@ -616,11 +626,11 @@ async def test_a_file_that_has_just_changed_is_read_again_until_its_times_are_se
 ) -> None:
     path = put(tmp_path, "a.jsonl", session_bytes(1))
     sessions = SessionStore(tmp_path)
-    monkeypatch.setattr(listing, "_SETTLED_S", 3600)
+    settles_after(monkeypatch, 3600)
     await sessions.list()
     with bytes_read(monkeypatch) as early:
         await sessions.list()
-    monkeypatch.setattr(listing, "_SETTLED_S", 0)
+    settles_after(monkeypatch, 0)
     with bytes_read(monkeypatch) as settling:
         await sessions.list()
     with bytes_read(monkeypatch) as settled:
@@ -661,7 +671,7 @@ async def test_what_became_of_a_file_shows_in_the_next_listing(
     scan = sessions.scan()
     metas = await scanned(scan)
 
-    listing.forget()
+    known.forget()
     fresh = sessions.scan()
     assert metas == await scanned(fresh)
     assert [str(error) for error in scan.skipped] == [str(error) for error in fresh.skipped]
@@ -709,8 +719,8 @@ async def test_verifying_reads_what_was_kept_and_is_not_kept_itself(tmp_path: Pa
 
 @pytest.mark.usefixtures("settled")
 async def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: Any = listing._Kept(4)
-    monkeypatch.setattr(listing, "_known", kept)
+    kept: Any = Kept(4)
+    monkeypatch.setattr(known, "_known", kept)
     for i in range(30):
         put(tmp_path, f"{i}.jsonl", session_bytes(session_id=uuid4()))
     sessions = SessionStore(tmp_path)
@@ -720,7 +730,7 @@ async def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_what_is_asked_for_is_kept_longest() -> None:
-    kept: Any = listing._Kept(2)
+    kept: Any = Kept(2)
     for i in range(10):
         kept.put(i, str(i))
         kept.get(0)
@@ -732,7 +742,7 @@ def test_what_is_asked_for_is_kept_longest() -> None:
 
 
 async def test_many_metas_are_sorted_in_runs_as_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "_RUN", 3)
+    monkeypatch.setattr(scanning, "_RUN", 3)
     metas = [
         PersistedSessionMeta(
             id_text=str(ID),
@@ -752,8 +762,8 @@ async def test_many_metas_are_sorted_in_runs_as_in_one_go(monkeypatch: pytest.Mo
         for i in range(20)
     ]
 
-    assert listing.by_age(metas) == sorted(metas, key=lambda meta: (meta.created_at, meta.file))
-    assert listing.by_age([]) == []
+    assert by_age(metas) == sorted(metas, key=lambda meta: (meta.created_at, meta.file))
+    assert by_age([]) == []
 
 
 async def test_a_directory_of_many_files_is_listed_and_planned_like_one_of_few(
@@ -766,7 +776,7 @@ async def test_a_directory_of_many_files_is_listed_and_planned_like_one_of_few(
     sessions = SessionStore(tmp_path)
     few = await sessions.list(), await sessions.plan_prune(keep_last=7)
     monkeypatch.setattr(store, "_FEW", 10)
-    monkeypatch.setattr(listing, "_RUN", 4)
+    monkeypatch.setattr(scanning, "_RUN", 4)
 
     metas, plan = await sessions.list(), await sessions.plan_prune(keep_last=7)
 
@@ -785,14 +795,14 @@ async def scanned(scan: Scan) -> list[PersistedSessionMeta]:
 def after_the_names(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Act when a scan has read the names of the files."""
 
-    read_names = listing._names
+    read_names = names.all_names
 
     def and_then(directory: Path) -> list[str]:
-        names = read_names(directory)
+        found = read_names(directory)
         act()
-        return names
+        return found
 
-    monkeypatch.setattr(listing, "_names", and_then)
+    monkeypatch.setattr(gathering, "all_names", and_then)
 
 
 @pytest.mark.parametrize(
@@ -928,7 +938,7 @@ async def test_a_header_written_between_status_and_reading_is_no_crash(tmp_path:
                 path.write_bytes(header_line())
             return read_cached(offset, size)
 
-    meta, _ = listing._meta(Late(path), str(path), LockTable(b""), depth=Depth.LINES)
+    meta, _ = summary._meta(Late(path), str(path), LockTable(b""), depth=Depth.LINES)
     file.close()
 
     assert meta.size_bytes == len(header_line())
@@ -939,7 +949,8 @@ async def test_a_header_written_between_status_and_reading_is_no_crash(tmp_path:
 async def test_a_scan_that_is_cancelled_at_any_step_goes_on_with_nothing_lost_or_doubled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    monkeypatch.setattr(listing, "_MAX_FILES_PER_HOP", listing._FILES_PER_HOP)
+    monkeypatch.setattr(gathering, "MAX_FILES_PER_HOP", gathering.FILES_PER_HOP)
+    monkeypatch.setattr(scanning, "MAX_FILES_PER_HOP", gathering.FILES_PER_HOP)
     for i in range(260):
         put(tmp_path, f"{i}.jsonl", session_bytes(session_id=uuid4()))
     with (tmp_path / "live.jsonl.__partial__").open("wb") as file:
@@ -957,7 +968,7 @@ async def test_a_scan_that_is_cancelled_at_any_step_goes_on_with_nothing_lost_or
                 scopes[-1].cancel()
             return waking.Call(place, *call)
 
-        monkeypatch.setattr(listing, "Call", cancelling)
+        monkeypatch.setattr(scanning, "Call", cancelling)
         metas: list[PersistedSessionMeta] = []
         cancelled = 0
         while True:
@@ -997,7 +1008,8 @@ async def test_1500_files_are_listed_right_whatever_the_number_of_threads(
         put(tmp_path, f"{session_id}.jsonl", data)
     if threads > 1:  # as if nothing were in the page cache
         monkeypatch.setattr(SessionFile, "read_cached", lambda *_: None)
-        monkeypatch.setattr(listing, "_NOWAIT", None)
+        for where in (gathering, glance):
+            monkeypatch.setattr(where, "NOWAIT", None)
     scan = SessionStore(tmp_path).scan()
 
     metas = {meta.id: (meta.chunk_count, meta.closed) async for meta in scan}

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
         SessionEvent as SessionEvent,
         SessionWatch as SessionWatch,
     )
-    from sessiontail.directory.listing import Scan as Scan
     from sessiontail.directory.prune import (
         Pruned as Pruned,
         PrunePlan as PrunePlan,
     )
+    from sessiontail.directory.scan import Scan as Scan
     from sessiontail.directory.tail import DirectoryTail as DirectoryTail
     from sessiontail.errors import (
         CursorInvalid as CursorInvalid,
@@ -135,7 +135,7 @@ _HOMES = {
     "SessionReader": "session.reading",
     "SessionTail": "session.tail",
     "SessionWriter": "session.writer",
-    "Scan": "directory.listing",
+    "Scan": "directory.scan",
     "Pruned": "directory.prune",
     "PrunePlan": "directory.prune",
     "DirectoryTail": "directory.tail",

@@ -26,8 +26,9 @@ from anyio.from_thread import check_cancelled
 
 from sessiontail.directory import prune as pruning
 from sessiontail.directory.events import SessionWatch
-from sessiontail.directory.listing import Depth, Scan, by_age, read_meta, session_names
+from sessiontail.directory.names import session_names
 from sessiontail.directory.prune import Pruned, PrunePlan, not_negative, refuse_single
+from sessiontail.directory.scan import Scan, by_age
 from sessiontail.directory.tail import DirectoryTail, News
 from sessiontail.errors import DamagedSession, PersistenceError, SessionEnded, SessionNotFound
 from sessiontail.format.folding import Outcome, PersistedSession
@@ -39,6 +40,7 @@ from sessiontail.session.generations import not_found
 from sessiontail.session.loading import load_file
 from sessiontail.session.meta import PersistedSessionMeta, SessionState
 from sessiontail.session.reading import SessionReader
+from sessiontail.session.summary import Depth, read_meta
 from sessiontail.session.tail import SessionTail
 from sessiontail.system.files import change, in_thread
 from sessiontail.system.locks import LockTable

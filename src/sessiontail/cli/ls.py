@@ -16,7 +16,7 @@ from sessiontail.cli.options import STATES, Moment, directory_option
 from sessiontail.cli.rendering import age, size, tokens
 from sessiontail.cli.targets import shorten
 from sessiontail.cli.terminal import Meter, Output, clean, note
-from sessiontail.directory.listing import Scan
+from sessiontail.directory.scan import Scan
 from sessiontail.errors import PersistenceError
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore

@@ -28,7 +28,6 @@ from sessiontail.cli.rendering import Renderer, as_json, kind_of, text_of
 from sessiontail.cli.slices import FileSlices, entries
 from sessiontail.cli.targets import Target, resolve, told_apart
 from sessiontail.cli.terminal import Output, note
-from sessiontail.directory.listing import position_before_end
 from sessiontail.directory.tail import News
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
 from sessiontail.format.cursor import START, Position
@@ -36,6 +35,7 @@ from sessiontail.format.directory_cursor import DirectoryPosition
 from sessiontail.format.ended import EndedSessions, ended_key
 from sessiontail.format.folding import Outcome
 from sessiontail.format.records import Record
+from sessiontail.session.before_end import position_before_end
 from sessiontail.session.meta import PersistedSessionMeta, SessionState
 from sessiontail.store import SessionStore
 from sessiontail.system.files import SessionFile, in_thread

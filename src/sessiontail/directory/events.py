@@ -17,11 +17,12 @@ import msgspec
 from anyio import BusyResourceError
 from anyio.lowlevel import checkpoint
 
-from sessiontail.directory.listing import Depth, Scan, read_meta
+from sessiontail.directory.scan import Scan
 from sessiontail.directory.tail import DirectoryTail
 from sessiontail.errors import PersistenceError
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.session.meta import PersistedSessionMeta, SessionState
+from sessiontail.session.summary import Depth, read_meta
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import split_name, stem_paths
 from sessiontail.system.stats import StoreStats

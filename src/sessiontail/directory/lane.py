@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sessiontail.directory.listing import position_before_end
 from sessiontail.errors import CursorInvalid
 from sessiontail.format.cursor import START, Position
 from sessiontail.format.ended import EndedSessions, content_print, ended_key
 from sessiontail.format.marks import WINDOW_BYTES
+from sessiontail.session.before_end import position_before_end
 from sessiontail.session.generations import find_again, open_all, open_only
 from sessiontail.session.reader import FileReader
 from sessiontail.session.stream import RecordStream

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from sessiontail.directory.listing import by_age
+from sessiontail.directory.scan import by_age
 from sessiontail.errors import PersistenceError
 from sessiontail.session.asides import TURN_WAIT_S, Settled, settle
 from sessiontail.session.deleting import delete_file

@@ -22,7 +22,7 @@ from sessiontail.format.framing import MAX_LINE_BYTES, Block, LineFramer, LongLi
 from sessiontail.format.marks import WINDOW_BYTES
 from sessiontail.format.runs import decode_run
 from sessiontail.session.generations import no_file, not_found
-from sessiontail.system.files import SessionFile, explain, in_thread, open_file
+from sessiontail.system.files import NOWAIT, SessionFile, explain, in_thread, open_file
 from sessiontail.system.stats import StoreStats
 
 __all__ = ["load_file"]
@@ -74,8 +74,6 @@ SLICE_BYTES = 512 * 1024
 # What is kept of a line that is too long, as the framer keeps it.
 _HEAD_BYTES = 4096
 
-_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
-
 
 class _Buffer(threading.local):
     """One buffer a thread: its pages are there, and its bytes in the processor's cache."""
@@ -93,10 +91,10 @@ def _read_cached_into(file: SessionFile, view: memoryview, offset: int) -> int:
 
     As ``SessionFile.read_cached``, but without the copy, which is a tenth of loading.
     """
-    if _NOWAIT is None or file.remote:
+    if NOWAIT is None or file.remote:
         return -1
     try:
-        return os.preadv(file.fd, [view], offset, _NOWAIT)
+        return os.preadv(file.fd, [view], offset, NOWAIT)
     except OSError:
         return -1
 

@@ -7,15 +7,17 @@ to them says what that loader hides.
 from __future__ import annotations
 
 import os
-from datetime import datetime
+import time
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 
-from sessiontail.format.records import LineageKind, TokenUsage
+from sessiontail.format.records import Header, LineageKind, TokenUsage, Trailer
 from sessiontail.system.locks import FAR_S, LockTable
+from sessiontail.system.paths import WAL_ENDING
 from sessiontail.system.stamps import FileId
 
 __all__ = ["PersistedSessionMeta", "SessionState", "state_of"]
@@ -110,3 +112,77 @@ def state_of(
     if locks.known and now_s - status.st_mtime >= FAR_S:
         return SessionState.ABANDONED, None
     return SessionState.UNKNOWN, None
+
+
+def judged(meta: PersistedSessionMeta, locks: LockTable) -> PersistedSessionMeta:
+    """Return a meta with the state that these locks give it."""
+    file = meta.file_id
+    if meta.closed and not locks.holds(file):
+        return meta
+    mtime_s = -(-meta.mtime_ns // 10**9)
+    status = os.stat_result((0, file.inode, file.device, 1, 0, 0, meta.size_bytes, 0, mtime_s, 0))
+    return with_state(meta, status, locks)
+
+
+def with_state(
+    meta: PersistedSessionMeta, status: os.stat_result, locks: LockTable
+) -> PersistedSessionMeta:
+    state, pid = state_and_pid(status, meta.file, locks, closed=meta.closed)
+    if state is meta.state and pid == meta.writer_pid:
+        return meta
+    return msgspec.structs.replace(meta, state=state, writer_pid=pid)
+
+
+def state_and_pid(
+    status: os.stat_result, path: str, locks: LockTable, *, closed: bool
+) -> tuple[SessionState, int | None]:
+    if closed and not locks.holds(FileId.of(status)):
+        return SessionState.CLOSED, None
+    return state_of(
+        status, is_wal=path.endswith(WAL_ENDING), closed=closed, locks=locks, now_s=time.time()
+    )
+
+
+def as_meta(  # noqa: PLR0917 - called for every file, where names cost
+    path: str,
+    status: os.stat_result,
+    size: int,
+    header: Header,
+    trailer: Trailer | None,
+    chunks: int,
+    locks: LockTable,
+    torn_bytes: int = 0,
+    damaged_lines: int | None = None,
+) -> PersistedSessionMeta:
+    state, pid = state_and_pid(status, path, locks, closed=trailer is not None)
+    modified_s = status.st_mtime
+    parents = header.parent_session_ids
+    return PersistedSessionMeta(
+        id_text=str(header.id),
+        file=path,
+        created_at=header.created_at,
+        lineage_operator=header.lineage_operator,
+        lineage_kind=header.lineage_kind,
+        chunk_count=chunks,
+        closed=trailer is not None,
+        state=state,
+        parent_texts=tuple([str(parent) for parent in parents]) if parents else (),
+        cumulative_usage=trailer.cumulative_usage if trailer else None,
+        closed_at=trailer.closed_at if trailer else None,
+        size_bytes=size,
+        modified_at=datetime.fromtimestamp(
+            modified_s
+            if _FIRST_S <= modified_s <= _LAST_S
+            else min(max(modified_s, _FIRST_S), _LAST_S),
+            UTC,
+        ),
+        writer_pid=pid,
+        damaged_lines=damaged_lines,
+        torn_bytes=torn_bytes,
+        file_id=FileId.of(status),
+        mtime_ns=status.st_mtime_ns,
+    )
+
+
+# The years 1 and 9999: tmpfs keeps times that no datetime can hold.
+_FIRST_S, _LAST_S = -62135596800, 253402300799

@@ -31,7 +31,7 @@ from sessiontail.system.stamps import FileId
 from sessiontail.system.threads import threads
 from sessiontail.system.waking import Call, on_asyncio
 
-__all__ = ["SessionFile", "change", "explain", "in_thread", "open_file"]
+__all__ = ["NOWAIT", "SessionFile", "change", "explain", "in_thread", "open_file"]
 
 OPEN_FLAGS = (
     os.O_RDONLY
@@ -41,7 +41,8 @@ OPEN_FLAGS = (
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_BINARY", 0)
 )
-_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+#: The flag of a read that does not wait for a disk; None where there is none.
+NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 
 # Four: 1,000 cold headers and trailers take 150 / 118 / 79 / 104 ms with 1 / 2 / 4 / 16 threads.
 MAX_THREADS = 4
@@ -78,7 +79,7 @@ class SessionFile:
         self.fd = _open_cached(path) if cached else os.open(path, OPEN_FLAGS)
         self.open_now.add(self.fd)
         self._name = str(path)
-        self._nowait = _NOWAIT is not None and not remote
+        self._nowait = NOWAIT is not None and not remote
         if not stat.S_ISREG(os.fstat(self.fd).st_mode):
             self.close()
             raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -153,13 +154,13 @@ class SessionFile:
         """Return what the page cache has of these bytes; None where a read would block."""
         if not self._nowait:
             return None
-        assert _NOWAIT is not None
+        assert NOWAIT is not None
         # One buffer a thread: to clear a new one takes as long as to read into it.
         buffer = getattr(_buffers, "buffer", None)
         if buffer is None or len(buffer) < size:
             buffer = _buffers.buffer = memoryview(bytearray(max(size, _BUFFER_BYTES)))
         try:
-            count = os.preadv(self.fd, [buffer[:size]], offset, _NOWAIT)
+            count = os.preadv(self.fd, [buffer[:size]], offset, NOWAIT)
         except BlockingIOError:
             return None
         except OSError as error:

@@ -48,3 +48,13 @@ def id_of_name(name: str) -> FileId | None:
         return FileId.of(os.lstat(name))
     except OSError:
         return None
+
+
+# What was read is believed once the same times were there so long before it was read: a change
+# within one tick of the file system's clock leaves no other trace. 2.5 s: FAT counts in twos,
+# Linux in 4 or 10 ms.
+SETTLED_S = 2.5
+
+
+# Or once they are so old that no clock is that wrong.
+OLD_NS = 600 * 10**9
