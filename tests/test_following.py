@@ -49,8 +49,8 @@ from sessiontail import (
 )
 from sessiontail.directory import tail as following
 from sessiontail.directory.lane import Lane
-from sessiontail.session import tail as tailing
-from sessiontail.system import locks as holders, survey as surveying, watching
+from sessiontail.session import ending
+from sessiontail.system import survey as surveying, watching
 from sessiontail.system.files import SessionFile
 from sessiontail.system.threads import MOST_AT_A_PLACE
 
@@ -229,7 +229,7 @@ async def test_a_session_renamed_without_a_trailer_hides_no_wal_that_is_there_al
 async def test_a_session_copied_into_the_directory_bit_by_bit_starts_and_is_closed(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tailing, "TRAILER_GRACE_S", 600.0)
+    monkeypatch.setattr(ending, "TRAILER_GRACE_S", 600.0)
     told: list[str] = []
     async with store, store.tail_all(on_event=lambda _, news: told.append(news)) as tail:
         assert await nothing_more(tail)
@@ -246,8 +246,8 @@ async def test_a_session_copied_into_the_directory_bit_by_bit_starts_and_is_clos
 async def test_a_session_under_its_final_name_is_not_abandoned_while_somebody_holds_it(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tailing, "TRAILER_GRACE_S", 0.0)
-    monkeypatch.setattr(tailing, "FAILED_RECHECK_S", 0.01)
+    monkeypatch.setattr(ending, "TRAILER_GRACE_S", 0.0)
+    monkeypatch.setattr(ending, "FAILED_RECHECK_S", 0.01)
     actor = Actor(store.directory).open().say("one")
     actor.rename()  # and it writes on, with its lock
     told: list[str] = []
@@ -305,7 +305,7 @@ async def test_a_directory_that_was_absent_when_a_step_was_cut_short_is_looked_a
 async def test_verdicts_that_come_due_together_put_off_nobody_who_has_news(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tailing, "TRAILER_GRACE_S", 600.0)
+    monkeypatch.setattr(ending, "TRAILER_GRACE_S", 600.0)
     store = SessionStore(tmp_path, sweep_interval_s=600)
     copies = [Actor(tmp_path, UUID(int=n + 1)).open() for n in range(300)]
     for actor in copies:
@@ -1122,7 +1122,7 @@ async def test_a_writer_without_a_lock_whose_clock_is_behind_is_not_abandoned_wh
         assert [meta.state for meta in await store.list()] == [SessionState.UNKNOWN]
         assert told == ["started"]
 
-        monkeypatch.setattr(holders, "QUIET_S", 0.05)  # and we saw it
+        monkeypatch.setattr(ending, "QUIET_S", 0.05)  # and we saw it
         actor.say("four")
         await heard(tail, 1)
         with actor.wal.open("ab"):

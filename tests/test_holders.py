@@ -16,7 +16,7 @@ import pytest
 from actors import Actor, drain, nothing_more, take
 from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import Outcome, SessionState, SessionStore, SessionTail
-from sessiontail.session import tail as tailing
+from sessiontail.session import ending
 from sessiontail.session.meta import state_of
 from sessiontail.system import locks as holders, watching
 from sessiontail.system.locks import LockTable, locks
@@ -67,35 +67,9 @@ def test_the_device_decides_between_two_files_of_one_inode_number() -> None:
     assert table.holder(status(123, device=os.makedev(0xFD, 0))) == 1
 
 
-@pytest.mark.parametrize(
-    ("quiet_s", "age_s", "seen", "proven"),
-    [
-        (0.0, 0.0, True, True),  # a lock that was seen is gone
-        (60.0, 0.0, False, True),  # we saw it quiet for a minute
-        (59.9, 0.0, False, False),
-        (0.0, 90.0, False, False),  # a clock that is behind by more than that minute
-        (0.0, 599.0, False, False),
-        (0.0, 600.0, False, True),  # no clock is that far behind
-        (0.0, -3600.0, False, False),
-    ],
-)
-def test_absence_is_proven_by_a_lock_seen_before_a_minute_that_we_saw_or_a_great_age(
-    *, quiet_s: float, age_s: float, seen: bool, proven: bool
-) -> None:
-    table = LockTable(b"")
-    now_s = 1e9
-    found = table.proves_absence(
-        status(123, modified_s=now_s - age_s), quiet_s=quiet_s, now_s=now_s, seen=seen
-    )
-
-    assert found is proven
-
-
-def test_absence_is_never_proven_where_locks_cannot_be_read() -> None:
-    table = LockTable(None)
-
-    assert not table.known
-    assert not table.proves_absence(status(123), quiet_s=1e9, now_s=1e9, seen=True)
+def test_where_locks_cannot_be_read_nothing_is_known() -> None:
+    assert not LockTable(None).known
+    assert LockTable(b"").known
 
 
 @pytest.mark.parametrize(
@@ -304,12 +278,12 @@ async def test_a_writer_that_locks_after_its_file_was_read_is_known_to_be_gone(
         follower = lone._follower if way == "lone" else every._lanes[str(ID)].follower
         assert follower is not None
         with anyio.fail_after(30):
-            while follower._doubt_s is None:
+            while follower.end._doubt_s is None:
                 await nothing_more(tail, 0.01)
             fcntl.flock(fd, fcntl.LOCK_EX)
             os.write(fd, chunk_line())
             await anext(tail)
-            while not follower._seen_held:
+            while not follower.end._seen_writer:
                 assert await nothing_more(tail, 0.01)
             os.close(fd)
 
@@ -331,7 +305,7 @@ async def test_a_lock_table_that_could_not_be_read_is_asked_for_again(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program that has all descriptors for a while, as the writer dies."""
-    monkeypatch.setattr(tailing, "FAILED_RECHECK_S", 0.01)
+    monkeypatch.setattr(ending, "FAILED_RECHECK_S", 0.01)
     plain = holders._read
     failed = 0
 

@@ -17,7 +17,7 @@ import pytest
 from actors import Actor, drain, heard, owed, take
 from samples import ID, header_line
 from sessiontail import Chunk, DirectoryTail, EventKind, Outcome, SessionStore, SessionTail
-from sessiontail.session import tail as tailing
+from sessiontail.session import ending
 from sessiontail.system import files, mounts
 from sessiontail.system.mounts import Mount, filesystem_type, look_up, mount_of
 
@@ -261,7 +261,7 @@ class StaleSizes:
 async def test_what_a_remote_writer_wrote_last_arrives_though_its_size_is_shown_late(
     tmp_path: Path, remote: None, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    monkeypatch.setattr(tailing, "REMOTE_RECHECK_S", 0.01)
+    monkeypatch.setattr(ending, "REMOTE_RECHECK_S", 0.01)
     store = SessionStore(tmp_path, poll_interval_s=0.01)
     actor = Actor(tmp_path).open().say("one")
     told: list[str] = []

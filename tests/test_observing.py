@@ -25,7 +25,7 @@ from sessiontail import (
     SessionStore,
     SessionWatch,
 )
-from sessiontail.system import locks as holders
+from sessiontail.session import ending
 
 pytestmark = pytest.mark.anyio
 
@@ -94,7 +94,7 @@ async def test_real_writers_start_close_and_die(
     store: SessionStore, server: WriterServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # They live for milliseconds: their locks may be gone before anybody has seen them.
-    monkeypatch.setattr(holders, "QUIET_S", 0.5)
+    monkeypatch.setattr(ending, "QUIET_S", 0.5)
     store.directory = server.home / "sessions"
     for path in store.directory.iterdir():
         path.unlink()

@@ -29,7 +29,7 @@ from sessiontail import (
     SessionStore,
     SessionTail,
 )
-from sessiontail.session import tail as tailing
+from sessiontail.session import ending
 from sessiontail.system.files import SessionFile
 
 pytestmark = pytest.mark.anyio
@@ -451,7 +451,7 @@ async def test_a_session_that_is_not_there_is_an_error_that_can_be_tried_again(
 async def test_a_session_written_straight_under_its_final_name_is_read_to_its_trailer(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tailing, "TRAILER_GRACE_S", 600.0)
+    monkeypatch.setattr(ending, "TRAILER_GRACE_S", 600.0)
     lines = session_bytes(3).splitlines(keepends=True)
     copy = store.directory / f"{ID}.jsonl"
     copy.write_bytes(lines.pop(0))
@@ -472,7 +472,7 @@ async def test_a_session_written_straight_under_its_final_name_is_read_to_its_tr
 async def test_a_final_name_without_a_trailer_ends_once_it_is_quiet_or_old(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
-    monkeypatch.setattr(tailing, "TRAILER_GRACE_S", 600.0 if why == "old" else 0.05)
+    monkeypatch.setattr(ending, "TRAILER_GRACE_S", 600.0 if why == "old" else 0.05)
     copy = store.directory / f"{ID}.jsonl"
     copy.write_bytes(session_bytes(3, closed=False))
     if why == "old":

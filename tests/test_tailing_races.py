@@ -12,7 +12,7 @@ from anyio import wait_all_tasks_blocked
 
 from actors import Actor, drain, take
 from sessiontail import Outcome, Record, SessionStore, SessionTail
-from sessiontail.session import tail as tailing
+from sessiontail.session import ending
 from sessiontail.system.files import SessionFile
 from sessiontail.system.waking import Home
 
@@ -58,7 +58,7 @@ async def test_what_is_appended_before_the_close_is_delivered_before_the_end(
 async def test_a_rename_that_comes_late_is_waited_for(
     store: SessionStore, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tailing, "RENAME_GRACE_S", 600.0)  # however long three looks take
+    monkeypatch.setattr(ending, "RENAME_GRACE_S", 600.0)  # however long three looks take
     with Actor(store.directory).open().say("one") as actor:
         tail = store.tail(actor.id)
         at(tail, moment, actor.finish, actor.rename)

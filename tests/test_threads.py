@@ -20,7 +20,7 @@ import pytest
 from actors import Actor, drain, heard, nothing_more, owed, take
 from samples import ID
 from sessiontail import SessionStore
-from sessiontail.session import tail as tailing
+from sessiontail.session import ending
 from sessiontail.system import threads
 from sessiontail.system.files import MAX_THREADS, SessionFile, change
 from sessiontail.system.threads import NoThread, Threads
@@ -357,7 +357,7 @@ def test_a_call_that_gets_no_thread_of_its_own_takes_the_next_that_is_free() -> 
 async def test_a_stream_outlives_that_no_thread_was_to_be_had(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tailing, "FAILED_RECHECK_S", 0.01)
+    monkeypatch.setattr(ending, "FAILED_RECHECK_S", 0.01)
     monkeypatch.setattr(threads, "_pool", Threads())
     first, second = (Actor(store.directory, uuid4()).open() for _ in range(2))
     async with store, store.tail_all() as tail:

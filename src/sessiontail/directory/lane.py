@@ -19,10 +19,10 @@ from sessiontail.format.cursor import START, Position
 from sessiontail.format.ended import EndedSessions, content_print, ended_key
 from sessiontail.format.marks import WINDOW_BYTES
 from sessiontail.session.before_end import position_before_end
+from sessiontail.session.follower import Follower
 from sessiontail.session.generations import find_again, open_all, open_only
 from sessiontail.session.reader import FileReader
 from sessiontail.session.stream import RecordStream
-from sessiontail.session.tail import Follower
 from sessiontail.system.files import SessionFile
 from sessiontail.system.paths import SessionPaths, stem_paths
 from sessiontail.system.stamps import id_of_name

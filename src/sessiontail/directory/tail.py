@@ -40,7 +40,7 @@ from sessiontail.format.ended import EndedSessions, ended_key
 from sessiontail.format.folding import Outcome
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.records import Chunk, ChunkKind, Damage, Record
-from sessiontail.session.tail import Follower
+from sessiontail.session.follower import Follower
 from sessiontail.system.descriptors import budget
 from sessiontail.system.files import explain
 from sessiontail.system.locks import LockTable, locks
@@ -491,7 +491,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             elif decisive:
                 lane.judge = True
                 if lane.follower is not None:
-                    lane.follower.expect_end()
+                    lane.follower.end.expect_end()
             if not lane.queued:
                 lane.queued = True
                 self._ready.append(lane)
@@ -701,11 +701,10 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             heapq.heappush(self._rechecks, (time.monotonic() + self._foreign[stem], stem))
 
     def _plan_recheck(self, lane: Lane, follower: Follower) -> None:
-        if follower.recheck_s is not None:
-            self._recheck_in(lane, follower.recheck_s)
+        if follower.look_at_s is not None:
+            self._recheck_at(lane, follower.look_at_s)
 
-    def _recheck_in(self, lane: Lane, seconds: float) -> None:
-        due_s = time.monotonic() + seconds
+    def _recheck_at(self, lane: Lane, due_s: float) -> None:
         if due_s < lane.due_s:  # else it is judged before that, and asks again
             lane.due_s = due_s
             heapq.heappush(self._rechecks, (due_s, lane.stem))
@@ -728,7 +727,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         else:
             self._park(lane)  # not at once: what is held may have no name any more
         assert self._watch is not None
-        self._recheck_in(lane, min(_RETRY_S, self._watch.interval_s))
+        self._recheck_at(lane, time.monotonic() + min(_RETRY_S, self._watch.interval_s))
 
     def _end(self, lane: Lane, outcome: Outcome) -> None:
         if outcome is Outcome.ABANDONED:
@@ -736,7 +735,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             if not lane.abandoned:
                 self._tell(lane.stem, lane.session_id, outcome)
             lane.abandoned, lane.judge = True, False
-            if lane.follower is not None and lane.follower.renamed and self._may_have_wal(lane):
+            if lane.follower is not None and lane.follower.end.renamed and self._may_have_wal(lane):
                 self._finish(lane)  # nobody comes back to this one, and another is there
             else:
                 self._park(lane)
@@ -850,7 +849,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             return False
         follower.gate = self._gate
         if lane.ending:
-            follower.expect_end()
+            follower.end.expect_end()
         lane.begin(follower, opened.position)
         self._note_open(lane)
         return self._step(lane, None)
@@ -862,7 +861,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             # Gone, or exchanged for another: what was read of it was all.
             self._end(lane, Outcome.REPLACED if found.others else Outcome.DELETED)
             return False
-        if found.others and lane.abandoned and follower.renamed:
+        if found.others and lane.abandoned and follower.end.renamed:
             # Renamed without a trailer, which nobody comes back to; reopened under its id.
             self._note_open(lane)
             self._finish(lane)

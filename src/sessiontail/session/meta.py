@@ -16,7 +16,8 @@ from uuid import UUID
 import msgspec
 
 from sessiontail.format.records import Header, LineageKind, TokenUsage, Trailer
-from sessiontail.system.locks import FAR_S, LockTable
+from sessiontail.session.ending import FAR_S
+from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import WAL_ENDING
 from sessiontail.system.stamps import FileId
 

@@ -23,12 +23,6 @@ from sessiontail.system.waking import Call, Home, Signal
 
 __all__ = ["Asked", "LockTable", "Locks", "locks"]
 
-# A WAL without a known writer is abandoned once we saw it quiet for so long ourselves.
-QUIET_S = 60.0
-# Its own time counts only when it lies so far back: clocks of a file server and a host differ by
-# seconds to minutes.
-FAR_S = 600.0
-
 # Reading the table takes at most this part of the time, and who asks waits at most so long for it.
 _SHARE = 0.2
 _MAX_PAUSE_S = 0.05
@@ -107,21 +101,6 @@ class LockTable:
     def holds(self, file_id: FileId) -> bool:
         """Say whether a file is held."""
         return file_id.inode in self._pids
-
-    def proves_absence(
-        self, status: os.stat_result, *, quiet_s: float, now_s: float, seen: bool
-    ) -> bool:
-        """Say whether a file that has no holder here has none at all.
-
-        Args:
-            status: the file's.
-            quiet_s: for how long we saw that it did not change.
-            now_s: the time, in seconds since 1970.
-            seen: whether this table showed its writer before.
-        """
-        if not self.known or self.holder(status) is not None:
-            return False
-        return seen or quiet_s >= QUIET_S or now_s - status.st_mtime >= FAR_S
 
 
 class Locks:
