@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -23,6 +23,9 @@ import pytest
 from bursts import Burst
 from samples import ID, chunk_line, header_line, trailer_line
 from sessiontail import Block, LineFramer, Record, RecordDecoder
+from sessiontail.directory.lane import Lane
+from sessiontail.directory.schedule import LaneState
+from sessiontail.directory.tail import DirectoryTail
 from sessiontail.system.threads import threads
 
 __all__ = [
@@ -292,6 +295,16 @@ async def nothing_more(stream: AsyncIterator[object], seconds: float = 0.05) -> 
         await anext(stream)
         return False
     return True
+
+
+def lanes(tail: DirectoryTail) -> Collection[Lane]:
+    return tail._engine.sessions.lanes.values()
+
+
+def resting(tail: DirectoryTail, *, judged: bool = False) -> bool:
+    """Whether all have had their turns; ``judged``: and their verdicts."""
+    busy = {LaneState.UNOPENED, LaneState.READY, LaneState.AWAY, LaneState.SETTLING}
+    return not any(lane.state in busy or (judged and lane.judge) for lane in lanes(tail))
 
 
 def overflow(directory: Path) -> int:

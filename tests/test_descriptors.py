@@ -14,9 +14,9 @@ from uuid import UUID
 import anyio
 import pytest
 
-from actors import Actor, heard, owed
+from actors import Actor, heard, owed, resting
 from sessiontail import DirectoryTail, SessionStore
-from sessiontail.directory import tail as following
+from sessiontail.directory import beside, holding, turns
 from sessiontail.system import descriptors, survey as surveying
 from sessiontail.system.descriptors import Budget
 from sessiontail.system.files import SessionFile
@@ -46,7 +46,8 @@ def budget(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Budget:
     """The process's budget, under a soft limit of ``LIMIT``."""
     budget = Budget()
     monkeypatch.setattr(descriptors, "_soft_limit", lambda: LIMIT)
-    monkeypatch.setattr(following, "budget", budget)
+    for where in (holding, beside):
+        monkeypatch.setattr(where, "budget", budget)
     monkeypatch.setattr(SessionFile, "open_now", set())
     return budget
 
@@ -153,7 +154,7 @@ def test_there_is_room_until_the_limit_is_reached_by_whomever(
 
 def hot(tail: DirectoryTail) -> set[str]:
     """Names of the files that it holds open."""
-    return {f"{stem}.jsonl.__partial__" for stem in tail._open}
+    return {f"{stem}.jsonl.__partial__" for stem in tail._engine.sessions.files._lanes}
 
 
 async def silent_until(tail: DirectoryTail, condition: Callable[[], bool]) -> None:
@@ -166,8 +167,7 @@ async def silent_until(tail: DirectoryTail, condition: Callable[[], bool]) -> No
 
 async def at_rest(tail: DirectoryTail) -> None:
     """Give the turns that are due, verdicts too."""
-    lanes = tail._lanes.values()
-    await silent_until(tail, lambda: not any(lane.queued or lane.judge for lane in lanes))
+    await silent_until(tail, lambda: resting(tail, judged=True))
 
 
 def named(actors: list[Actor], names: set[str]) -> list[Actor]:
@@ -202,7 +202,7 @@ async def test_sessions_without_a_descriptor_take_none_from_those_that_are_hot(
     opened: Counter[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(following, "_COLD_S", 1e9)
+    monkeypatch.setattr(holding, "COLD_S", 1e9)
     async with store, store.tail_all() as tail:
         got = await heard(tail, len(actors))
         names = hot(tail)
@@ -235,12 +235,12 @@ async def test_a_session_that_is_cold_gives_its_descriptor_to_one_that_is_writte
         await heard(tail, len(actors))
         await at_rest(tail)
         writes = named(actors, {actor.wal.name for actor in actors} - hot(tail))[:10]
-        monkeypatch.setattr(following, "_COLD_S", -1)
+        monkeypatch.setattr(holding, "COLD_S", -1)
         for actor in writes:
             actor.say("word")
         await heard(tail, len(writes))
         await at_rest(tail)
-        monkeypatch.setattr(following, "_COLD_S", 1e9)
+        monkeypatch.setattr(holding, "COLD_S", 1e9)
         opened.clear()
         for actor in writes:
             actor.say("word")
@@ -286,7 +286,7 @@ async def test_two_consumers_do_not_take_the_descriptors_of_each_other(
     opened: Counter[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(following, "_COLD_S", 1e9)
+    monkeypatch.setattr(holding, "COLD_S", 1e9)
     few = actors[: LIMIT // 4]
     for actor in actors[LIMIT // 4 :]:
         actor.kill()
@@ -309,7 +309,7 @@ async def test_two_consumers_do_not_take_the_descriptors_of_each_other(
 async def test_descriptors_that_were_gone_for_a_moment_six_times_are_used_again(
     store: SessionStore, budget: Budget, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "_RETRY_S", 0.01)
+    monkeypatch.setattr(turns, "RETRY_S", 0.01)
     actors = [Actor(store.directory, UUID(int=number + 1)).open() for number in range(12)]
     taken = False
     plain = SessionFile.__init__

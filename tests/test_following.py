@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,11 @@ from actors import (
     Counts,
     cancelled_at,
     heard,
+    lanes,
     nothing_more,
     owed,
     records_of,
+    resting,
 )
 from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import (
@@ -47,8 +49,9 @@ from sessiontail import (
     SessionState,
     SessionStore,
 )
-from sessiontail.directory import tail as following
-from sessiontail.directory.lane import Lane
+from sessiontail.directory import following, lane as lane_module
+from sessiontail.directory.schedule import Turn
+from sessiontail.directory.turns import Turns
 from sessiontail.session import ending
 from sessiontail.system import survey as surveying, watching
 from sessiontail.system.files import SessionFile
@@ -78,10 +81,6 @@ def at(tail: DirectoryTail, moment: str, *actions: Callable[[], object]) -> None
 
 def ids(count: int) -> list[UUID]:
     return [UUID(int=number + 1) for number in range(count)]
-
-
-def lanes(tail: DirectoryTail) -> Collection[Lane]:
-    return tail._lanes.values()
 
 
 async def settled(tail: DirectoryTail, condition: Callable[[], bool]) -> None:
@@ -237,7 +236,7 @@ async def test_a_session_copied_into_the_directory_bit_by_bit_starts_and_is_clos
             for line in session_bytes(3).splitlines(keepends=True):
                 copy.write(line)
                 assert (await heard(tail, 1))[ID]
-                await settled(tail, lambda: not any(lane.queued for lane in lanes(tail)))
+                await settled(tail, lambda: resting(tail))
         await settled(tail, lambda: not tail.session_ids)
 
     assert told == ["started", "closed"]
@@ -314,20 +313,19 @@ async def test_verdicts_that_come_due_together_put_off_nobody_who_has_news(
     turns: list[str] = []
     async with store, store.tail_all(include_closed=True) as tail:
         await heard(tail, 301)
-        await settled(tail, lambda: not any(lane.queued for lane in lanes(tail)))
-        now_s = time.monotonic()
-        tail._rechecks[:] = [(now_s, lane.stem) for lane in lanes(tail) if lane.due_s < math.inf]
-        for lane in lanes(tail):
-            lane.due_s = now_s if lane.due_s < math.inf else lane.due_s
-        assert len(tail._rechecks) >= 300
-        plain = DirectoryTail._turn
+        await settled(tail, lambda: resting(tail))
+        due = [lane for lane in lanes(tail) if lane.due_s < math.inf]
+        assert len(due) >= 300
+        for one in due:
+            tail._engine._schedule.look_at(one, time.monotonic())
+        plain = Turns.take
 
-        def turn(self: DirectoryTail, lane: Lane, queue: Any) -> bool:
-            turns.append(lane.stem)
-            return plain(self, lane, queue)
+        def take(self: Turns, turn: Turn[Any], now_s: float) -> None:
+            turns.append(turn.slot.stem)
+            plain(self, turn, now_s)
 
-        monkeypatch.setattr(DirectoryTail, "_turn", turn)
-        monkeypatch.setattr(following, "_MAX_HOLD_S", 0.0)
+        monkeypatch.setattr(Turns, "take", take)
+        monkeypatch.setattr(following, "MAX_HOLD_S", 0.0)
         live.say("word")
         assert await heard(tail, 1) == {live.id: live.records[-1:]}
 
@@ -611,7 +609,7 @@ from sessiontail import SessionStore
 async def main():
     store = SessionStore(sys.argv[1], sweep_interval_s=0.1)
     async with store, store.tail_all() as tail:
-        await tail.begin()  # all modules are loaded now
+        await tail._engine.begin()  # all modules are loaded now
         os.setgid(65534); os.setuid(65534)
         got = {(await anext(tail))[0] for _ in range(3)}
         async def last():
@@ -773,7 +771,7 @@ async def test_the_cursor_of_a_stream_that_has_not_begun_begins(store: SessionSt
 
 
 async def test_what_is_closed_and_reopened_before_it_is_opened_is_told_from_its_begin(
-    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+    store: SessionStore,
 ) -> None:
     first = Actor(store.directory).open().say("one")
     second = Actor(store.directory)
@@ -783,8 +781,8 @@ async def test_what_is_closed_and_reopened_before_it_is_opened_is_told_from_its_
             first.close()
             second.open().say("two")
 
-    monkeypatch.setattr(DirectoryTail, "_gate", staticmethod(act))
     async with store, store.tail_all() as tail:
+        tail._gate = act
         got = (await heard(tail, 3 + 2))[ID]
 
     assert got == first.records + second.records
@@ -887,9 +885,9 @@ async def test_a_stuck_consumer_holds_up_no_other_and_no_memory(trusting: Sessio
             for actor in actors:
                 actor.say("x" * 1000)
             await heard(other, 10)
-        assert stuck._subscription is not None
-        held = len(stuck._subscription.marked)
-        batches = sum(lane.stream.waiting for lane in stuck._lanes.values())
+        assert stuck._engine._subscription is not None
+        held = len(stuck._engine._subscription.marked)
+        batches = sum(lane.stream.waiting for lane in lanes(stuck))
         got = await heard(stuck, 10 * 51 - 1)
 
         assert held <= 10
@@ -1118,7 +1116,7 @@ async def test_a_writer_without_a_lock_whose_clock_is_behind_is_not_abandoned_wh
             actor.say(word)
             dated(actor, 90)
             assert (await heard(tail, 1))[ID] == actor.records[-1:]
-        await settled(tail, lambda: not any(lane.queued or lane.judge for lane in lanes(tail)))
+        await settled(tail, lambda: resting(tail, judged=True))
         assert [meta.state for meta in await store.list()] == [SessionState.UNKNOWN]
         assert told == ["started"]
 
@@ -1148,7 +1146,7 @@ async def test_a_lock_that_was_seen_and_is_gone_needs_no_quiet(
             assert await nothing_more(tail)
             actor.open()
         await heard(tail, 1)
-        await settled(tail, lambda: not any(lane.queued or lane.judge for lane in lanes(tail)))
+        await settled(tail, lambda: resting(tail, judged=True))
         os.close(actor._fd)
         actor._fd = -1
         await settled(tail, lambda: "abandoned" in told)
@@ -1178,7 +1176,7 @@ async def test_a_cursor_goes_on_in_a_copy_of_the_directory(
     named.write_bytes(session_bytes(2, session_id=UUID(int=99)))
     old.open().say("one").close()
     async with trusting, trusting.tail_all(include_closed=include_closed) as tail:
-        await tail.begin()
+        await tail._engine.begin()
         await heard(tail, (4 + 3) * include_closed)
         new.open().say("one").close()
         live.open().say("one")
@@ -1263,14 +1261,16 @@ def count_opens(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 async def test_a_busy_file_that_is_no_session_is_looked_at_once(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch, name: str, *, closes: bool
 ) -> None:
-    monkeypatch.setattr(following, "_FOREIGN_S", 3600.0)
+    monkeypatch.setattr(lane_module, "FIRST_PAUSE_S", 3600.0)
     opens = count_opens(monkeypatch)
     foreign = store.directory / name
     async with store, store.tail_all(include_closed=True) as tail:
         assert await nothing_more(tail)
         with foreign.open("ab", buffering=0) as kept:
             kept.write(b'{"event": "no header"}\n')
-            await settled(tail, lambda: bool(opens[name]) and "events" not in tail._lanes)
+            await settled(
+                tail, lambda: bool(opens[name]) and "events" not in tail._engine.sessions.lanes
+            )
             looked, reads = opens[name], store.stats.reads
             for _ in range(20):
                 kept.write(b'{"event": "more"}\n' * 100)
@@ -1291,7 +1291,7 @@ async def test_a_session_that_takes_the_name_of_a_file_that_was_none_is_heard(
     foreign = store.directory / "events.jsonl.__partial__"
     foreign.write_bytes(b'{"event": "no header"}\n' * 100)
     async with store, store.tail_all() as tail:
-        await settled(tail, lambda: "events" in tail._foreign)
+        await settled(tail, lambda: "events" in tail._engine.sessions._foreign)
         if way == "exchanged":
             aside = store.directory / "aside"
             aside.write_bytes(header_line())
@@ -1523,11 +1523,11 @@ async def test_an_idle_directory_is_only_swept(tmp_path: Path) -> None:
     store = SessionStore(tmp_path, sweep_interval_s=0.2)
     async with store, store.tail_all() as tail:
         await heard(tail, 50)
-        await settled(tail, lambda: not any(lane.queued or lane.judge for lane in lanes(tail)))
-        turns, sweeps, reads = tail._turns, store.stats.sweeps, store.stats.reads
+        await settled(tail, lambda: resting(tail, judged=True))
+        turns, sweeps, reads = tail._engine._schedule._turns, store.stats.sweeps, store.stats.reads
         assert await nothing_more(tail, 1)
 
-        assert tail._turns == turns
+        assert tail._engine._schedule._turns == turns
         assert store.stats.reads == reads
         assert store.stats.sweeps - sweeps <= 6
         assert all(actor.writing for actor in actors)

@@ -131,7 +131,7 @@ async def test_an_event_whose_file_is_gone_has_the_meta_that_was_known(store: Se
         assert await nothing_more(watch)
         actor.open()
         assert await told(watch) == ("started", ID)
-        before = watch._tail._gate
+        before = watch._following.gate
 
         def gate(moment: str) -> None:
             before(moment)
@@ -140,7 +140,7 @@ async def test_an_event_whose_file_is_gone_has_the_meta_that_was_known(store: Se
             if watch._news:
                 actor.final.unlink(missing_ok=True)
 
-        watch._tail._gate = gate
+        watch._following.gate = gate
         assert await told(watch) == ("closed", ID)
         actor.final.unlink(missing_ok=True)
         assert await told(watch) == ("deleted", ID)

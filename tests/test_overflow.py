@@ -14,7 +14,7 @@ from uuid import UUID
 import anyio
 import pytest
 
-from actors import Actor, heard, nothing_more, overflow, owed, where_the_user_has_no
+from actors import Actor, heard, lanes, nothing_more, overflow, owed, where_the_user_has_no
 from sessiontail import SessionStore
 from sessiontail.system import watching
 from sessiontail.system.watching import DirectoryWatch
@@ -109,7 +109,7 @@ async def test_a_lost_event_costs_one_sweep_and_two_cost_the_trust(
         assert await heard(tail, 1) == owed(actor)
         assert await nothing_more(tail, 0.02)
         # The first verdict's look would find it too.
-        while any(lane.judge for lane in tail._lanes.values()):
+        while any(lane.judge for lane in lanes(tail)):
             assert await nothing_more(tail, 0.02)
         monkeypatch.setattr(DirectoryWatch, "told", deaf)
         for misses, word in enumerate(("one", "two"), 1):

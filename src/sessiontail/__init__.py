@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sessiontail.directory.events import (
-        EventKind as EventKind,
         SessionEvent as SessionEvent,
         SessionWatch as SessionWatch,
     )
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from sessiontail.format.decoding import RecordDecoder as RecordDecoder
     from sessiontail.format.folding import (
         ChunkTable as ChunkTable,
-        Outcome as Outcome,
         PersistedSession as PersistedSession,
         PersistedSessionHeader as PersistedSessionHeader,
     )
@@ -41,6 +39,11 @@ if TYPE_CHECKING:
         Block as Block,
         LineFramer as LineFramer,
         LongLine as LongLine,
+    )
+    from sessiontail.format.lifecycle import (
+        EventKind as EventKind,
+        Outcome as Outcome,
+        SessionState as SessionState,
     )
     from sessiontail.format.migrations import (
         CURRENT_SCHEMA_VERSION as CURRENT_SCHEMA_VERSION,
@@ -68,10 +71,7 @@ if TYPE_CHECKING:
         read_session as read_session,
         tail_session as tail_session,
     )
-    from sessiontail.session.meta import (
-        PersistedSessionMeta as PersistedSessionMeta,
-        SessionState as SessionState,
-    )
+    from sessiontail.session.meta import PersistedSessionMeta as PersistedSessionMeta
     from sessiontail.session.reading import SessionReader as SessionReader
     from sessiontail.session.tail import SessionTail as SessionTail
     from sessiontail.session.writer import SessionWriter as SessionWriter

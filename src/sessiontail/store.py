@@ -29,16 +29,17 @@ from sessiontail.directory.events import SessionWatch
 from sessiontail.directory.names import session_names
 from sessiontail.directory.prune import Pruned, PrunePlan, not_negative, refuse_single
 from sessiontail.directory.scan import Scan, by_age
-from sessiontail.directory.tail import DirectoryTail, News
+from sessiontail.directory.tail import DirectoryTail
 from sessiontail.errors import DamagedSession, PersistenceError, SessionEnded, SessionNotFound
-from sessiontail.format.folding import Outcome, PersistedSession
+from sessiontail.format.folding import PersistedSession
 from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.format.lifecycle import EventKind, Outcome, SessionState
 from sessiontail.format.records import ChunkKind, Record
 from sessiontail.session.asides import TURN_WAIT_S, Settled
 from sessiontail.session.deleting import delete_both, delete_file
 from sessiontail.session.generations import not_found
 from sessiontail.session.loading import load_file
-from sessiontail.session.meta import PersistedSessionMeta, SessionState
+from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.reading import SessionReader
 from sessiontail.session.summary import Depth, read_meta
 from sessiontail.session.tail import SessionTail
@@ -262,7 +263,7 @@ class SessionStore:
         include_closed: bool = False,
         last: int | None = None,
         on_missing: Literal["wait", "error"] = "wait",
-        on_event: Callable[[UUID, News], None] | None = None,
+        on_event: Callable[[UUID, EventKind], None] | None = None,
         max_open: int | None = None,
     ) -> DirectoryTail:
         """Return one stream of ``(session_id, record)`` over all sessions; it never ends.
@@ -277,8 +278,7 @@ class SessionStore:
             include_closed: also sessions that were closed before.
             last: of sessions that exist already, only so many of the last records.
             on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
-            on_event: called with a session's id and what happened to it: "started", "resumed", or
-                an ``Outcome``.
+            on_event: called with a session's id and what happened to it.
             max_open: descriptors at most; by default half of the soft limit, less what the
                 process's other tails hold.
 

@@ -22,8 +22,9 @@ from sessiontail.errors import (
     SessionBusy,
     SessionNotFound,
 )
+from sessiontail.format.lifecycle import SessionState
 from sessiontail.session.asides import aside_of
-from sessiontail.session.meta import PersistedSessionMeta, SessionState
+from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
 from sessiontail.system.files import in_thread
 from sessiontail.system.paths import (

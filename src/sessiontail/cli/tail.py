@@ -28,15 +28,14 @@ from sessiontail.cli.rendering import Renderer, as_json, kind_of, text_of
 from sessiontail.cli.slices import FileSlices, entries
 from sessiontail.cli.targets import Target, resolve, told_apart
 from sessiontail.cli.terminal import Output, note
-from sessiontail.directory.tail import News
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
 from sessiontail.format.cursor import START, Position
 from sessiontail.format.directory_cursor import DirectoryPosition
 from sessiontail.format.ended import EndedSessions, ended_key
-from sessiontail.format.folding import Outcome
+from sessiontail.format.lifecycle import EventKind, Outcome, SessionState
 from sessiontail.format.records import Record
 from sessiontail.session.before_end import position_before_end
-from sessiontail.session.meta import PersistedSessionMeta, SessionState
+from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
 from sessiontail.system.files import SessionFile, in_thread
 from sessiontail.system.paths import split_name
@@ -471,11 +470,11 @@ class _Tailing:
                     self._lines.flush()
                 self._keeper.commit(feed)
 
-    def _tell(self, session_id: UUID, news: News) -> None:
-        if news is Outcome.ABANDONED and session_id in self._gone:
+    def _tell(self, session_id: UUID, kind: EventKind) -> None:
+        if kind is EventKind.ABANDONED and session_id in self._gone:
             self._gone.remove(session_id)  # it was so before
-        elif news != "started":
-            note(f"{Target(session_id, None).name} {news}")
+        elif kind is not EventKind.STARTED:
+            note(f"{Target(session_id, None).name} {kind}")
 
     async def _start_of_all(self) -> str:
         """Return a cursor before the last records of what runs, behind all that is done with."""

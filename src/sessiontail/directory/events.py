@@ -8,20 +8,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 import msgspec
 from anyio import BusyResourceError
 from anyio.lowlevel import checkpoint
 
+from sessiontail.directory.following import Following
 from sessiontail.directory.scan import Scan
-from sessiontail.directory.tail import DirectoryTail
+from sessiontail.directory.stock import Wanted
 from sessiontail.errors import PersistenceError
 from sessiontail.format.framing import MAX_LINE_BYTES
-from sessiontail.session.meta import PersistedSessionMeta, SessionState
+from sessiontail.format.lifecycle import EventKind, SessionState
+from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.summary import Depth, read_meta
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import split_name, stem_paths
@@ -29,24 +32,7 @@ from sessiontail.system.stats import StoreStats
 from sessiontail.system.waking import Call
 from sessiontail.system.watching import DirectoryWatch
 
-__all__ = ["EventKind", "SessionEvent", "SessionWatch"]
-
-
-class EventKind(StrEnum):
-    """What happened to a session. Equal to its text."""
-
-    #: Its first record was written.
-    STARTED = "started"
-    #: Its trailer was written, and it got its final name.
-    CLOSED = "closed"
-    #: Its writer is gone, and it was not closed.
-    ABANDONED = "abandoned"
-    #: A writer came back and wrote on.
-    RESUMED = "resumed"
-    #: Its file is gone.
-    DELETED = "deleted"
-    #: Its file was truncated, rewritten or exchanged.
-    REPLACED = "replaced"
+__all__ = ["SessionEvent", "SessionWatch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +63,18 @@ class SessionWatch(AsyncIterator[SessionEvent]):
     ) -> None:
         """Prepare; nothing is opened before the first event is asked for."""
         self._directory = directory
-        self._tail = DirectoryTail(
-            directory, watch=watch, last=0, max_line_bytes=max_line_bytes, stats=stats
+        # What happened, and was not handed over: whose file, and what.
+        self._news: deque[tuple[str, EventKind]] = deque()
+        self._following = Following(
+            directory,
+            make_watch=watch,
+            wanted=Wanted(last=0),
+            max_line_bytes=max_line_bytes,
+            max_open=None,
+            stats=stats or StoreStats(),
+            # Not a method: a stream that is dropped is gone at once.
+            tell=partial(_note, self._news),
         )
-        self._news = self._tail.news = deque()
         self._include_existing = include_existing
         self._existing: deque[PersistedSessionMeta] | None = None
         self._metas: dict[str, PersistedSessionMeta] = {}
@@ -98,7 +92,7 @@ class SessionWatch(AsyncIterator[SessionEvent]):
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        self._tail.close()
+        self._following.close()
 
     def __aiter__(self) -> Self:
         return self
@@ -120,7 +114,7 @@ class SessionWatch(AsyncIterator[SessionEvent]):
             self._pulling = False
 
     async def _next(self) -> SessionEvent:
-        while not self._tail.closed:
+        while not self._following.closed:
             if self._existing is None:
                 await self._begin()
             assert self._existing is not None
@@ -128,10 +122,10 @@ class SessionWatch(AsyncIterator[SessionEvent]):
                 await checkpoint()  # there may be 100,000
                 return SessionEvent(EventKind.STARTED, self._existing.popleft())
             if not self._news:
-                await self._tail.skip()
+                await self._following.next_lane(self._news)
+                self._following.handed_over()
                 continue
-            stem, news = self._news[0]
-            kind = EventKind(news)
+            stem, kind = self._news[0]
             # Kept: a wait that is cut short again and again would never see the end of it.
             call = self._call = self._call or Call(str(self._directory), self._meta, stem, kind)
             await call.settled()
@@ -150,11 +144,11 @@ class SessionWatch(AsyncIterator[SessionEvent]):
 
     async def aclose(self) -> None:
         """Release everything; iterating ends."""
-        self._tail.close()
+        self._following.close()
 
     async def _begin(self) -> None:
         # Watch first, then list: a session between the two is then told twice, not never.
-        await self._tail.begin()
+        await self._following.begin()
         # Kept, as ``_call`` is.
         scan = self._scan = self._scan or Scan(self._directory, depth=Depth.ENDS)
         async for meta in scan:
@@ -182,3 +176,12 @@ class SessionWatch(AsyncIterator[SessionEvent]):
                 state = SessionState.UNKNOWN  # copied, or written without a lock, just now
             return msgspec.structs.replace(meta, state=state)
         return None
+
+
+def _note(
+    news: deque[tuple[str, EventKind]],
+    stem: str,
+    session_id: UUID | None,  # noqa: ARG001 - of who is told of sessions only
+    kind: EventKind,
+) -> None:
+    news.append((stem, kind))

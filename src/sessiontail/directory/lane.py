@@ -1,42 +1,25 @@
-"""One session of a directory: where it stands, what it waits for, and which file is its.
-
-``following`` gives the turns; here a lane is opened and hands over its records.
-"""
+"""One session of a directory: where it stands, and what of it is handed over."""
 
 from __future__ import annotations
 
-import errno
-import logging
-import math
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-from sessiontail.errors import CursorInvalid
-from sessiontail.format.cursor import START, Position
-from sessiontail.format.ended import EndedSessions, content_print, ended_key
-from sessiontail.format.marks import WINDOW_BYTES
-from sessiontail.session.before_end import position_before_end
+from sessiontail.directory.schedule import Slot
+from sessiontail.format.cursor import Position
 from sessiontail.session.follower import Follower
-from sessiontail.session.generations import find_again, open_all, open_only
-from sessiontail.session.reader import FileReader
 from sessiontail.session.stream import RecordStream
-from sessiontail.system.files import SessionFile
 from sessiontail.system.paths import SessionPaths, stem_paths
-from sessiontail.system.stamps import id_of_name
-from sessiontail.system.stats import StoreStats
 from sessiontail.system.survey import Seen
 from sessiontail.system.waking import Call
 
-__all__ = ["Lane", "Opened", "Reopened", "key_of", "open_lane", "reopen_lane", "stem_uuid"]
-
-logger = logging.getLogger("sessiontail")
+__all__ = ["ForeignFile", "Lane", "stem_uuid"]
 
 
-class Lane:
-    """One session of a directory: where it stands, and what it waits for."""
+class Lane(Slot):
+    """One session of a directory."""
 
     __slots__ = (
         "abandoned",
@@ -44,49 +27,33 @@ class Lane:
         "after",
         "brief",
         "call",
-        "due_s",
         "ending",
         "follower",
-        "function",
-        "in_round",
         "is_new",
-        "judge",
         "last",
-        "marked",
-        "queued",
         "seen",
         "stem",
         "stream",
-        "then",
+        "work",
     )
 
     def __init__(self, stem: str, after: Position) -> None:
+        super().__init__()
         self.stem = stem
-        #: What of it is handed over.
-        self.stream = RecordStream(after)
         #: Where it is to begin.
         self.after = after
-        #: What the first scan saw of it; None: it came later.
+        #: What of it is handed over.
+        self.stream = RecordStream(after)
+        #: What the first survey saw of it; None: it came later.
         self.seen: Seen | None = None
         #: Begin with so many records before the end, instead.
         self.last: int | None = None
         self.follower: Follower | None = None
-        #: What waits for a thread, what goes on in one, and what takes the result.
-        self.function: Callable[..., Any] | None = None
+        #: A look that wants a thread, or has one, and what takes its result; and the call.
+        self.work: tuple[Callable[..., Any], Callable[..., None]] | None = None
         self.call: Call[Any] | None = None
-        self.then: tuple[Callable[..., bool], tuple[Any, ...]] | None = None
-        #: Whether something was told of it meanwhile.
-        self.marked = False
-        #: Whether it stands in a queue, or something goes on for it in a thread.
-        self.queued = False
-        #: Whether it waits for a lock table; it may have news meanwhile.
-        self.in_round = False
         #: Whether its first mark said that it may have ended.
         self.ending = False
-        #: Whether a verdict is due when it meets its end.
-        self.judge = True
-        #: When that is due by itself, on the monotonic clock.
-        self.due_s = math.inf
         #: Whether its writer was found gone; it may come back.
         self.abandoned = False
         #: Whether its first record is the session's first sign of life.
@@ -121,158 +88,32 @@ class Lane:
         """Whether a verdict is due that needs a lock table."""
         return self.judge or (self.follower is not None and self.follower.trailer_seen)
 
-
-class Opened(NamedTuple):
-    """What was found when a lane was to be opened."""
-
-    #: None: there is nothing to follow.
-    follower: Follower | None
-    position: Position
-    #: Whether a file is there that is done with.
-    done: bool
+    def close_file(self) -> None:
+        """Give the descriptor back."""
+        if self.follower is not None:
+            self.follower.reader.close()
 
 
-def open_lane(
-    lane: Lane,
-    paths: SessionPaths,
-    *,
-    ended: bytes | None,
-    max_line_bytes: int,
-    stats: StoreStats,
-    remote: bool,
-    block: bool,
-) -> Opened:
-    """Open the generation that a lane is to begin with.
-
-    Of two, the closed one comes first, unless it is done with: the other follows it.
-
-    Raises:
-        BlockingIOError: that would have to wait, and ``block`` is False.
-        OSError: a file is there and cannot be opened or read.
-    """
-    if block:
-        files = open_all(paths, is_done=partial(_is_done, ended=ended), remote=remote)
-    else:
-        files = _open_at_hand(lane, paths, known=ended is not None, remote=remote)
-    if not files:
-        return Opened(None, START, id_of_name(paths.spelled[1]) is not None)
-    try:
-        position, file = _place(lane, files, block=block)
-        reader = FileReader(file, max_line_bytes=max_line_bytes, stats=stats)
-        if position.offset:
-            reader.resume(position, block=block)
-        follower = Follower(paths, reader, position)
-    except BaseException:
-        for file in files:
-            file.close()
-        raise
-    for other in files:
-        if other is not file:
-            other.close()
-    return Opened(follower, position, done=False)
+# When a file that was no session is looked at again, after it was closed, exchanged or cut; twice
+# as long each time that it still is none.
+FIRST_PAUSE_S = 0.1
+MOST_PAUSE_S = 60.0
 
 
-def _place(lane: Lane, files: list[SessionFile], *, block: bool) -> tuple[Position, SessionFile]:
-    """Return where a lane begins, and in which of its files."""
-    if lane.last is not None:
-        if not block:
-            raise BlockingIOError(errno.EAGAIN, "to be searched from its end")
-        # Before the end that it had when this began.
-        end = None if lane.seen is None else lane.seen.size
-        return position_before_end(files[0], lane.last, end), files[0]
-    position = lane.after
-    if not position.offset:
-        return START, files[0]
-    for file in files:
-        try:
-            FileReader(file).resume(position, block=block)
-        except CursorInvalid:
-            continue
-        return position, file
-    logger.warning("%s is another file than before: read anew", lane.stem)
-    return START, files[0]
+class ForeignFile(Slot):
+    """A file that is named like a session's and is none; it may become one."""
 
+    __slots__ = ("pause_s", "stem")
 
-def _open_at_hand(
-    lane: Lane, paths: SessionPaths, *, known: bool, remote: bool
-) -> list[SessionFile]:
-    """Open the one file of a session, where the kernel has all that is asked at hand.
+    def __init__(self, stem: str) -> None:
+        super().__init__()
+        self.stem = stem
+        #: How soon it is looked at again, once something is told of it.
+        self.pause_s = FIRST_PAUSE_S
 
-    Raises:
-        BlockingIOError: it has not, or there is more than one file, or one may be done with.
-    """
-    if remote:
-        raise BlockingIOError(errno.EAGAIN, "on another machine")
-    seen = lane.seen
-    if seen is not None and seen.both:
-        raise BlockingIOError(errno.EAGAIN, "several generations")
-    file = open_only(paths, seen=None if seen is None else (seen.id, seen.is_wal))
-    if file is not None and known:
-        file.close()
-        raise BlockingIOError(errno.EAGAIN, "its content may be known")
-    return [] if file is None else [file]
-
-
-def _is_done(file: SessionFile, ended: bytes | None) -> bool:
-    """Say whether this is the file that is done with, or a copy of it, blocking."""
-    if ended is None:
-        return False
-    status = file.stat()
-    if EndedSessions.same_stamp(ended, status.st_size, status.st_mtime_ns):
-        return True
-    if not EndedSessions.same_size(ended, status.st_size):
-        return False
-    content = EndedSessions.content(ended)
-    return content is None or content == _content(file, status.st_size, block=True)
-
-
-def key_of(file: SessionFile) -> bytes:
-    """Return what stands for a finished file in a cursor; of its content, if that is at hand."""
-    status = file.stat()
-    try:
-        content = _content(file, status.st_size, block=False)
-    except OSError:
-        content = None  # its size must do
-    return ended_key(status.st_size, status.st_mtime_ns, content)
-
-
-def _content(file: SessionFile, size: int, *, block: bool) -> bytes:
-    window = min(WINDOW_BYTES, size)
-    return content_print(
-        file.look(0, window, block=block), file.look(size - window, window, block=block)
-    )
-
-
-class Reopened(NamedTuple):
-    """What was found under the names of a lane that gave its descriptor back."""
-
-    #: The file that it had; None: it is gone.
-    file: SessionFile | None
-    #: Whether another file is there.
-    others: bool
-    #: Whether the file is no longer what was read of it.
-    changed: bool
-
-
-def reopen_lane(follower: Follower, *, remote: bool, block: bool) -> Reopened:
-    """Open the file that a lane had, under either name, and compare what was read of it.
-
-    Raises:
-        BlockingIOError: that would have to wait, and ``block`` is False.
-        OSError: a file is there and cannot be opened or read.
-    """
-    if remote and not block:
-        raise BlockingIOError(errno.EAGAIN, "on another machine")
-    file, others = find_again(follower.paths, follower.file_id, cached=not block, remote=remote)
-    if file is None:
-        return Reopened(None, others, changed=False)
-    follower.reader.file = file
-    try:
-        changed = follower.reader.changed_in_place(block=block)
-    except BaseException:
-        file.close()  # not verified: to be opened again
-        raise
-    return Reopened(file, others, changed)
+    def stays(self) -> None:
+        """Note that it still is none."""
+        self.pause_s = min(2 * self.pause_s, MOST_PAUSE_S)
 
 
 def stem_uuid(stem: str) -> UUID | None:

@@ -17,9 +17,10 @@ import msgspec
 
 from sessiontail.directory.scan import by_age
 from sessiontail.errors import PersistenceError
+from sessiontail.format.lifecycle import SessionState
 from sessiontail.session.asides import TURN_WAIT_S, Settled, settle
 from sessiontail.session.deleting import delete_file
-from sessiontail.session.meta import PersistedSessionMeta, SessionState
+from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.system.leases import DirectoryBusy
 
 __all__ = ["PrunePlan", "Pruned", "Verdict", "apply", "plan"]

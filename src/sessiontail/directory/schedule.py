@@ -143,6 +143,10 @@ class Schedule(Generic[_S]):
         slot.state = LaneState.AWAY
         slot.ticket += 1
 
+    def return_(self, slot: _S) -> None:
+        """Note that there was no thread for it, after all."""
+        slot.state = LaneState.IDLE
+
     def back(self, slot: _S) -> None:
         """Note that the thread is done with it."""
         if slot.state is LaneState.AWAY:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -29,25 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChunkTable",
-    "Outcome",
     "PersistedSession",
     "PersistedSessionHeader",
 ]
 
 PersistedSessionHeader = Header
-
-
-class Outcome(StrEnum):
-    """How a tail ended. Equal to its text."""
-
-    #: The trailer was read, and the file has its final name.
-    CLOSED = "closed"
-    #: No clean end, and no writer holds the file.
-    ABANDONED = "abandoned"
-    #: The file is gone; what was written was read.
-    DELETED = "deleted"
-    #: The file was truncated, rewritten or exchanged under the reader.
-    REPLACED = "replaced"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Literal, NamedTuple, TypeAlias
 
-from sessiontail.format.folding import Outcome
+from sessiontail.format.lifecycle import Outcome
 from sessiontail.session.generations import Place
 
 __all__ = ["FAR_S", "EndDetector", "Evidence", "LookAgain", "Writer"]

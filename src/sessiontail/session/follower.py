@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from sessiontail.format.batch import Batch
 from sessiontail.format.cursor import Position
-from sessiontail.format.folding import Outcome
+from sessiontail.format.lifecycle import Outcome
 from sessiontail.format.records import Trailer
 from sessiontail.session.ending import EndDetector, Evidence, LookAgain, Writer
 from sessiontail.session.generations import Place, find_again, place_of

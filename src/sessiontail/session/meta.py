@@ -9,32 +9,19 @@ from __future__ import annotations
 import os
 import time
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 
+from sessiontail.format.lifecycle import SessionState
 from sessiontail.format.records import Header, LineageKind, TokenUsage, Trailer
 from sessiontail.session.ending import FAR_S
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import WAL_ENDING
 from sessiontail.system.stamps import FileId
 
-__all__ = ["PersistedSessionMeta", "SessionState", "state_of"]
-
-
-class SessionState(StrEnum):
-    """How a session stands in a listing. Equal to its text."""
-
-    #: A trailer was read.
-    CLOSED = "closed"
-    #: A writer holds the WAL's lock.
-    LIVE = "live"
-    #: No trailer, and no writer: it crashed or was given up.
-    ABANDONED = "abandoned"
-    #: No trailer, and no way to know whether somebody writes.
-    UNKNOWN = "unknown"
+__all__ = ["PersistedSessionMeta", "state_of"]
 
 
 class PersistedSessionMeta(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -11,8 +11,8 @@ from typing import Literal
 from anyio.lowlevel import checkpoint
 
 from sessiontail.format.batch import Batch
-from sessiontail.format.folding import Outcome
 from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.format.lifecycle import Outcome
 from sessiontail.session.follower import Follower, no_gate
 from sessiontail.session.generations import not_found, open_fitting
 from sessiontail.session.reader import FileReader

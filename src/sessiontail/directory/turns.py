@@ -1,0 +1,257 @@
+"""a lane's turn -> records, an outcome, or what the lane waits for.
+
+A turn is one look, of at most one batch. A look that would have to wait goes on in a thread beside
+the line, and its lane comes back with the result.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sessiontail.directory.beside import Beside
+from sessiontail.directory.lane import ForeignFile, Lane
+from sessiontail.directory.opening import Opened, Reopened, open_lane, reopen_lane
+from sessiontail.directory.schedule import Schedule, Turn, Why
+from sessiontail.directory.sessions import Sessions
+from sessiontail.format.batch import Batch
+from sessiontail.format.lifecycle import EventKind, Outcome
+from sessiontail.session.follower import no_gate
+from sessiontail.system.locks import LockTable
+from sessiontail.system.stats import StoreStats
+from sessiontail.system.watching import DirectoryWatch
+
+__all__ = ["Turns"]
+
+# When a session that could not be read is tried again.
+RETRY_S = 1.0
+
+
+class Turns:
+    """Lets lanes look, one at a time.
+
+    Args:
+        directory: where their files lie.
+        sessions: whose lanes they are.
+        schedule: whose turn it is.
+        watch: of the directory.
+        beside: what has to wait.
+        max_line_bytes: a longer line is one ``Damage``.
+        stats: counts into these.
+    """
+
+    __slots__ = (
+        "_beside",
+        "_directory",
+        "_max_line_bytes",
+        "_schedule",
+        "_sessions",
+        "_stats",
+        "_watch",
+        "again",
+        "current",
+        "gate",
+        "table",
+    )
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        sessions: Sessions,
+        schedule: Schedule[Lane | ForeignFile],
+        watch: DirectoryWatch,
+        beside: Beside,
+        max_line_bytes: int,
+        stats: StoreStats,
+    ) -> None:
+        #: Called with the name of each moment that a race could hit; tests act there.
+        self.gate: Callable[[str], None] = no_gate
+        #: Whose records wait to be handed over.
+        self.current: Lane | None = None
+        #: Who has more to read, or a verdict due: it stands in line again behind who was told of.
+        self.again: Lane | None = None
+        #: The lock table of the round of verdicts that is under way.
+        self.table: LockTable | None = None
+        self._directory = directory
+        self._sessions = sessions
+        self._schedule = schedule
+        self._watch = watch
+        self._beside = beside
+        self._max_line_bytes = max_line_bytes
+        self._stats = stats
+
+    def take(self, turn: Turn[Lane | ForeignFile], now_s: float) -> None:
+        """Let one look once.
+
+        Args:
+            turn: whose it is, and why.
+            now_s: the time, on the monotonic clock.
+        """
+        lane, table = turn.slot, None
+        if isinstance(lane, ForeignFile):
+            self._sessions.add(lane.stem)
+            return
+        if turn.why is Why.VERDICT:
+            table = self.table
+            if not self._schedule.in_round:
+                self.table = None  # thousands of locks are not kept for nothing
+            if not lane.wants_verdict:
+                return
+        lane.active_s = now_s
+        try:
+            if turn.why is Why.BACK:
+                self._come_back(lane)
+            elif lane.is_open:
+                self._step(lane, table)
+            else:
+                self._open(lane, table, now_s)
+        except OSError as error:
+            self._fail(lane, error)
+            if lane.stream.waiting:  # what it has given before that is handed over
+                self.current = lane
+
+    def _open(self, lane: Lane, table: LockTable | None, now_s: float) -> None:
+        """Open or reopen a lane's file, and look."""
+        self._sessions.files.make_room(lane, now_s)
+        self.gate("before open")
+        if lane.follower is not None:
+            reopen = partial(reopen_lane, lane.follower, remote=self._watch.remote)
+            self._look(lane, reopen, partial(Turns._take_reopened, table=table))
+            return
+        open_ = partial(
+            open_lane,
+            lane,
+            lane.paths(self._directory),
+            ended=self._sessions.ended.get(lane.stem),
+            max_line_bytes=self._max_line_bytes,
+            stats=self._stats,
+            remote=self._watch.remote,
+        )
+        self._look(lane, open_, Turns._take_opened)
+
+    def _step(self, lane: Lane, table: LockTable | None) -> None:
+        follower = lane.follower
+        assert follower is not None
+        try:
+            found = follower.step(judge=lane.judge, table=table, block=False)
+        except BlockingIOError:
+            step = partial(follower.step, judge=lane.judge, table=table)
+            self._lend(lane, step, partial(Turns._take_found, table=table))
+        else:
+            self._take_found(lane, found, table=table)
+
+    def _look(self, lane: Lane, function: Callable[..., Any], then: Callable[..., None]) -> None:
+        """Call ``then(self, lane, function())``; in a thread, if the function would block."""
+        try:
+            found = function(block=False)
+        except BlockingIOError:
+            self._lend(lane, function, then)
+        else:
+            then(self, lane, found)
+
+    def _lend(self, lane: Lane, function: Callable[..., Any], then: Callable[..., None]) -> None:
+        self._schedule.away(lane)
+        self._beside.lend(lane, function, then)
+        self._start()
+
+    def _start(self) -> None:
+        for lane, error in self._beside.start():
+            self._schedule.return_(lane)
+            self._fail(lane, error)
+
+    def _come_back(self, lane: Lane) -> None:
+        call, function, then = self._beside.take(lane)
+        self._start()
+        try:
+            found = call.result()
+        except BlockingIOError:  # it has more to do than a thread does in one go
+            self._lend(lane, function, then)
+            return
+        finally:
+            if lane.dirty:
+                lane.dirty = False  # it may have changed behind the look
+                self._schedule.ready(lane)
+        then(self, lane, found)
+
+    def _take_opened(self, lane: Lane, opened: Opened) -> None:
+        if opened.follower is None:
+            self._sessions.absent(lane, self._watch, done=opened.done)
+            return
+        opened.follower.gate = self.gate
+        if lane.ending:
+            opened.follower.end.expect_end()
+        lane.begin(opened.follower, opened.position)
+        self._sessions.files.add(lane)
+        self._step(lane, None)
+
+    def _take_reopened(self, lane: Lane, found: Reopened, *, table: LockTable | None) -> None:
+        assert lane.follower is not None
+        if found.file is None:
+            # Gone, or exchanged for another: what was read of it was all.
+            outcome = Outcome.REPLACED if found.others else Outcome.DELETED
+            self._sessions.end(lane, outcome, self._watch)
+        elif found.others and lane.abandoned and lane.follower.end.renamed:
+            # Renamed without a trailer, which nobody comes back to; reopened under its id.
+            self._sessions.files.add(lane)
+            self._sessions.finish(lane, self._watch)
+        elif found.changed:
+            found.file.close()
+            self._sessions.end(lane, Outcome.REPLACED, self._watch)
+        else:
+            self._sessions.files.add(lane)
+            self._step(lane, table)
+
+    def _take_found(
+        self, lane: Lane, found: Batch | Outcome | None, *, table: LockTable | None
+    ) -> None:
+        """Take what a look has found."""
+        assert lane.follower is not None
+        self._sessions.errors.pop(lane.stem, None)
+        if isinstance(found, Batch):
+            self._take_batch(lane, found, table)
+            return
+        if found is not None:
+            self._sessions.end(lane, found, self._watch)
+        elif lane.follower.wants_locks:
+            self._schedule.settle(lane)
+        elif lane.judge:
+            lane.judge = False
+            self._plan(lane)
+        self._sessions.files.rest(lane)
+
+    def _take_batch(self, lane: Lane, batch: Batch, table: LockTable | None) -> None:
+        follower = lane.follower
+        assert follower is not None
+        kind: EventKind | None = None
+        self._plan(lane)
+        if lane.abandoned:
+            lane.abandoned, kind = False, EventKind.RESUMED
+        elif lane.is_new and not batch.start.offset and batch.records:
+            known = lane.stem in self._sessions.ended
+            kind = EventKind.RESUMED if known else EventKind.STARTED
+        if batch.records and self._sessions.is_foreign(lane, batch):
+            return
+        lane.stream.put(batch)
+        if batch.records:
+            self.current = lane
+        if table is not None and follower.is_held(table):
+            # Its writer lived when the table was read: that answers why it was asked.
+            lane.judge = False
+            self._plan(lane)
+        if lane.judge or not follower.reader.at_end or follower.trailer_seen:
+            self.again = lane
+        self._sessions.files.rest(lane)
+        if kind is not None:  # last: it calls the user's function
+            self._sessions.tell(lane, kind)
+
+    def _plan(self, lane: Lane) -> None:
+        if lane.follower is not None and lane.follower.look_at_s is not None:
+            self._schedule.look_at(lane, lane.follower.look_at_s)
+
+    def _fail(self, lane: Lane, error: OSError) -> None:
+        retry_s = min(RETRY_S, self._watch.interval_s)
+        self._sessions.fail(lane, error, time.monotonic() + retry_s)
