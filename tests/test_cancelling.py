@@ -532,7 +532,7 @@ async def test_a_dropped_tail_leaves_no_mark_in_the_stores_watch(store: SessionS
             del tail
 
             [watch] = store._held
-            assert watch._by_stem == {}
+            assert watch._followers.stems == []
 
 
 async def test_a_failed_start_leaves_nothing(store: SessionStore) -> None:

@@ -17,7 +17,7 @@ import pytest
 from actors import Actor, heard, owed, resting
 from sessiontail import DirectoryTail, SessionStore
 from sessiontail.directory import beside, holding, turns
-from sessiontail.system import descriptors, survey as surveying
+from sessiontail.system import descriptors, survey
 from sessiontail.system.descriptors import Budget
 from sessiontail.system.files import SessionFile
 
@@ -230,7 +230,7 @@ async def test_a_session_that_is_cold_gives_its_descriptor_to_one_that_is_writte
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # No second look at those that were written a moment ago, which would take them back.
-    monkeypatch.setattr(surveying, "_FRESH_NS", 0)
+    monkeypatch.setattr(survey, "_FRESH_NS", 0)
     async with store, store.tail_all() as tail:
         await heard(tail, len(actors))
         await at_rest(tail)

@@ -53,7 +53,7 @@ from sessiontail.directory import following, lane as lane_module
 from sessiontail.directory.schedule import Turn
 from sessiontail.directory.turns import Turns
 from sessiontail.session import ending
-from sessiontail.system import survey as surveying, watching
+from sessiontail.system import survey, surveying
 from sessiontail.system.files import SessionFile
 from sessiontail.system.threads import MOST_AT_A_PLACE
 
@@ -277,7 +277,7 @@ async def test_a_directory_that_was_absent_when_a_step_was_cut_short_is_looked_a
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = SessionStore(tmp_path / "sessions", poll_interval_s=600)
-    plain, looked, released = surveying.survey, threading.Event(), threading.Event()
+    plain, looked, released = survey.survey, threading.Event(), threading.Event()
 
     def slow(*args: Any, **options: Any) -> Any:
         found = plain(*args, **options)
@@ -285,7 +285,7 @@ async def test_a_directory_that_was_absent_when_a_step_was_cut_short_is_looked_a
         released.wait(30)
         return found
 
-    monkeypatch.setattr(watching, "survey", slow)
+    monkeypatch.setattr(surveying, "survey", slow)
     async with store, store.tail_all(on_missing="error", include_closed=True) as tail:
         with anyio.fail_after(30):
             async with anyio.create_task_group() as tasks:
@@ -1601,7 +1601,7 @@ async def test_whoever_leaves_leaves_nothing_behind(store: SessionStore, way: st
 
         assert Counts.at_rest(before) == before
         assert store.stats.open_files == 0
-        assert watch._all == []
+        assert not watch._followers.want_all
     assert all(actor.writing for actor in actors)
 
 

@@ -18,7 +18,7 @@ from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import Outcome, SessionState, SessionStore, SessionTail
 from sessiontail.session import ending
 from sessiontail.session.meta import state_of
-from sessiontail.system import locks as holders, watching
+from sessiontail.system import locks as holders, surveying
 from sessiontail.system.locks import LockTable, locks
 from sessiontail.system.stamps import FileId
 from writers import real_writer
@@ -211,7 +211,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 async def test_hundreds_of_idle_tails_read_the_lock_table_as_often_as_one(
     store: SessionStore, reads: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "LOCKS_INTERVAL_S", 0.0)
+    monkeypatch.setattr(surveying, "LOCKS_INTERVAL_S", 0.0)
     actors = [Actor(store.directory, UUID(int=n + 1)).open() for n in range(200)]
     tails = [store.tail(actor.id) for actor in actors]
     async with store, anyio.create_task_group() as tasks:

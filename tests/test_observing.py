@@ -245,7 +245,7 @@ async def test_waiting_for_a_record_has_a_limit_and_can_be_cancelled(store: Sess
         [watch] = store._held
 
         assert scope.cancelled_caught
-        assert watch._by_stem == {}
+        assert watch._followers.stems == []
         assert actor.writing
 
 

@@ -20,13 +20,14 @@ from anyio.lowlevel import checkpoint
 from actors import Actor, Counts, drain, overflow, take
 from samples import ID, session_bytes
 from sessiontail import SessionNotFound, SessionStore, tail_session
-from sessiontail.system import watching
+from sessiontail.system import surveying, watching
 from sessiontail.system.files import in_thread
 from sessiontail.system.inotify import Inotify
 from sessiontail.system.mounts import Mount
 from sessiontail.system.stamps import FileId
 from sessiontail.system.stats import StoreStats
-from sessiontail.system.watching import DirectoryWatch, Subscription, watch_of
+from sessiontail.system.subscriptions import Subscription
+from sessiontail.system.watching import DirectoryWatch, watch_of
 
 pytestmark = [
     pytest.mark.anyio,
@@ -169,7 +170,7 @@ async def test_a_closed_follower_gets_no_more_marks(directory: Path) -> None:
         watch.drain()
 
         assert [s.take() for s in subscriptions] == [({}, False)] * 2
-        assert (watch._by_stem, watch._all, watch._holders) == ({}, [], 1)
+        assert (list(watch._followers), watch._holders) == ([], 1)
 
 
 async def test_a_follower_is_closed_from_another_thread(directory: Path) -> None:
@@ -255,7 +256,7 @@ async def test_a_queue_that_overflows_marks_everything(directory: Path) -> None:
         stats = StoreStats()
         subscriptions = watch.subscribe("other", stats), watch.subscribe(None, stats)
         overflow(directory)
-        while watch._notifier is not None and watch._notifier.drain():
+        while watch._watches.notifier is not None and watch._watches.notifier.drain():
             pass
 
         assert [subscription.everything for subscription in subscriptions] == [True, True]
@@ -325,8 +326,8 @@ async def test_a_directory_that_comes_back_is_watched_again(directory: Path, bac
             assert (watch.trusted, watch.interval_s) == (False, 0.01)
         directory.mkdir()
         await until(lambda: subscription.everything)
-        await until(lambda: watch.trusted and watch.present and not watch._urgent)
-        await until(lambda: watch._watched == FileId.of(directory.stat()))
+        await until(lambda: watch.trusted and watch.present and not watch._sweeper._urgent)
+        await until(lambda: watch._watches.directory_id == FileId.of(directory.stat()))
         subscription.take()
         write(directory / "a.jsonl")
         watch.drain()
@@ -362,7 +363,7 @@ async def test_a_lone_file_is_watched_through_its_rename(directory: Path) -> Non
             subscription.take()
             write(directory / "another.jsonl")
             watch.drain()
-            others = watch._told, subscription.take()
+            others = watch._sweeper.told, subscription.take()
             wal.rename(directory / f"{ID}.jsonl")
             watch.drain()
             renamed = subscription.take()
@@ -372,7 +373,7 @@ async def test_a_lone_file_is_watched_through_its_rename(directory: Path) -> Non
             assert others == ({str(ID)}, ({}, False))
             assert renamed == ({str(ID): True}, False)
             assert subscription.take() == ({str(ID): False}, False)
-            assert (watch._watch, watch.trusted) == (None, True)
+            assert (watch._watches.watch, watch.trusted) == (None, True)
         subscription.close()
 
 
@@ -390,15 +391,15 @@ async def test_a_follower_of_everything_widens_what_was_narrowed(directory: Path
             assert every.take()[0].keys() == {"another", str(ID)}
             assert one.take()[0].keys() == {str(ID)}
             every.close()
-            assert watch._watch is None
+            assert watch._watches.watch is None
         one.close()
 
 
 async def test_growth_that_no_event_told_is_counted_and_twice_ends_the_trust(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "_GRACE_S", 0.0)
-    monkeypatch.setattr(watching, "_TRUSTED_SWEEP_SHARE", 1e9)
+    monkeypatch.setattr(surveying, "GRACE_S", 0.0)
+    monkeypatch.setattr(surveying, "TRUSTED_SWEEP_SHARE", 1e9)
     plain = DirectoryWatch.told
     async with watched(directory, sweep_s=0.01) as watch:
         stats = StoreStats()
@@ -425,8 +426,8 @@ async def test_a_write_that_is_told_only_when_it_has_ended_is_not_missed(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file of megabytes grows from look to look, and the event comes behind the last byte."""
-    monkeypatch.setattr(watching, "_TRUSTED_SWEEP_SHARE", 1e9)
-    monkeypatch.setattr(watching, "_GRACE_S", 3600.0)
+    monkeypatch.setattr(surveying, "TRUSTED_SWEEP_SHARE", 1e9)
+    monkeypatch.setattr(surveying, "GRACE_S", 3600.0)
     told: list[tuple[int, str, int]] = []
     plain = DirectoryWatch.told
     async with watched(directory, sweep_s=0.01) as watch:
@@ -440,7 +441,7 @@ async def test_a_write_that_is_told_only_when_it_has_ended_is_not_missed(
             await sweeps(stats, 2)
         for event in told:
             plain(watch, *event)
-        monkeypatch.setattr(watching, "_GRACE_S", 0.0)
+        monkeypatch.setattr(surveying, "GRACE_S", 0.0)
         await sweeps(stats, 3)
 
         assert told
@@ -457,7 +458,7 @@ async def test_a_lone_tail_of_an_open_file_is_looked_after_when_it_is_due_and_no
         subscription = watch.subscribe(str(ID), stats)
         with wal.open("ab", buffering=0) as file:
             watch.narrow(file.fileno(), str(ID))
-            watch.look_soon()
+            watch._sweeper.look_soon()
             await sweeps(stats, 1)
             for _ in range(100):
                 await in_thread(int)  # as long as a look takes
@@ -470,7 +471,7 @@ async def test_a_lone_tail_of_an_open_file_is_looked_after_when_it_is_due_and_no
 async def test_a_follower_of_another_session_is_marked_for_that_one(directory: Path) -> None:
     async with watched(directory) as watch:
         subscription = follow(watch, "a")
-        subscription.move("b")
+        watch.move(subscription, "b")
         moved = subscription.take()
         write(directory / "a.jsonl")
         write(directory / "b.jsonl")

@@ -29,7 +29,7 @@ from collections import deque
 from enum import Enum
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
-__all__ = ["LaneState", "Round", "Schedule", "Sleep", "Slot", "Turn", "Why"]
+__all__ = ["LaneState", "Schedule", "Sleep", "Slot", "Turn", "Why"]
 
 # Turns of which one is for what can wait.
 TURNS_BETWEEN_WAITING = 4

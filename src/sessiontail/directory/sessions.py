@@ -26,7 +26,7 @@ from sessiontail.system.stamps import id_of_name
 from sessiontail.system.survey import is_text
 from sessiontail.system.watching import DirectoryWatch
 
-__all__ = ["Sessions", "Tell"]
+__all__ = ["Sessions"]
 
 logger = logging.getLogger("sessiontail")
 

@@ -21,8 +21,9 @@ from sessiontail.system.files import explain, in_thread
 from sessiontail.system.locks import Asked, locks
 from sessiontail.system.paths import SessionPaths
 from sessiontail.system.stats import StoreStats
+from sessiontail.system.subscriptions import Subscription
 from sessiontail.system.waking import pace
-from sessiontail.system.watching import DirectoryWatch, Subscription
+from sessiontail.system.watching import DirectoryWatch
 
 __all__ = ["SessionTail"]
 
@@ -170,7 +171,7 @@ class SessionTail(RecordFeed):
             self._leave_watch()  # who tries again watches again
             raise
         if self._subscription.stem != self._paths.stem:
-            self._subscription.move(self._paths.stem)
+            watch.move(self._subscription, self._paths.stem)
         follower.gate = self._gate
         watch.narrow(follower.reader.file.fd, self._paths.stem)
         self._reader = follower.reader

@@ -1,0 +1,177 @@
+"""what changed in a directory -> marks, for each of those who follow it.
+
+A mark only names a session; truth is a read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from anyio.lowlevel import checkpoint
+
+from sessiontail.errors import PersistenceError
+from sessiontail.system.stats import StoreStats
+from sessiontail.system.survey import Seen
+from sessiontail.system.waking import Signal
+
+__all__ = ["Followers", "Subscription"]
+
+
+class Subscription:
+    """One follower's marks: which sessions have changed since it last looked.
+
+    However much happens, it holds one mark a session: a slow follower is late, not lossy, and
+    holds no memory.
+    """
+
+    __slots__ = (
+        "_leave",
+        "error",
+        "everything",
+        "has_stock",
+        "marked",
+        "signal",
+        "stats",
+        "stem",
+        "stock",
+    )
+
+    def __init__(
+        self,
+        stem: str | None,
+        stats: StoreStats,
+        *,
+        leave: Callable[[Subscription], None] = lambda _: None,
+    ) -> None:
+        self._leave = leave
+        #: Whose changes are marked; None: everybody's.
+        self.stem = stem
+        self.stats = stats
+        #: Stems that changed -> whether they may have ended.
+        self.marked: dict[str, bool] = {}
+        #: Whether marks were lost, so that everything may have changed.
+        self.everything = False
+        #: Whether it knows what lay there, so that it is to be told what differs from that.
+        self.has_stock = stem is not None
+        #: What lay there, until it is taken.
+        self.stock: dict[str, Seen] | None = None
+        #: Why the last survey failed; None where it did not.
+        self.error: PersistenceError | None = None
+        #: Wakes the follower, for a mark or for what else it waits for.
+        self.signal = Signal()
+
+    async def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for a mark or another signal, or for so long; return whether there is a mark."""
+        if self.marked or self.everything:
+            await checkpoint()
+        else:
+            await self.signal.wait(timeout_s)
+        return bool(self.marked or self.everything)
+
+    def take(self) -> tuple[dict[str, bool], bool]:
+        """Return ``marked`` and ``everything``, and begin anew."""
+        taken = self.marked, self.everything
+        self.marked, self.everything = {}, False
+        return taken
+
+    def mark(self, stem: str, *, decisive: bool) -> None:
+        """Note that a session has changed."""
+        self.marked[stem] = decisive or self.marked.get(stem, False)
+        self.signal.set()
+
+    def mark_everything(self) -> None:
+        """Note that marks were lost."""
+        self.everything = True
+        self.signal.set()
+
+    def fail(self, error: PersistenceError) -> None:
+        """Note that the directory cannot be looked at."""
+        self.error = error
+        self.signal.set()
+
+    def close(self) -> None:
+        """Get no more marks; again is no error, and any thread may."""
+        self._leave(self)
+
+
+class Followers:
+    """Those who follow one directory: one session each, or all of them."""
+
+    __slots__ = ("_all", "_by_stem", "_stats")
+
+    def __init__(self) -> None:
+        self._by_stem: dict[str, list[Subscription]] = {}
+        self._all: list[Subscription] = []
+        self._stats: dict[int, tuple[StoreStats, int]] = {}
+
+    def __iter__(self) -> Iterator[Subscription]:
+        return iter([*self._all, *(one for those in self._by_stem.values() for one in those)])
+
+    @property
+    def stems(self) -> list[str]:
+        """The sessions that somebody follows by name."""
+        return list(self._by_stem)
+
+    @property
+    def stats(self) -> Iterator[StoreStats]:
+        """Into what they count, each once."""
+        return (stats for stats, _ in self._stats.values())
+
+    @property
+    def want_all(self) -> bool:
+        """Whether somebody follows every session."""
+        return bool(self._all)
+
+    def follow(self, stem: str) -> bool:
+        """Say whether somebody follows a session by its name."""
+        return stem in self._by_stem
+
+    def add(self, subscription: Subscription) -> None:
+        """Mark for a follower from now on."""
+        if subscription.stem is None:
+            self._all.append(subscription)
+        else:
+            self._by_stem.setdefault(subscription.stem, []).append(subscription)
+
+    def remove(self, subscription: Subscription) -> bool:
+        """Mark no longer for a follower; return whether that was done until now."""
+        stem = subscription.stem
+        others = self._all if stem is None else self._by_stem.get(stem, [])
+        if subscription not in others:
+            return False
+        others.remove(subscription)
+        if stem is not None and not others:
+            del self._by_stem[stem]
+        return True
+
+    def mark(self, stem: str, *, decisive: bool, surveyed: bool = False) -> None:
+        """Mark that a session has changed, for those who follow it.
+
+        Args:
+            stem: which.
+            decisive: whether it may have ended.
+            surveyed: whether a survey found it: it is news to those who know what lay there.
+        """
+        for subscription in self._by_stem.get(stem, ()):
+            subscription.mark(stem, decisive=decisive)
+        for subscription in self._all:
+            if subscription.has_stock or not surveyed:
+                subscription.mark(stem, decisive=decisive)
+
+    def mark_everything(self) -> None:
+        """Mark everything for everybody: marks were lost."""
+        for subscription in self:
+            subscription.mark_everything()
+
+    def fail(self, error: PersistenceError) -> None:
+        """Tell everybody that the directory cannot be looked at."""
+        for subscription in self:
+            subscription.fail(error)
+
+    def count_into(self, stats: StoreStats, change: int) -> None:
+        """Count into these for one follower more, or less."""
+        _, count = self._stats.get(id(stats), (stats, 0))
+        if count + change:
+            self._stats[id(stats)] = stats, count + change
+        else:
+            del self._stats[id(stats)]
