@@ -41,7 +41,7 @@ from sessiontail.directory.scan import by_age
 from sessiontail.session import before_end, counting, glance, known, summary
 from sessiontail.session.before_end import position_before_end
 from sessiontail.session.summary import Depth, read_meta
-from sessiontail.system import files, waking
+from sessiontail.system import calls, files
 from sessiontail.system.files import SessionFile
 from sessiontail.system.kept import Kept
 from sessiontail.system.locks import LockTable
@@ -966,7 +966,7 @@ async def test_a_scan_that_is_cancelled_at_any_step_goes_on_with_nothing_lost_or
             hops += 1
             if hops == step:
                 scopes[-1].cancel()
-            return waking.Call(place, *call)
+            return calls.Call(place, *call)
 
         monkeypatch.setattr(scanning, "Call", cancelling)
         metas: list[PersistedSessionMeta] = []

@@ -14,7 +14,7 @@ from actors import Actor, drain, take
 from sessiontail import Outcome, Record, SessionStore, SessionTail
 from sessiontail.session import ending
 from sessiontail.system.files import SessionFile
-from sessiontail.system.waking import Home
+from sessiontail.system.signals import Home
 
 pytestmark = pytest.mark.anyio
 

@@ -23,8 +23,8 @@ from sessiontail import SessionStore
 from sessiontail.session import ending
 from sessiontail.system import threads
 from sessiontail.system.files import MAX_THREADS, SessionFile, change
+from sessiontail.system.signals import on_asyncio
 from sessiontail.system.threads import NoThread, Threads
-from sessiontail.system.waking import on_asyncio
 
 
 @contextmanager

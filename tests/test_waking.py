@@ -11,8 +11,10 @@ import pytest
 from anyio import wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
-from sessiontail.system import waking
-from sessiontail.system.waking import Background, Call, Home, Pace, Signal, on_asyncio, pace
+from sessiontail.system import pace as pacing
+from sessiontail.system.calls import Background, Call
+from sessiontail.system.pace import Pace, pace
+from sessiontail.system.signals import Home, Signal, on_asyncio
 
 pytestmark = pytest.mark.anyio
 
@@ -207,12 +209,12 @@ async def test_many_tails_that_wake_together_let_other_tasks_have_their_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock, shared = Clock(), Pace()
-    monkeypatch.setattr(waking, "time", clock)
+    monkeypatch.setattr(pacing, "time", clock)
     order: list[str] = []
 
     async def tail() -> None:
         await shared.turn()
-        clock.now_s += 0.6 * waking._TURN_S
+        clock.now_s += 0.6 * pacing._TURN_S
         order.append("tail")
 
     async def other() -> None:

@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any
 
 from sessiontail.directory.lane import Lane
+from sessiontail.system.calls import Call
 from sessiontail.system.descriptors import budget
+from sessiontail.system.signals import Home, Signal
 from sessiontail.system.threads import NoThread
-from sessiontail.system.waking import Call, Home, Signal
 
 __all__ = ["Beside"]
 

@@ -26,10 +26,10 @@ from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind, SessionState
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.summary import Depth, read_meta
+from sessiontail.system.calls import Call
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import split_name, stem_paths
 from sessiontail.system.stats import StoreStats
-from sessiontail.system.waking import Call
 from sessiontail.system.watching import DirectoryWatch
 
 __all__ = ["SessionEvent", "SessionWatch"]

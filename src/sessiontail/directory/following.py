@@ -28,9 +28,9 @@ from sessiontail.directory.turns import Turns
 from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.session.follower import no_gate
 from sessiontail.system.locks import LockTable, locks
+from sessiontail.system.signals import Home
 from sessiontail.system.stats import StoreStats
 from sessiontail.system.subscriptions import Subscription
-from sessiontail.system.waking import Home
 from sessiontail.system.watching import DirectoryWatch
 
 __all__ = ["Following"]

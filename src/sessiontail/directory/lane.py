@@ -11,9 +11,9 @@ from sessiontail.directory.schedule import Slot
 from sessiontail.format.cursor import Position
 from sessiontail.session.follower import Follower
 from sessiontail.session.stream import RecordStream
+from sessiontail.system.calls import Call
 from sessiontail.system.paths import SessionPaths, stem_paths
 from sessiontail.system.survey import Seen
-from sessiontail.system.waking import Call
 
 __all__ = ["ForeignFile", "Lane", "stem_uuid"]
 

@@ -30,9 +30,9 @@ from sessiontail.errors import PersistenceError
 from sessiontail.session.asides import left_aside
 from sessiontail.session.meta import PersistedSessionMeta, judged
 from sessiontail.session.summary import Depth
+from sessiontail.system.calls import Call
 from sessiontail.system.files import MAX_THREADS
 from sessiontail.system.locks import LockTable
-from sessiontail.system.waking import Call
 
 __all__ = [
     "Scan",

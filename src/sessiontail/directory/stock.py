@@ -13,9 +13,9 @@ from sessiontail.errors import SessionNotFound
 from sessiontail.format.cursor import START
 from sessiontail.format.directory_cursor import DirectoryPosition
 from sessiontail.format.ended import EndedSessions, ended_key
+from sessiontail.system.calls import Call
 from sessiontail.system.subscriptions import Subscription
 from sessiontail.system.survey import Seen
-from sessiontail.system.waking import Call
 from sessiontail.system.watching import DirectoryWatch
 
 __all__ = ["Stock", "Stocktaking", "Wanted"]

@@ -12,16 +12,16 @@ reads of one line. A line comes from one read, whole.
 from __future__ import annotations
 
 import errno
-from uuid import UUID
 
-from sessiontail.errors import CursorInvalid
 from sessiontail.format.batch import Batch
 from sessiontail.format.cursor import Position
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
 from sessiontail.format.marks import WINDOW_BYTES, Mark
-from sessiontail.format.records import Header
+from sessiontail.session.fitting import mark_at
+from sessiontail.session.torn_tail import NoEnd, TornTail
 from sessiontail.system.files import SessionFile
+from sessiontail.system.stamps import FileStamp
 from sessiontail.system.stats import StoreStats
 
 __all__ = ["READ_BYTES", "FileReader", "FileReplaced"]
@@ -33,19 +33,11 @@ READ_BYTES = 256 * 1024
 # clear than such a record to read.
 _LIVE_READ_BYTES = 16 * 1024
 
-# 64 KiB: a header is some 400 bytes.
-_HEADER_BYTES = 64 * 1024
-
 # 4 KiB, or a multiple of it: what the page cache has, ends at a multiple of this.
 _PAGE_BYTES = 4096
 
 # A torn tail above this is not read again for every few bytes that a slow writer adds.
 _BIG_TAIL_BYTES = 64 * 1024
-
-# 16 MiB of an unfinished line are searched in one go in a thread, so that it can be left.
-_SEARCH_BYTES = 16 * 1024 * 1024
-
-_NEVER = 2**63
 
 # What a long line keeps to tell what it was.
 _LONG_LINE_HEAD_BYTES = 4096
@@ -68,10 +60,7 @@ class FileReader:
         "_framer",
         "_items",
         "_limit",
-        "_rescan_at",
-        "_scan_key",
-        "_scanned",
-        "_tail",
+        "_torn",
         "_want",
         "file",
         "stats",
@@ -98,13 +87,8 @@ class FileReader:
         self._want = READ_BYTES
         # Whether the last read met the end of the file.
         self._end_met = False
-        # How far a line longer than a read was searched for its newline (None: there is no such
-        # line), its last bytes there, the file's size and time when its end was met, and the size
-        # at which to search it all again.
-        self._scanned: int | None = None
-        self._tail = b""
-        self._scan_key = (0, 0)
-        self._rescan_at = 0
+        # A line longer than a read that has no end yet.
+        self._torn: TornTail | None = None
 
     @property
     def mark(self) -> Mark:
@@ -140,33 +124,13 @@ class FileReader:
         """
         if not position.offset:
             return
-        window = min(WINDOW_BYTES, position.offset)
-        head = self.file.look(0, window, block=block)
-        tail = self.file.look(position.offset - window, window, block=block)
-        try:
-            position.verify(head, tail)
-        except CursorInvalid as error:
-            raise CursorInvalid(error.message, path=self.file.path) from None
-        if position.session_id is not None:
-            self._verify_id(position.session_id, block=block)
+        mark = mark_at(self.file, position, block=block)
         self._framer = LineFramer(
-            offset=position.offset,
-            line=(position.lines or 0) + 1,
+            offset=mark.offset,
+            line=(mark.lines or 0) + 1,
             max_line_bytes=self._framer.max_line_bytes,
         )
-        self._decoder = RecordDecoder(
-            start=Mark(position.offset, position.lines, position.header_version, head, tail)
-        )
-
-    def _verify_id(self, session_id: UUID, *, block: bool) -> None:
-        """Compare a cursor's session with the first line's, which may be longer than a window."""
-        first, _, more = self.file.look(0, _HEADER_BYTES, block=block).partition(b"\n")
-        header = RecordDecoder().decode_line(first) if more else None
-        if isinstance(header, Header) and header.id != session_id:
-            raise CursorInvalid(
-                f"the cursor is of session {session_id}, the file of {header.id}",
-                path=self.file.path,
-            )
+        self._decoder = RecordDecoder(start=mark)
 
     def next_batch(self, *, block: bool, thorough: bool = False) -> Batch | None:
         """Return the next records; None where no whole line follows now.
@@ -217,7 +181,7 @@ class FileReader:
         """
         framer, decoder = self._framer, self._decoder
         guard = decoder.mark.before
-        if self._want != _LIVE_READ_BYTES or self._scanned is not None or self._limit is not None:
+        if self._want != _LIVE_READ_BYTES or self._torn is not None or self._limit is not None:
             return None
         start = len(guard)
         data = self.file.read_cached(framer.offset - start, start + _LIVE_READ_BYTES)
@@ -249,11 +213,10 @@ class FileReader:
         """Read until whole lines are there; return False at the end of the file."""
         framer = self._framer
         self._end_met = False
-        if self._scanned is not None:
-            key = self._key()
-            if key[0] < self._rescan_at and not (thorough and key != self._scan_key):
-                return self._read_long_line(block=block)
-            self._scanned = None
+        if self._torn is not None:
+            if not self._torn.is_stale(FileStamp.of(self.file.stat()), thorough=thorough):
+                return self._read_long_line(self._torn, block=block)
+            self._torn = None
         while True:
             size = self._want
             if self._limit is not None:
@@ -268,12 +231,11 @@ class FileReader:
             if len(data) < size or size <= 0 or end == self._limit:
                 if self._limit is not None and end < self._limit:
                     raise FileReplaced
-                self._meet_end(end, data[-WINDOW_BYTES:])
+                self._meet_end(TornTail(end, data[-WINDOW_BYTES:]))
                 return False
             if len(data) >= READ_BYTES:
-                self._scanned, self._tail = end, data[-WINDOW_BYTES:]
-                self._rescan_at = _NEVER
-                return self._read_long_line(block=block)
+                self._torn = TornTail(end, data[-WINDOW_BYTES:])
+                return self._read_long_line(self._torn, block=block)
             self._want = READ_BYTES
 
     def _read_on(self, size: int, *, block: bool) -> bytes:
@@ -305,30 +267,35 @@ class FileReader:
         self._want = _LIVE_READ_BYTES if got < _LIVE_READ_BYTES else READ_BYTES
         return data[len(guard) :] if guard else data
 
-    def _meet_end(self, end: int, tail: bytes) -> None:
+    def _meet_end(self, torn: TornTail) -> None:
         self._end_met = True
-        self.torn_bytes = end - self._framer.offset
-        self._scanned = None
+        self.torn_bytes = torn.searched - self._framer.offset
+        self._torn = None
         if self.torn_bytes >= _BIG_TAIL_BYTES:
-            self._scanned, self._tail = end, tail
-            self._rescan_at = end + self.torn_bytes
-            self._scan_key = self._key()
+            torn.rest(self.torn_bytes, FileStamp.of(self.file.stat()))
+            self._torn = torn
 
-    def _key(self) -> tuple[int, int]:
-        status = self.file.stat()
-        return status.st_size, status.st_mtime_ns
-
-    def _read_long_line(self, *, block: bool) -> bool:
+    def _read_long_line(self, torn: TornTail, *, block: bool) -> bool:
         """Search a line that exceeds one read for its newline, then read it whole."""
         framer, guard = self._framer, self.mark.before
-        end = self._find_newline(block=block)
-        if end is None:
-            # Not yet ended; or cut and begun anew since.
-            return self._scanned is None and self._read_lines(block=block, thorough=False)
+        end = torn.find_end(
+            self.file,
+            read_bytes=READ_BYTES,
+            limit=self._limit,
+            block=block,
+            stats=self.stats,
+        )
+        if end is NoEnd.AT_END:
+            self._meet_end(torn)
+            return False
+        if end is NoEnd.CHANGED:
+            self._torn = None
+            return self._read_lines(block=block, thorough=False)
+        assert isinstance(end, int)
         if not block:
             raise BlockingIOError(errno.EAGAIN, "a long line")
         length = end - framer.offset
-        self._scanned = None
+        self._torn = None
         if length - 1 > framer.max_line_bytes:
             size = min(_LONG_LINE_HEAD_BYTES, framer.max_line_bytes)
             head = self.file.read_now(framer.offset - len(guard), len(guard) + size)
@@ -353,35 +320,6 @@ class FileReader:
         self.torn_bytes = len(data) - cut
         self._items += framer.feed(data if cut == len(data) else data[:cut])
         return True
-
-    def _find_newline(self, *, block: bool) -> int | None:
-        """Search on from where the search stopped; return where the line ends.
-
-        None: it has not ended; or, with ``_scanned`` None, it is no longer the line that it was.
-        """
-        assert self._scanned is not None
-        most = self._scanned + (_SEARCH_BYTES if block else READ_BYTES)
-        while True:
-            tail = self._tail
-            start, size = self._scanned - len(tail), len(tail) + READ_BYTES
-            if self._limit is not None:
-                size = min(size, self._limit - start)
-            data = self.file.look(start, size, block=block)
-            if not data.startswith(tail):
-                self._scanned = None
-                return None
-            self.stats.reads += 1
-            self.stats.bytes += len(data) - len(tail)
-            at = data.find(b"\n", len(tail)) + 1
-            if at:
-                return start + at
-            end = start + len(data)
-            self._scanned, self._tail = end, data[-WINDOW_BYTES:]
-            if len(data) < size or end == self._limit:
-                self._meet_end(end, self._tail)
-                return None
-            if end >= most:
-                raise BlockingIOError(errno.EAGAIN, "a long line, to be searched on")
 
     def _ends_of(self, start: int, end: int) -> tuple[bytes, bytes]:
         """Return the first and the last bytes of a line that is not kept."""

@@ -27,11 +27,12 @@ from sessiontail.format.records import Header, Record
 from sessiontail.session.generations import not_found, open_fitting
 from sessiontail.session.reader import FileReader, FileReplaced
 from sessiontail.session.stream import RecordStream
+from sessiontail.system.calls import Call
 from sessiontail.system.files import explain, in_thread
 from sessiontail.system.mounts import mount_of
+from sessiontail.system.pace import pace
 from sessiontail.system.paths import SessionPaths
 from sessiontail.system.stats import StoreStats
-from sessiontail.system.waking import Call, pace
 
 __all__ = ["RecordFeed", "SessionReader"]
 

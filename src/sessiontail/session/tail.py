@@ -19,10 +19,10 @@ from sessiontail.session.reader import FileReader
 from sessiontail.session.reading import RecordFeed
 from sessiontail.system.files import explain, in_thread
 from sessiontail.system.locks import Asked, locks
+from sessiontail.system.pace import pace
 from sessiontail.system.paths import SessionPaths
 from sessiontail.system.stats import StoreStats
 from sessiontail.system.subscriptions import Subscription
-from sessiontail.system.waking import pace
 from sessiontail.system.watching import DirectoryWatch
 
 __all__ = ["SessionTail"]

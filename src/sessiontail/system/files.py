@@ -26,10 +26,11 @@ from aiofiles.os import wrap
 from anyio.lowlevel import RunVar
 
 from sessiontail.errors import PersistenceError, SessionNotFound
+from sessiontail.system.calls import Call
 from sessiontail.system.mounts import mount_of
+from sessiontail.system.signals import on_asyncio
 from sessiontail.system.stamps import FileId
 from sessiontail.system.threads import threads
-from sessiontail.system.waking import Call, on_asyncio
 
 __all__ = ["NOWAIT", "SessionFile", "change", "explain", "in_thread", "open_file"]
 

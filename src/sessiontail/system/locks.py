@@ -17,9 +17,10 @@ from pathlib import Path
 
 from anyio.lowlevel import RunVar
 
+from sessiontail.system.calls import Call
+from sessiontail.system.signals import Home, Signal
 from sessiontail.system.stamps import FileId
 from sessiontail.system.threads import NoThread
-from sessiontail.system.waking import Call, Home, Signal
 
 __all__ = ["Asked", "LockTable", "Locks", "locks"]
 

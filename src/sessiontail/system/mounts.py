@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from sessiontail.system.waking import Call
+from sessiontail.system.calls import Call
 
 __all__ = ["Mount", "mount_of"]
 

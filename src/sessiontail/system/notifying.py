@@ -14,8 +14,9 @@ import anyio
 from anyio.lowlevel import RunVar, checkpoint
 
 from sessiontail.system import inotify
+from sessiontail.system.calls import Background
 from sessiontail.system.inotify import Inotify
-from sessiontail.system.waking import Background, Home
+from sessiontail.system.signals import Home
 
 __all__ = ["Notifier", "Sink", "hold_notifier"]
 

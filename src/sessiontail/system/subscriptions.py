@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from anyio.lowlevel import checkpoint
 
 from sessiontail.errors import PersistenceError
+from sessiontail.system.signals import Signal
 from sessiontail.system.stats import StoreStats
 from sessiontail.system.survey import Seen
-from sessiontail.system.waking import Signal
 
 __all__ = ["Followers", "Subscription"]
 

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from anyio.lowlevel import checkpoint
 
+from sessiontail.system.calls import Call
 from sessiontail.system.subscriptions import Followers, Subscription
 from sessiontail.system.survey import Survey, survey
-from sessiontail.system.waking import Call
+from sessiontail.system.threads import NoThread
 
 __all__ = ["Look", "Surveys"]
 
@@ -99,13 +100,25 @@ class Surveys:
             trusted: events tell what changes.
             stock_for: the follower that wants all that is seen.
         """
-        began_s = time.monotonic()
+        began_s = self._taken_at_s = time.monotonic()  # also where there is no thread for it
         told, self.told = self.told, set()
         for stats in self._followers.stats:
             stats.sweeps += 1
         interval_s = LOCKS_INTERVAL_S if polled else TRUSTED_LOCKS_INTERVAL_S
         locks_due = stock_for is None and began_s - self._compared_at_s >= interval_s
-        call = Call(
+        try:
+            call = self._call(
+                whole=whole, locks_due=locks_due, trusted=trusted, stock_for=stock_for
+            )
+        except NoThread:
+            self.told = None  # what was told before is forgotten
+            raise
+        return Look(call, began_s, told, whole, locks_due, stock_for)
+
+    def _call(
+        self, *, whole: bool, locks_due: bool, trusted: bool, stock_for: Subscription | None
+    ) -> Call[Survey | None]:
+        return Call(
             # Not among the reads: files that hang must not keep us from looking.
             f"surveys of {self._directory}",
             partial(
@@ -119,7 +132,6 @@ class Surveys:
                 doubtful=not trusted,
             ),
         )
-        return Look(call, began_s, told, whole, locks_due, stock_for)
 
     def result(self, look: Look) -> Survey | None:
         """Return what a survey that is over has found; None: there is no directory."""

@@ -13,11 +13,11 @@ from pathlib import Path
 import anyio
 
 from sessiontail.errors import PersistenceError
+from sessiontail.system.signals import Signal
 from sessiontail.system.subscriptions import Followers, Subscription
 from sessiontail.system.survey import Survey
 from sessiontail.system.surveying import Look, Surveys
 from sessiontail.system.threads import NoThread
-from sessiontail.system.waking import Signal
 from sessiontail.system.watches import Watches
 
 __all__ = ["Sweeper"]

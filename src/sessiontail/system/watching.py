@@ -17,14 +17,15 @@ from typing import NamedTuple
 import anyio
 from anyio.lowlevel import RunVar
 
+from sessiontail.system.calls import Background
 from sessiontail.system.mounts import Mount, mount_of
 from sessiontail.system.notifying import hold_notifier
 from sessiontail.system.paths import split_name
+from sessiontail.system.signals import Home
 from sessiontail.system.stats import StoreStats
 from sessiontail.system.subscriptions import Followers, Subscription
 from sessiontail.system.survey import Seen
 from sessiontail.system.sweeping import Sweeper
-from sessiontail.system.waking import Background, Home
 from sessiontail.system.watches import GONE, IGNORED, Watches, is_decisive
 
 logger = logging.getLogger("sessiontail")
