@@ -53,6 +53,7 @@ from sessiontail.directory import following, lane as lane_module
 from sessiontail.directory.schedule import Turn
 from sessiontail.directory.turns import Turns
 from sessiontail.session import ending
+from sessiontail.session.reader import FileReader
 from sessiontail.system import survey, surveying
 from sessiontail.system.files import SessionFile
 from sessiontail.system.threads import MOST_AT_A_PLACE
@@ -299,6 +300,55 @@ async def test_a_directory_that_was_absent_when_a_step_was_cut_short_is_looked_a
             released.set()
 
             assert await heard(tail, 1) == owed(actor)
+
+
+@pytest.mark.parametrize("tells", ["an event", "its time"])
+async def test_a_verdict_that_is_due_while_a_thread_looks_is_given_after_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tells: str
+) -> None:
+    store = SessionStore(tmp_path, sweep_interval_s=600)
+    actor = Actor(tmp_path).open()
+    cold, entered, released = False, threading.Event(), threading.Event()
+    plain = FileReader.next_batch
+
+    def slow(self: FileReader, *, block: bool, thorough: bool = False) -> Any:
+        if cold and not block:
+            raise BlockingIOError
+        if cold:
+            entered.set()
+            released.wait(30)
+        return plain(self, block=block, thorough=thorough)
+
+    monkeypatch.setattr(FileReader, "next_batch", slow)
+    told: list[str] = []
+    async with store, store.tail_all(on_event=lambda _, news: told.append(news)) as tail:
+        await heard(tail, 1)
+        await settled(tail, lambda: resting(tail, judged=True))
+        (lane,) = lanes(tail)
+        cold = True
+        actor.write(b'{"half')
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(anext, tail)
+                while not entered.is_set():
+                    await checkpoint()
+                engine = tail._engine
+                assert engine._subscription is not None
+                if tells == "an event":
+                    actor.kill()
+                else:
+                    engine._schedule.look_at(lane, time.monotonic())
+                    engine._subscription.signal.set()
+                while not lane.judge:
+                    await checkpoint()
+                if tells != "an event":
+                    engine._subscription.close()  # nothing is told from here on
+                    actor.kill()
+                cold = False
+                released.set()
+                while told != ["started", "abandoned"]:
+                    await checkpoint()
+                tasks.cancel_scope.cancel()
 
 
 async def test_verdicts_that_come_due_together_put_off_nobody_who_has_news(

@@ -11,22 +11,26 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from actors import Actor, Counts, drain, overflow, take
+from actors import Actor, Counts, cancelled_at, drain, overflow, take
 from samples import ID, session_bytes
-from sessiontail import SessionNotFound, SessionStore, tail_session
+from sessiontail import PersistenceError, SessionNotFound, SessionStore, tail_session
 from sessiontail.system import surveying, watching
+from sessiontail.system.calls import Call
 from sessiontail.system.files import in_thread
 from sessiontail.system.inotify import Inotify
 from sessiontail.system.mounts import Mount
 from sessiontail.system.stamps import FileId
 from sessiontail.system.stats import StoreStats
 from sessiontail.system.subscriptions import Subscription
+from sessiontail.system.survey import survey
+from sessiontail.system.threads import NoThread
 from sessiontail.system.watching import DirectoryWatch, watch_of
 
 pytestmark = [
@@ -465,6 +469,103 @@ async def test_a_lone_tail_of_an_open_file_is_looked_after_when_it_is_due_and_no
 
             assert watch.trusted
             assert stats.sweeps == 1
+        subscription.close()
+
+
+async def test_where_no_thread_is_to_be_had_it_is_looked_when_it_is_due_and_not_all_the_time(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, tries = Call, 0
+
+    def none(*args: Any, **options: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries > 50:  # it would never let anybody else have a turn
+            return plain(*args, **options)
+        raise NoThread
+
+    async with watched(directory, events=False) as watch:
+        subscription = follow(watch)
+        await watch.take_stock(subscription)
+        monkeypatch.setattr(surveying, "Call", none)
+        while not tries:
+            await anyio.sleep(0.001)
+        await anyio.sleep(0.1)
+        monkeypatch.setattr(surveying, "Call", plain)
+        subscription.take()
+        write(directory / "a.jsonl")
+        with anyio.fail_after(30):
+            await subscription.wait()
+
+        assert 1 <= tries <= 50
+        assert subscription.take()[0].keys() == {"a"}
+        subscription.close()
+
+
+async def test_no_mark_is_lost_whenever_the_passing_on_of_differences_is_cut_short(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surveying, "MAX_HOLD_S", -1.0)  # a checkpoint before each difference
+    stems = {f"{number}" for number in range(20)}
+    async with watched(directory, events=False, poll_s=600) as watch:
+        one, other = follow(watch), follow(watch)
+        await watch.take_stock(one)
+        for stem in stems:
+            write(directory / f"{stem}.jsonl")
+        moment, stock = 0, None
+        while stock is None:
+            moment += 1
+            with anyio.CancelScope() as scope:
+                stock = await cancelled_at(watch.take_stock(other), moment, scope.cancel)
+
+        assert moment > 3  # a look and some of the differences each
+        assert one.take()[0].keys() == stock.keys() == stems
+        one.close()
+        other.close()
+
+
+async def test_what_kept_a_survey_from_looking_is_nothing_to_who_asks_later(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, entered, released = survey, threading.Event(), threading.Event()
+
+    def fail(*_: Any, **__: Any) -> Any:
+        entered.set()
+        released.wait(30)
+        raise PersistenceError("unreadable", path=directory)
+
+    write(directory / "a.jsonl")
+    async with watched(directory, events=False, poll_s=600) as watch:
+        one, other = follow(watch), follow(watch)
+        monkeypatch.setattr(surveying, "survey", fail)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch.take_stock, one)
+            while not entered.is_set():
+                await checkpoint()
+            tasks.cancel_scope.cancel()
+        released.set()
+        monkeypatch.setattr(surveying, "survey", plain)
+
+        stock = await watch.take_stock(other)
+
+        assert stock is not None
+        assert stock.keys() == {"a"}
+        one.close()
+        other.close()
+
+
+async def test_an_error_that_nobody_came_for_is_forgotten_once_it_is_over(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise PersistenceError("unreadable", path=directory)
+
+    async with watched(directory, events=False) as watch:
+        subscription = follow(watch)
+        monkeypatch.setattr(surveying, "survey", fail)
+        await until(lambda: subscription.error is not None)
+        monkeypatch.setattr(surveying, "survey", survey)
+        await until(lambda: subscription.error is None)
         subscription.close()
 
 

@@ -110,6 +110,7 @@ class Turns:
             else:
                 self._open(lane, table, now_s)
         except OSError as error:
+            lane.judge = True
             self._fail(lane, error)
             if lane.stream.waiting:  # what it has given before that is handed over
                 self.current = lane
@@ -136,13 +137,15 @@ class Turns:
     def _step(self, lane: Lane, table: LockTable | None) -> None:
         follower = lane.follower
         assert follower is not None
+        # What is told from here on is a verdict that this look does not give.
+        judge, lane.judge = lane.judge, False
         try:
-            found = follower.step(judge=lane.judge, table=table, block=False)
+            found = follower.step(judge=judge, table=table, block=False)
         except BlockingIOError:
-            step = partial(follower.step, judge=lane.judge, table=table)
-            self._lend(lane, step, partial(Turns._take_found, table=table))
+            step = partial(follower.step, judge=judge, table=table)
+            self._lend(lane, step, partial(Turns._take_found, table=table, judge=judge))
         else:
-            self._take_found(lane, found, table=table)
+            self._take_found(lane, found, table=table, judge=judge)
 
     def _look(self, lane: Lane, function: Callable[..., Any], then: Callable[..., None]) -> None:
         """Call ``then(self, lane, function())``; in a thread, if the function would block."""
@@ -206,24 +209,26 @@ class Turns:
             self._step(lane, table)
 
     def _take_found(
-        self, lane: Lane, found: Batch | Outcome | None, *, table: LockTable | None
+        self, lane: Lane, found: Batch | Outcome | None, *, table: LockTable | None, judge: bool
     ) -> None:
         """Take what a look has found."""
         assert lane.follower is not None
         self._sessions.errors.pop(lane.stem, None)
         if isinstance(found, Batch):
-            self._take_batch(lane, found, table)
+            self._take_batch(lane, found, table, judge=judge)
             return
         if found is not None:
             self._sessions.end(lane, found, self._watch)
         elif lane.follower.wants_locks:
+            lane.judge = lane.judge or judge
             self._schedule.settle(lane)
-        elif lane.judge:
-            lane.judge = False
+        elif judge:
             self._plan(lane)
         self._sessions.files.rest(lane)
 
-    def _take_batch(self, lane: Lane, batch: Batch, table: LockTable | None) -> None:
+    def _take_batch(
+        self, lane: Lane, batch: Batch, table: LockTable | None, *, judge: bool
+    ) -> None:
         follower = lane.follower
         assert follower is not None
         kind: EventKind | None = None
@@ -240,8 +245,9 @@ class Turns:
             self.current = lane
         if table is not None and follower.is_held(table):
             # Its writer lived when the table was read: that answers why it was asked.
-            lane.judge = False
+            judge = False
             self._plan(lane)
+        lane.judge = lane.judge or judge
         if lane.judge or not follower.reader.at_end or follower.trailer_seen:
             self.again = lane
         self._sessions.files.rest(lane)

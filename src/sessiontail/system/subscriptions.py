@@ -84,10 +84,11 @@ class Subscription:
         self.everything = True
         self.signal.set()
 
-    def fail(self, error: PersistenceError) -> None:
-        """Note that the directory cannot be looked at."""
+    def fail(self, error: PersistenceError | None) -> None:
+        """Note that the directory cannot be looked at, or with None that it can be."""
         self.error = error
-        self.signal.set()
+        if error is not None:
+            self.signal.set()
 
     def close(self) -> None:
         """Get no more marks; again is no error, and any thread may."""
@@ -163,8 +164,8 @@ class Followers:
         for subscription in self:
             subscription.mark_everything()
 
-    def fail(self, error: PersistenceError) -> None:
-        """Tell everybody that the directory cannot be looked at."""
+    def fail(self, error: PersistenceError | None) -> None:
+        """Tell everybody that the directory cannot be looked at, or with None that it can be."""
         for subscription in self:
             subscription.fail(error)
 

@@ -147,10 +147,10 @@ class Surveys:
         """Mark what differs; cut short, it goes on where it was."""
         paused_s = time.monotonic()
         while found.changed:
-            stem, decisive = found.changed.popitem()
             if time.monotonic() - paused_s >= MAX_HOLD_S:
                 await checkpoint()
                 paused_s = time.monotonic()
+            stem, decisive = found.changed.popitem()
             self._unheld.discard(stem)
             self._followers.mark(stem, decisive=decisive, surveyed=True)
         if found.unheld is not None:

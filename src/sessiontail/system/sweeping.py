@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -57,6 +58,8 @@ class Sweeper:
         self._poll_interval_s = poll_interval_s
         self._surveys = Surveys(directory, followers)
         self._looking = anyio.Lock()
+        # Whether the last survey failed, and the followers were told so.
+        self._failed = False
         # A survey whose taker was cancelled.
         self._left: Look | None = None
         self._misses = 0
@@ -101,6 +104,7 @@ class Sweeper:
                     isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE)
                 ):
                     continue  # somebody has all there are: the next one looks
+                self._failed = True
                 self._followers.fail(error)
             except Exception:
                 # No thread to be had, say. Who gives up here leaves every follower deaf.
@@ -119,7 +123,9 @@ class Sweeper:
         async with self._looking:
             left, self._left = self._left, None
             if left is not None:
-                await self._take(left)
+                # Who asked is gone; what keeps this from looking now, the next look tells.
+                with suppress(PersistenceError):
+                    await self._take(left)
             # What was absent may be there by now.
             if stock_for is None or stock_for.stock is None:
                 look = self._surveys.begin(
@@ -135,6 +141,9 @@ class Sweeper:
         try:
             await look.call.settled()
             found = surveys.result(look)
+            if self._failed:  # and who did not come for that does not want it now
+                self._failed = False
+                self._followers.fail(None)
             was_present, self.present = self.present, found is not None
             if found is None:
                 if was_present:
