@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors import Actor, drain, heard
+from bursts import Burst
 from samples import ID
 from sessiontail import Block, LongLine, Record, RecordDecoder, SessionStore
 from sessiontail.format.batch import Batch
@@ -84,6 +85,24 @@ def test_the_end_of_the_page_cache_is_not_taken_for_the_end_of_the_file(
         reader.close()
 
         assert (at_end, got) == (False, actor.records)
+
+
+def test_a_block_that_waited_does_not_show_what_was_written_since(tmp_path: Path) -> None:
+    with Actor(tmp_path).open() as actor:
+        reader = FileReader(SessionFile(actor.wal))
+        actor.write(actor.lines(Burst(700, 20)))  # one read, two blocks
+        got: list[Record] = []
+        while len(got) < len(actor.records):
+            batch = reader.next_batch(block=False)
+            assert batch is not None
+            got += batch.records
+            assert not reader.at_end
+        actor.say("behind it")
+        got += rest(reader)
+
+        assert got == actor.records
+        assert reader.at_end
+        reader.close()
 
 
 def test_a_torn_tail_that_drips_is_not_read_again_for_each_drop(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ from actors import (
     records_of,
     resting,
 )
+from bursts import Burst
+from cold import cold_disk
 from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import (
     ChunkKind,
@@ -49,10 +51,11 @@ from sessiontail import (
     SessionState,
     SessionStore,
 )
-from sessiontail.directory import following, lane as lane_module
+from sessiontail.directory import following, lane as lane_module, opening
 from sessiontail.directory.schedule import Turn
 from sessiontail.directory.turns import Turns
-from sessiontail.session import ending
+from sessiontail.format.cursor import Position
+from sessiontail.session import ending, generations, torn_tail
 from sessiontail.session.reader import FileReader
 from sessiontail.system import survey, surveying
 from sessiontail.system.files import SessionFile
@@ -1035,6 +1038,132 @@ async def test_files_whose_reads_hang_hold_up_no_other(
         blocked.released.set()
 
         assert await heard(tail, 2 * len(slow)) == owed(*slow)
+
+
+@pytest.mark.parametrize("batches", range(1, 6))
+async def test_what_is_written_behind_any_batch_of_a_burst_is_handed_over(
+    store: SessionStore, batches: int
+) -> None:
+    actor = Actor(store.directory).open()
+    got = owed(actor)[ID]
+    async with store, store.tail_all() as tail:
+        await heard(tail, 1)
+        assert await nothing_more(tail)
+        actor.write(actor.lines(Burst(2000, 100)))
+        for _ in range(batches):
+            if len(got) < len(actor.records):
+                got += (await heard(tail, 1))[ID]
+                (lane,) = lanes(tail)
+                got += (await heard(tail, lane.stream.waiting)).get(ID, [])
+        actor.say("behind it")
+
+        got += (await heard(tail, len(actor.records) - len(got)))[ID]
+        assert got == actor.records
+
+
+async def held_by(tail: DirectoryTail, actor: Actor) -> None:
+    """Let one session have the only descriptor, and none want it."""
+    while not any(lane.is_open for lane in lanes(tail) if lane.session_id == actor.id):
+        actor.say("takes the descriptor")
+        await heard(tail, 1)
+        await settled(
+            tail,
+            lambda: (
+                resting(tail, judged=True) and all(lane.due_s == math.inf for lane in lanes(tail))
+            ),
+        )
+
+
+async def test_a_file_that_a_thread_reads_keeps_its_descriptor(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A thread searches a long line in more than one go.
+    monkeypatch.setattr(torn_tail, "SEARCH_BYTES", 256 * 1024)
+    quick, slow = (Actor(store.directory, i).open() for i in ids(2))
+    async with store, store.tail_all(max_open=1) as tail:
+        await heard(tail, 2)
+        await held_by(tail, slow)
+        read = len(slow.records)
+        blocked = Blocked(monkeypatch, slow)
+        slow.say("x" * 3_000_000)
+        while not blocked.entered.acquire(blocking=False):
+            assert await nothing_more(tail, 0.001)
+        quick.say("one")
+        assert await heard(tail, 1) == {quick.id: quick.records[1:]}
+        slow.kill()
+        slow.wal.unlink()
+        blocked.released.set()
+
+        assert await heard(tail, 1) == {slow.id: slow.records[read:]}
+        assert not tail.errors
+
+
+async def test_a_session_that_is_told_of_keeps_its_descriptor_until_it_is_read(
+    tmp_path: Path,
+) -> None:
+    store = SessionStore(tmp_path)  # looks may find one of two that change together
+    first, second = (Actor(store.directory, i).open() for i in ids(2))
+    async with store, store.tail_all(max_open=1) as tail:
+        await heard(tail, 2)
+        await held_by(tail, second)
+        read = len(second.records)
+        first.say("wants it")
+        second.say("has it, and goes")
+        second.kill()
+        second.wal.unlink()
+
+        assert await heard(tail, 2) == {
+            first.id: first.records[1:],
+            second.id: second.records[read:],
+        }
+
+
+async def test_a_session_that_is_made_anew_while_a_thread_looks_for_the_last_one_is_found(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = Actor(store.directory)
+    look = generations.open_all
+
+    def look_and_make(*args: Any, **options: Any) -> list[SessionFile]:
+        if actor.records:
+            return look(*args, **options)
+        actor.wal.unlink()
+        found = look(*args, **options)
+        actor.open().say("one")
+        while not any(lane.dirty for lane in lanes(tail)):
+            time.sleep(0.001)
+        return found
+
+    monkeypatch.setattr(opening, "open_all", look_and_make)
+    async with store, store.tail_all() as tail:
+        await tail._engine.begin()
+        with cold_disk(1.0, 0):
+            actor.wal.touch()
+            assert await heard(tail, 2) == owed(actor)
+
+
+async def test_a_file_that_is_rewritten_while_it_is_opened_ends_nobodys_stream(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor, other = (Actor(store.directory, i).open().say("one") for i in ids(2))
+    async with store.tail_all() as tail:
+        await heard(tail, 4)
+        cursor = tail.cursor
+    resume = FileReader.resume
+
+    def resume_and_rewrite(reader: FileReader, position: Position, *, block: bool) -> None:
+        resume(reader, position, block=block)
+        if reader.file.path == actor.wal and position.offset:
+            monkeypatch.undo()
+            actor.cut(0)
+            actor.write(header_line(actor.id))
+            actor.say("anew")
+
+    monkeypatch.setattr(FileReader, "resume", resume_and_rewrite)
+    async with store, store.tail_all(after=cursor) as tail:
+        assert await heard(tail, 2) == owed(actor)
+        other.say("two")
+        assert await heard(tail, 1) == {other.id: other.records[2:]}
 
 
 async def heard_of(tail: DirectoryTail, actor: Actor, count: int) -> dict[UUID, list[Record]]:

@@ -29,6 +29,7 @@ from hypothesis.stateful import (
 
 from actors import Actor, cancelled_at
 from bursts import BURSTS, Burst
+from cold import cold_disk
 from sessiontail import Outcome, Record, SessionStore, SessionTail
 from sessiontail.system import surveying
 
@@ -67,9 +68,15 @@ class OneSession(RuleBasedStateMachine):
         return self.tail
 
     # What is missed by an event is missed for a minute, or found by a look and counted.
-    @initialize(eager=st.booleans(), sweep_interval_s=st.sampled_from([0.02, 60]))
-    def begin(self, sweep_interval_s: float, *, eager: bool) -> None:
+    @initialize(
+        eager=st.booleans(),
+        sweep_interval_s=st.sampled_from([0.02, 60]),
+        cold=st.sampled_from([0, 0, 0.2, 0.9]),
+        seed=st.integers(0, 1000),
+    )
+    def begin(self, sweep_interval_s: float, cold: float, seed: int, *, eager: bool) -> None:
         self.eager = eager
+        self.stack.enter_context(cold_disk(cold, seed))
         self.store = SessionStore(
             self.directory,
             events=self.events,

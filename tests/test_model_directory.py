@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actors import Actor, nothing_more
 from bursts import BURSTS, Burst
+from cold import cold_disk
 from samples import header_line
 from sessiontail import DirectoryTail, Record, SessionStore
 
@@ -73,9 +74,9 @@ class DirectoryModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.directory = Path(tempfile.mkdtemp(prefix="sessiontail-"))
-        self.portals = start_blocking_portal(self.backend)
-        self.portal = self.portals.__enter__()
+        self.stack = ExitStack()
+        self.directory = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
+        self.portal = self.stack.enter_context(start_blocking_portal(self.backend))
         self.sessions = [Told(self.directory, n) for n in range(SESSIONS)]
         self.cursor: str | None = None
         self.words = 0
@@ -85,10 +86,15 @@ class DirectoryModel(RuleBasedStateMachine):
     @initialize(
         max_open=st.sampled_from([1, 3, 100]),
         sweep_interval_s=st.sampled_from([0.02, 60]),
+        cold=st.sampled_from([0, 0, 0.2, 0.9]),
+        seed=st.integers(0, 1000),
         eager=st.booleans(),
     )
-    def begin(self, max_open: int, sweep_interval_s: float, *, eager: bool) -> None:
+    def begin(
+        self, max_open: int, sweep_interval_s: float, cold: float, seed: int, *, eager: bool
+    ) -> None:
         self.max_open, self.eager = max_open, eager
+        self.stack.enter_context(cold_disk(cold, seed))
         self.store = SessionStore(
             self.directory,
             events=self.events,
@@ -291,11 +297,10 @@ class DirectoryModel(RuleBasedStateMachine):
                 assert self.portal.call(nothing_more, self.tail, 0.05)
                 self.portal.call(self.tail.aclose)
         finally:
-            self.portals.__exit__(None, None, None)
             for told in self.sessions:
                 if told.actor is not None:
                     told.actor.kill()
-            shutil.rmtree(self.directory)
+            self.stack.close()
 
 
 @pytest.mark.parametrize("events", [True, False])

@@ -12,6 +12,8 @@ __all__ = ["OpenFiles"]
 
 # A lane that had no turn for so long gives its descriptor to one that has.
 COLD_S = 2.0
+# Lanes that are asked for their descriptor where the first ones cannot spare it.
+MOST_ASKED = 16
 
 
 class OpenFiles:
@@ -34,25 +36,41 @@ class OpenFiles:
         return len(self._lanes)
 
     def make_room(self, lane: Lane, now_s: float) -> None:
-        """Find a descriptor for a lane; without room its file is read and closed."""
-        lane.brief = False
-        if (self._most is None or len(self._lanes) < self._most) and budget.room:
-            return
-        if self._lanes:
-            coldest = next(iter(self._lanes.values()))
-            if coldest.call is None and now_s - coldest.active_s >= COLD_S:
-                self.park(coldest)
-                return
-        lane.brief = True
+        """Find a descriptor for a lane; without room its file is read and closed.
+
+        Of ``most`` the coldest gives its own. Of what the process has, what is hot keeps it.
+        """
+        lane.brief = not (budget.room and not self._full) and not self._free_one(now_s)
 
     def add(self, lane: Lane) -> None:
         """Note that a lane has opened its file."""
-        while self._most is not None and len(self._lanes) >= self._most:
-            self.park(next(iter(self._lanes.values())))  # not one more, not even for a moment
+        # There may have been room when a thread began to open it, and none now.
+        if self._full:
+            lane.brief = not self._free_one(lane.active_s)
+        elif budget.exceeded:
+            lane.brief = True
         self._lanes[lane.stem] = lane
         self._stats.open_files += 1
-        if budget.exceeded:
-            lane.brief = True  # there was room when a thread began to open it
+
+    @property
+    def _full(self) -> bool:
+        return self._most is not None and len(self._lanes) >= self._most
+
+    def _free_one(self, now_s: float) -> bool:
+        """Take a descriptor from the lane that can spare it best; say whether there was one.
+
+        Not from one that a thread reads, or that has more to read: that may have no name any more.
+        """
+        for _ in range(min(MOST_ASKED, len(self._lanes))):
+            coldest = next(iter(self._lanes.values()))
+            if not coldest.is_idle:
+                self._lanes.move_to_end(coldest.stem)
+            elif self._full or now_s - coldest.active_s >= COLD_S:
+                self.park(coldest)
+                return True
+            else:
+                return False
+        return False
 
     def rest(self, lane: Lane) -> None:
         """Keep the descriptor of a lane that had its turn, if there is one for it."""
@@ -76,8 +94,7 @@ class OpenFiles:
         """Do with half of them: somebody else took the descriptors that were left."""
         budget.run_short()
         for lane in [*self._lanes.values()][: -(-len(self._lanes) // 2)]:
-            # What is held and not read to its end may have no name any more.
-            if lane.follower is not None and lane.follower.reader.at_end:
+            if lane.is_idle:
                 self.park(lane)
 
     def park_all(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sessiontail.directory.schedule import Slot
+from sessiontail.directory.schedule import LaneState, Slot
 from sessiontail.format.cursor import Position
 from sessiontail.session.follower import Follower
 from sessiontail.session.stream import RecordStream
@@ -76,6 +76,12 @@ class Lane(Slot):
     def is_open(self) -> bool:
         """Whether it holds a descriptor."""
         return self.follower is not None and self.follower.reader.file.fd >= 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it holds a descriptor that it does not need before something is told of it."""
+        resting = self.state not in (LaneState.READY, LaneState.AWAY)
+        return resting and self.follower is not None and self.follower.reader.at_end
 
     def begin(self, follower: Follower, position: Position) -> None:
         """Follow an open file from a position."""

@@ -61,40 +61,39 @@ def open_lane(
     if not files:
         return Opened(None, START, id_of_name(paths.spelled[1]) is not None)
     try:
-        position, file = _place(lane, files, block=block)
-        reader = FileReader(file, max_line_bytes=max_line_bytes, stats=stats)
-        if position.offset:
-            reader.resume(position, block=block)
+        readers = [FileReader(file, max_line_bytes=max_line_bytes, stats=stats) for file in files]
+        position, reader = _place(lane, readers, block=block)
         follower = Follower(paths, reader, position)
     except BaseException:
         for file in files:
             file.close()
         raise
-    for other in files:
-        if other is not file:
-            other.close()
+    for file in files:
+        if file is not reader.file:
+            file.close()
     return Opened(follower, position, done=False)
 
 
-def _place(lane: Lane, files: list[SessionFile], *, block: bool) -> tuple[Position, SessionFile]:
-    """Return where a lane begins, and in which of its files."""
+def _place(lane: Lane, readers: list[FileReader], *, block: bool) -> tuple[Position, FileReader]:
+    """Return where a lane begins, and the reader that stands there."""
     if lane.last is not None:
         if not block:
             raise BlockingIOError(errno.EAGAIN, "to be searched from its end")
+        reader = readers[0]
         # Before the end that it had when this began.
         end = None if lane.seen is None else lane.seen.size
-        return position_before_end(files[0], lane.last, end), files[0]
-    position = lane.after
-    if not position.offset:
-        return START, files[0]
-    for file in files:
+        positions = [(position_before_end(reader.file, lane.last, end), reader)]
+    else:
+        positions = [(lane.after, reader) for reader in readers]
+    for position, reader in positions:
+        # Compared once: what fits now its writer may cut a moment later.
         try:
-            FileReader(file).resume(position, block=block)
+            reader.resume(position, block=block)
         except CursorInvalid:
             continue
-        return position, file
+        return position, reader
     logger.warning("%s is another file than before: read anew", lane.stem)
-    return START, files[0]
+    return START, readers[0]
 
 
 def _open_at_hand(

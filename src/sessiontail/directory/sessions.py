@@ -223,7 +223,7 @@ class Sessions:
         # Its writer may come back: the position stays, the descriptor goes.
         if not lane.abandoned:
             self.tell(lane, EventKind.ABANDONED)
-        lane.abandoned, lane.judge = True, False
+        lane.abandoned = True
         follower = lane.follower
         if follower is not None and follower.end.renamed and self._may_have_wal(lane, watch):
             self.finish(lane, watch)  # nobody comes back to this one, and another is there

@@ -174,11 +174,10 @@ class Turns:
         except BlockingIOError:  # it has more to do than a thread does in one go
             self._lend(lane, function, then)
             return
-        finally:
-            if lane.dirty:
-                lane.dirty = False  # it may have changed behind the look
-                self._schedule.ready(lane)
+        dirty, lane.dirty = lane.dirty, False
         then(self, lane, found)
+        if dirty:  # it may have changed behind the look; also where that found nothing
+            self._sessions.mark(lane.stem, decisive=lane.judge, now_s=lane.active_s)
 
     def _take_opened(self, lane: Lane, opened: Opened) -> None:
         if opened.follower is None:

@@ -102,10 +102,11 @@ class FileReader:
 
     @property
     def at_end(self) -> bool:
-        """Whether all that the file had when it was last read was returned.
+        """Whether the last batch, or None, came from a read that met the end of the file.
 
-        Not yet where a read gave several blocks and some of them still wait: no event will come
-        for those, because nothing is written for them.
+        Not where a read gave several blocks: no event will come for those that still wait, because
+        nothing is written for them; and what was written behind that read, the last of them does
+        not show, though an event may have asked for the look that returned it.
         """
         return self._end_met and not self._items
 
@@ -145,7 +146,9 @@ class FileReader:
             FileReplaced: what was read before has changed.
             OSError: the file cannot be read.
         """
-        if not self._items:
+        if self._items:
+            self._end_met = False  # what was written since the read is not known
+        else:
             if not block:
                 if self.file.remote:
                     raise BlockingIOError(errno.EAGAIN, "on another machine")
