@@ -22,10 +22,11 @@ import pytest
 
 from bursts import Burst
 from samples import ID, chunk_line, header_line, trailer_line
-from sessiontail import Block, LineFramer, Record, RecordDecoder
+from sessiontail import Record
 from sessiontail.directory.lane import Lane
 from sessiontail.directory.schedule import LaneState
 from sessiontail.directory.tail import DirectoryTail
+from sessiontail.format import Block, LineFramer, RecordDecoder
 from sessiontail.system.threads import threads
 
 __all__ = [

@@ -20,7 +20,8 @@ from pathlib import Path
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from sessiontail import PersistenceError
 from sessiontail.directory.names import session_names
-from sessiontail.directory.prune import Verdict, apply
+from sessiontail.directory.plan import PruneDecision
+from sessiontail.directory.prune import apply
 from sessiontail.session.asides import left_aside, settle
 from sessiontail.session.deleting import delete_both, delete_file
 from sessiontail.session.summary import read_meta
@@ -48,7 +49,7 @@ def prune(paths: SessionPaths) -> object:
     return apply(_plans[paths], settle_in=paths.directory)
 
 
-_plans: dict[SessionPaths, list[Verdict]] = {}
+_plans: dict[SessionPaths, list[PruneDecision]] = {}
 DEEDS: dict[str, Callable[[SessionPaths], object]] = {
     "delete": delete_both,
     "delete_wal": delete_wal,
@@ -202,7 +203,9 @@ def directory(root: Path) -> SessionPaths:
     os.utime(paths.wal, (2, 2))
     locks = LockTable(b"")
     _plans.clear()
-    _plans[paths] = [Verdict(read_meta(path, locks)[0], "") for path in (paths.wal, paths.final)]
+    _plans[paths] = [
+        PruneDecision(read_meta(path, locks)[0], "") for path in (paths.wal, paths.final)
+    ]
     return paths
 
 

@@ -11,7 +11,8 @@ import pytest
 from actors import Actor, drain, heard
 from bursts import Burst
 from samples import ID
-from sessiontail import Block, LongLine, Record, RecordDecoder, SessionStore
+from sessiontail import Record, SessionStore
+from sessiontail.format import Block, LongLine, RecordDecoder
 from sessiontail.format.batch import Batch
 from sessiontail.session.reader import READ_BYTES, FileReader, FileReplaced
 from sessiontail.system.files import SessionFile

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from samples import chunk_line, header_line
-from sessiontail import Block, Chunk, Damage, RecordDecoder
-from sessiontail.format import bigline, decoding
+from sessiontail import Chunk, Damage
+from sessiontail.format import Block, RecordDecoder, bigline, decoding
 from sessiontail.format.bigline import BIG_LINE_BYTES, put_back, shorten
 
 

@@ -18,7 +18,13 @@ from anyio.lowlevel import checkpoint
 
 from actors import Actor, Counts, cancelled_at, drain, records_of, take
 from samples import ID, session_bytes
-from sessiontail import Outcome, Record, SessionNotFound, SessionStore, SessionTail
+from sessiontail import (
+    Outcome,
+    Record,
+    SessionNotFound,
+    SessionStore,
+    SessionTail,
+)
 from sessiontail.directory import scan, tail as following
 from sessiontail.system.files import SessionFile
 from sessiontail.system.locks import LockTable
@@ -531,7 +537,7 @@ async def test_a_dropped_tail_leaves_no_mark_in_the_stores_watch(store: SessionS
             await take(tail, 1)
             del tail
 
-            [watch] = store._held
+            [watch] = store._place._held
             assert watch._followers.stems == []
 
 

@@ -12,20 +12,18 @@ from hypothesis import given, settings, strategies as st
 
 from samples import ID, chunk_line, header_line, json_line, session_bytes, trailer_line
 from sessiontail import (
-    Block,
     Chunk,
     ChunkKind,
     Damage,
     DamageReason,
     Header,
     LineageKind,
-    LongLine,
     Record,
-    RecordDecoder,
     SandboxSpec,
     TokenUsage,
     Trailer,
 )
+from sessiontail.format import Block, LongLine, RecordDecoder
 from sessiontail.format.marks import Mark
 from sessiontail.format.runs import MAX_RUN_LINES, decode_run
 from sessiontail.format.usual import usual_header, usual_trailer

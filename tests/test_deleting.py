@@ -20,9 +20,15 @@ import pytest
 
 import mortals
 from samples import ID, chunk_line, header_line, session_bytes
-from sessiontail import PersistenceError, Pruned, SessionBusy, SessionStore, prune_sessions
+from sessiontail import (
+    PersistenceError,
+    Pruned,
+    SessionBusy,
+    SessionStore,
+    prune_sessions,
+)
 from sessiontail.directory import prune as pruning
-from sessiontail.directory.prune import PrunePlan
+from sessiontail.directory.plan import PrunePlan
 from sessiontail.session import asides, deleting
 from sessiontail.session.asides import aside_of, left_aside, settle
 from sessiontail.session.deleting import delete_both, delete_file

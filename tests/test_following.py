@@ -1776,7 +1776,7 @@ async def test_whoever_leaves_leaves_nothing_behind(store: SessionStore, way: st
             await tail.aclose()
         del tail
         gc.collect()
-        [watch] = store._held
+        [watch] = store._place._held
 
         assert Counts.at_rest(before) == before
         assert store.stats.open_files == 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from sessiontail import Block, LineFramer, LongLine
+from sessiontail.format import Block, LineFramer, LongLine
 from sessiontail.format.framing import MAX_BLOCK_LINES
 
 TEXT = st.lists(st.sampled_from([b"\n", b"\r", b"a", b"bcd", b"\x00", "é\u2028".encode()])).map(

@@ -11,7 +11,14 @@ import anyio
 import pytest
 
 from actors import WriterServer, records_of
-from sessiontail import Chunk, Damage, Outcome, Record, SessionStore, Trailer
+from sessiontail import (
+    Chunk,
+    Damage,
+    Outcome,
+    Record,
+    SessionStore,
+    Trailer,
+)
 from sessiontail.session import ending
 
 

@@ -7,18 +7,16 @@ import pytest
 
 from samples import ID
 from sessiontail import (
-    SESSION_FILE_SUFFIX,
-    SESSION_PARTIAL_SUFFIX,
     InvalidSessionId,
     PersistenceError,
     SessionStore,
     delete_session,
-    ensure_sessions_dir,
     load_session,
     session_file,
     session_partial_file,
     sessions_dir,
 )
+from sessiontail.persistence import SESSION_FILE_SUFFIX, SESSION_PARTIAL_SUFFIX, ensure_sessions_dir
 from sessiontail.system.paths import path_paths, split_name
 
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings, strategies as st
 
 from actors import Actor
 from samples import ID, chunk_line, header_line, trailer_line
-from sessiontail import LineFramer, PersistenceError, RecordDecoder, SessionStore, load_session
-from sessiontail.format import runs
+from sessiontail import PersistenceError, SessionStore, load_session
+from sessiontail.format import LineFramer, RecordDecoder, runs
 from sessiontail.format.folding import fold
 from sessiontail.format.runs import Run
 from sessiontail.session import loading

@@ -8,18 +8,16 @@ import pytest
 
 from samples import chunk_line, header_line
 from sessiontail import (
-    CURRENT_SCHEMA_VERSION,
-    Block,
     Chunk,
     Damage,
     DamageReason,
     Header,
     Record,
-    RecordDecoder,
     register_chunk_migration,
     register_header_migration,
 )
-from sessiontail.format import migrations
+from sessiontail.format import Block, RecordDecoder, migrations
+from sessiontail.persistence import CURRENT_SCHEMA_VERSION
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,14 @@ import pytest
 
 from actors import Actor, drain, heard, owed, take
 from samples import ID, header_line
-from sessiontail import Chunk, DirectoryTail, EventKind, Outcome, SessionStore, SessionTail
+from sessiontail import (
+    Chunk,
+    DirectoryTail,
+    EventKind,
+    Outcome,
+    SessionStore,
+    SessionTail,
+)
 from sessiontail.session import ending
 from sessiontail.system import files, mounts
 from sessiontail.system.mounts import Mount, filesystem_type, look_up, mount_of

@@ -242,7 +242,7 @@ async def test_waiting_for_a_record_has_a_limit_and_can_be_cancelled(store: Sess
             await store.wait_for(uuid4(), lambda _: True, timeout=0.05)
         with anyio.move_on_after(0.05) as scope:
             await store.wait_for(ID, lambda _: False)
-        [watch] = store._held
+        [watch] = store._place._held
 
         assert scope.cancelled_caught
         assert watch._followers.stems == []

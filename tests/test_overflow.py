@@ -155,7 +155,7 @@ async def test_events_switched_off_are_not_asked_for(tmp_path: Path) -> None:
         actor.say("one").close()
         await heard(tail, 2)
 
-        [watch] = store._held
+        [watch] = store._place._held
         assert watch._watches.notifier is None
         assert store.polled_because == "events are switched off"
         assert store.stats.events == 0

@@ -29,7 +29,7 @@ from sessiontail import (
     delete_session,
     prune_sessions,
 )
-from sessiontail.directory.prune import Verdict, plan
+from sessiontail.directory.plan import PruneDecision, plan
 from sessiontail.session import deleting
 from sessiontail.session.deleting import delete_file
 from sessiontail.system import leases
@@ -61,7 +61,7 @@ def meta(
     )
 
 
-def whys(verdicts: tuple[Verdict, ...]) -> list[tuple[int, str]]:
+def whys(verdicts: tuple[PruneDecision, ...]) -> list[tuple[int, str]]:
     return [(verdict.meta.id.int, verdict.why) for verdict in verdicts]
 
 
@@ -145,7 +145,10 @@ def test_a_session_with_a_live_wal_keeps_its_closed_file_too() -> None:
 
     made = plan([new, old], now=NOW, keep_last=0)
 
-    assert (made.remove, made.keep) == ((), (Verdict(old, "live"), Verdict(new, "live")))
+    assert (made.remove, made.keep) == (
+        (),
+        (PruneDecision(old, "live"), PruneDecision(new, "live")),
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,13 @@ from uuid import UUID
 import pytest
 
 import sessiontail
-from sessiontail import Chunk, ChunkKind, Header, Record, SessionWriter
+from sessiontail import (
+    Chunk,
+    ChunkKind,
+    Header,
+    Record,
+    SessionWriter,
+)
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from samples import ID
-from sessiontail import Chunk, ChunkKind, Damage, DamageReason, Header, TokenUsage, ToolCall
+from sessiontail import (
+    Chunk,
+    ChunkKind,
+    Damage,
+    DamageReason,
+    Header,
+    TokenUsage,
+    ToolCall,
+)
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"a": 1}'}}
 

@@ -6,7 +6,6 @@ import pytest
 
 from samples import chunk_line, header_line, trailer_line
 from sessiontail import (
-    Block,
     Chunk,
     ChunkTable,
     Damage,
@@ -14,9 +13,9 @@ from sessiontail import (
     Header,
     PersistedSessionHeader,
     Record,
-    RecordDecoder,
     TokenUsage,
 )
+from sessiontail.format import Block, RecordDecoder
 from sessiontail.format.folding import fold
 
 PATH = Path("/sessions/x.jsonl")

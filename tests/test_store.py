@@ -41,7 +41,7 @@ from sessiontail import (
     store,
     tail_session,
 )
-from sessiontail.directory.prune import PrunePlan
+from sessiontail.directory.plan import PrunePlan
 from sessiontail.session import loading
 from sessiontail.system.files import SessionFile
 from sessiontail.system.locks import LockTable
@@ -713,7 +713,7 @@ async def test_a_store_may_be_entered_by_several_tasks_and_again(tmp_path: Path)
         c.set()
 
     assert left == 2
-    assert store._held == []
+    assert store._place._held == []
     assert Counts.at_rest(before) == before
 
 
@@ -743,5 +743,5 @@ async def test_a_store_may_be_entered_on_two_event_loops_at_once(
         await anyio.to_thread.run_sync(thread.join, 30)
 
     assert got == heard_there == actor.records
-    assert store._held == []
+    assert store._place._held == []
     assert Counts.at_rest(before) == before

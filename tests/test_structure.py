@@ -16,7 +16,10 @@ PACKAGE = Path(sessiontail.__file__).parent
 
 # From the ground up: a floor imports from those before it, and format and system not from each
 # other.
-FLOORS = ["errors", "format", "system", "session", "directory", "store", "persistence", "openrath"]
+FLOORS = [
+    "_lazy", "errors", "checks", "format", "system", "session", "directory", "store", "persistence",
+    "openrath",
+]  # fmt: skip
 EDGES = ["cli", "service"]
 
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -226,13 +229,16 @@ def test_what_type_checkers_see_is_what_is_there() -> None:
         for node in ast.walk(parse(PACKAGE / "__init__.py"))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sessiontail.")
         for alias in node.names
+        if alias.asname is not None
     }
 
     assert seen == set(sessiontail.__all__)
     assert all(getattr(sessiontail, name) is not None for name in seen)
 
 
-@pytest.mark.parametrize("module", [name for name in BELOW_THE_EDGES if name != "openrath"])
+@pytest.mark.parametrize(
+    "module", [name for name in BELOW_THE_EDGES if name not in {"openrath", "persistence"}]
+)
 def test_what_a_module_lists_is_its_own(module: str) -> None:
     loaded = importlib.import_module(f"sessiontail.{module}")
 

@@ -80,7 +80,7 @@ async def test_a_line_cut_at_any_byte_is_withheld_then_whole(store: SessionStore
     for cut in range(len(line)):
         directory = store.directory / str(cut)
         directory.mkdir()
-        part = SessionStore(directory, events=store._events, poll_interval_s=0.01)
+        part = SessionStore(directory, events=store._place.events, poll_interval_s=0.01)
         with Actor(directory).open() as actor:
             actor.write(line[:cut])
             tail = part.tail(actor.id)

@@ -218,7 +218,7 @@ async def test_stores_of_one_event_loop_share_a_watch_of_a_directory(directory: 
         stores = [SessionStore(directory), SessionStore(directory), SessionStore(other)]
         for store in stores:
             await stack.enter_async_context(store)
-        one, two, third = (store._held[0] for store in stores)
+        one, two, third = (store._place._held[0] for store in stores)
 
         assert one is two
         assert one is not third

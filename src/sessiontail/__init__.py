@@ -3,18 +3,20 @@
 async for record in tail_session(session_id): ...
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sessiontail._lazy import lazy
 
 if TYPE_CHECKING:
     from sessiontail.directory.events import (
         SessionEvent as SessionEvent,
         SessionWatch as SessionWatch,
     )
-    from sessiontail.directory.prune import (
-        Pruned as Pruned,
+    from sessiontail.directory.plan import (
+        PruneDecision as PruneDecision,
         PrunePlan as PrunePlan,
     )
+    from sessiontail.directory.prune import Pruned as Pruned
     from sessiontail.directory.scan import Scan as Scan
     from sessiontail.directory.tail import DirectoryTail as DirectoryTail
     from sessiontail.errors import (
@@ -27,18 +29,10 @@ if TYPE_CHECKING:
         SessionEnded as SessionEnded,
         SessionNotFound as SessionNotFound,
     )
-    from sessiontail.format.batch import Batch as Batch
-    from sessiontail.format.decoding import RecordDecoder as RecordDecoder
     from sessiontail.format.folding import (
         ChunkTable as ChunkTable,
         PersistedSession as PersistedSession,
         PersistedSessionHeader as PersistedSessionHeader,
-    )
-    from sessiontail.format.framing import (
-        MAX_LINE_BYTES as MAX_LINE_BYTES,
-        Block as Block,
-        LineFramer as LineFramer,
-        LongLine as LongLine,
     )
     from sessiontail.format.lifecycle import (
         EventKind as EventKind,
@@ -46,7 +40,6 @@ if TYPE_CHECKING:
         SessionState as SessionState,
     )
     from sessiontail.format.migrations import (
-        CURRENT_SCHEMA_VERSION as CURRENT_SCHEMA_VERSION,
         register_chunk_migration as register_chunk_migration,
         register_header_migration as register_header_migration,
     )
@@ -71,16 +64,14 @@ if TYPE_CHECKING:
         read_session as read_session,
         tail_session as tail_session,
     )
+    from sessiontail.session.asides import Settled as Settled
+    from sessiontail.session.feed import RecordFeed as RecordFeed
     from sessiontail.session.meta import PersistedSessionMeta as PersistedSessionMeta
     from sessiontail.session.reading import SessionReader as SessionReader
     from sessiontail.session.tail import SessionTail as SessionTail
     from sessiontail.session.writer import SessionWriter as SessionWriter
     from sessiontail.store import SessionStore as SessionStore
     from sessiontail.system.paths import (
-        SESSION_FILE_SUFFIX as SESSION_FILE_SUFFIX,
-        SESSION_PARTIAL_SUFFIX as SESSION_PARTIAL_SUFFIX,
-        SESSIONS_DIR_NAME as SESSIONS_DIR_NAME,
-        ensure_sessions_dir as ensure_sessions_dir,
         session_file as session_file,
         session_partial_file as session_partial_file,
         sessions_dir as sessions_dir,
@@ -98,12 +89,6 @@ _HOMES = {
     "SessionBusy": "errors",
     "SessionEnded": "errors",
     "SessionNotFound": "errors",
-    "MAX_LINE_BYTES": "format.framing",
-    "Block": "format.framing",
-    "LineFramer": "format.framing",
-    "LongLine": "format.framing",
-    "Batch": "format.batch",
-    "RecordDecoder": "format.decoding",
     "Chunk": "format.records",
     "ChunkKind": "format.records",
     "Damage": "format.records",
@@ -115,7 +100,6 @@ _HOMES = {
     "TokenUsage": "format.records",
     "ToolCall": "format.records",
     "Trailer": "format.records",
-    "CURRENT_SCHEMA_VERSION": "format.migrations",
     "register_chunk_migration": "format.migrations",
     "register_header_migration": "format.migrations",
     "ChunkTable": "format.folding",
@@ -124,21 +108,20 @@ _HOMES = {
     "Outcome": "format.lifecycle",
     "SessionState": "format.lifecycle",
     "EventKind": "format.lifecycle",
-    "SESSION_FILE_SUFFIX": "system.paths",
-    "SESSION_PARTIAL_SUFFIX": "system.paths",
-    "SESSIONS_DIR_NAME": "system.paths",
-    "ensure_sessions_dir": "system.paths",
     "session_file": "system.paths",
     "session_partial_file": "system.paths",
     "sessions_dir": "system.paths",
     "StoreStats": "system.stats",
     "PersistedSessionMeta": "session.meta",
+    "Settled": "session.asides",
+    "RecordFeed": "session.feed",
     "SessionReader": "session.reading",
     "SessionTail": "session.tail",
     "SessionWriter": "session.writer",
     "Scan": "directory.scan",
+    "PruneDecision": "directory.plan",
+    "PrunePlan": "directory.plan",
     "Pruned": "directory.prune",
-    "PrunePlan": "directory.prune",
     "DirectoryTail": "directory.tail",
     "SessionEvent": "directory.events",
     "SessionWatch": "directory.events",
@@ -153,15 +136,4 @@ _HOMES = {
 
 __all__ = [*_HOMES]  # noqa: PLE0604 - they are text
 
-
-def __getattr__(name: str) -> Any:
-    try:
-        home = _HOMES[name]
-    except KeyError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = lazy(globals(), _HOMES)

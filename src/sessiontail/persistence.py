@@ -1,4 +1,6 @@
-"""The drop-in: the names of ``rath.session.persistence``, awaitable, each on a store of its own.
+"""The drop-in: every name of ``rath.session.persistence``; what reads or deletes is awaitable.
+
+Each function works on a store of its own.
 
 Source: openrath 2.0.0, ``rath.session.persistence.loader``.
 """
@@ -9,22 +11,53 @@ from datetime import timedelta
 from os import PathLike
 from uuid import UUID
 
-from sessiontail.directory import prune as pruning
-from sessiontail.directory.prune import PrunePlan
-from sessiontail.format.folding import PersistedSession
+from sessiontail import checks
+from sessiontail.directory.plan import PrunePlan
+from sessiontail.errors import PersistenceError
+from sessiontail.format.folding import PersistedSession, PersistedSessionHeader
+from sessiontail.format.migrations import (
+    CURRENT_SCHEMA_VERSION,
+    register_chunk_migration,
+    register_header_migration,
+)
 from sessiontail.session.loading import load_file
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.reading import SessionReader
 from sessiontail.session.tail import SessionTail
+from sessiontail.session.writer import SessionWriter
 from sessiontail.store import OnAbandoned, SessionStore
-from sessiontail.system.paths import resolve_path
+from sessiontail.system.paths import (
+    SESSION_FILE_SUFFIX,
+    SESSION_PARTIAL_SUFFIX,
+    SESSIONS_DIR_NAME,
+    ensure_sessions_dir,
+    resolve_path,
+    session_file,
+    session_partial_file,
+    sessions_dir,
+)
 
 __all__ = [
+    "CURRENT_SCHEMA_VERSION",
+    "SESSIONS_DIR_NAME",
+    "SESSION_FILE_SUFFIX",
+    "SESSION_PARTIAL_SUFFIX",
+    "PersistedSession",
+    "PersistedSessionHeader",
+    "PersistedSessionMeta",
+    "PersistenceError",
+    "SessionWriter",
     "delete_session",
+    "ensure_sessions_dir",
     "list_persisted_sessions",
     "load_session",
     "prune_sessions",
     "read_session",
+    "register_chunk_migration",
+    "register_header_migration",
+    "session_file",
+    "session_partial_file",
+    "sessions_dir",
     "tail_session",
 ]
 
@@ -98,7 +131,7 @@ async def prune_sessions(
         TypeError: it is no ``timedelta``.
         PersistenceError: the directory cannot be read.
     """
-    pruning.check_age(older_than)
+    checks.age(older_than)
     store = SessionStore(directory)
     # First, so that what gets its name back is in the plan.
     await store.prune(PrunePlan((), ()))

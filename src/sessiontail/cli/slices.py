@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from sessiontail.format.records import Record
-from sessiontail.session.reading import RecordFeed
+from sessiontail.session.feed import RecordFeed
 
 __all__ = ["FileSlices", "entries"]
 

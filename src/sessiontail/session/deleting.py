@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from sessiontail.errors import PersistenceError, SessionBusy
+from sessiontail.errors import DamagedSession, PersistenceError, SessionBusy, SessionNotFound
 from sessiontail.session.asides import (
     TURN_WAIT_S,
     Aside,
@@ -36,19 +36,14 @@ from sessiontail.session.asides import (
     restore,
 )
 from sessiontail.session.meta import PersistedSessionMeta
+from sessiontail.session.summary import Depth, read_meta
 from sessiontail.system.files import SessionFile, explain
 from sessiontail.system.leases import is_written, lock, refuse_writers, release, turn
 from sessiontail.system.locks import LockTable
-from sessiontail.system.paths import (
-    SessionPaths,
-    path_paths,
-)
+from sessiontail.system.paths import SessionPaths, path_paths, split_name
 from sessiontail.system.stamps import FileId
 
-__all__ = [
-    "delete_both",
-    "delete_file",
-]
+__all__ = ["delete_both", "delete_file", "delete_session_file"]
 
 
 # A writer can close the session while it is deleted: its WAL is then the closed file.
@@ -83,10 +78,20 @@ def delete_file(
     return _delete((path,), expect, wait_s)
 
 
-# --- putting right
-
-
-# --- deleting
+def delete_session_file(path: Path) -> bool:
+    """Delete a file that is a session's by its name or, however damaged else, by its header."""
+    if split_name(path.name) is None:
+        try:
+            read_meta(path, LockTable(None), depth=Depth.ENDS)
+        except SessionNotFound:
+            pass  # what a deletion left aside is another matter
+        except DamagedSession as error:
+            raise PersistenceError(
+                "no session file, neither by its name (.jsonl) nor by its first line; it is kept",
+                path=path,
+                reason=error.reason,
+            ) from error
+    return delete_file(path)
 
 
 class _Moved(Exception):

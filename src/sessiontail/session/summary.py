@@ -5,18 +5,22 @@ Only a file without a trailer is counted, and without decoding.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
+from sessiontail.errors import SessionNotFound
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.session.counting import Brief, count, counted_before, decode_all, last_index
 from sessiontail.session.ends import END_BYTES, header_of, trailer_of
+from sessiontail.session.generations import not_found
 from sessiontail.session.known import keep
 from sessiontail.session.meta import PersistedSessionMeta, as_meta
 from sessiontail.system.files import SessionFile, explain
 from sessiontail.system.locks import LockTable
 
-__all__ = ["Depth", "read_and_keep", "read_meta"]
+__all__ = ["Depth", "first_meta", "read_and_keep", "read_meta"]
 
 
 class Depth(Enum):
@@ -115,3 +119,17 @@ def _meta(
         brief.damaged if depth is Depth.RECORDS else None,
     )
     return meta, cached
+
+
+def first_meta(names: Sequence[str], depth: Depth) -> PersistedSessionMeta:
+    """Return the meta of the first of these files that is there, blocking.
+
+    Raises:
+        SessionNotFound: none is.
+        DamagedSession: the file does not start with a header.
+        PersistenceError: it cannot be read.
+    """
+    for name in names:
+        with suppress(SessionNotFound):
+            return read_meta(name, LockTable.read(), depth=depth)[0]
+    raise not_found(names)

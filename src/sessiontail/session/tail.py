@@ -13,10 +13,10 @@ from anyio.lowlevel import checkpoint
 from sessiontail.format.batch import Batch
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import Outcome
+from sessiontail.session.feed import RecordFeed
 from sessiontail.session.follower import Follower, no_gate
 from sessiontail.session.generations import not_found, open_fitting
 from sessiontail.session.reader import FileReader
-from sessiontail.session.reading import RecordFeed
 from sessiontail.system.files import explain, in_thread
 from sessiontail.system.locks import Asked, locks
 from sessiontail.system.pace import pace
