@@ -1,9 +1,10 @@
-"""A cold disk: some opens and reads are not at hand, so that threads do them, and take their time."""
+"""Cold disks, where threads must open and read, and disks that hang."""
 
 from __future__ import annotations
 
 import errno
 import random
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from actors import Actor
 from sessiontail.system import files
 from sessiontail.system.files import SessionFile
 
-__all__ = ["cold_disk"]
+__all__ = ["Blocked", "cold_disk"]
 
 _LATE_S = (0, 0, 0.001, 0.004)
 
@@ -44,3 +46,24 @@ def cold_disk(share: float, seed: int) -> Iterator[None]:
             patch.setattr(SessionFile, "read_cached", read_some)
             patch.setattr(SessionFile, "read_now", read_late)
         yield
+
+
+class Blocked:
+    """Reads of some files, none of which is in the page cache, wait until they are let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *actors: Actor) -> None:
+        self._names = {str(path) for actor in actors for path in (actor.wal, actor.final)}
+        self.entered, self.released = threading.Semaphore(0), threading.Event()
+        self._cached, self._now = SessionFile.read_cached, SessionFile.read_now
+
+        def read_cached(file: SessionFile, offset: int, size: int) -> bytes | None:
+            return None if str(file.path) in self._names else self._cached(file, offset, size)
+
+        def read_now(file: SessionFile, offset: int, size: int) -> bytes:
+            if str(file.path) in self._names:
+                self.entered.release()
+                self.released.wait(60)
+            return self._now(file, offset, size)
+
+        monkeypatch.setattr(SessionFile, "read_cached", read_cached)
+        monkeypatch.setattr(SessionFile, "read_now", read_now)

@@ -15,8 +15,9 @@ import anyio
 import pytest
 
 from actors import Actor, heard, owed, resting
+from cold import Blocked, cold_disk
 from sessiontail import DirectoryTail, SessionStore
-from sessiontail.directory import beside, holding, turns
+from sessiontail.directory import holding, turns
 from sessiontail.system import descriptors, survey
 from sessiontail.system.descriptors import Budget
 from sessiontail.system.files import SessionFile
@@ -46,8 +47,7 @@ def budget(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Budget:
     """The process's budget, under a soft limit of ``LIMIT``."""
     budget = Budget()
     monkeypatch.setattr(descriptors, "_soft_limit", lambda: LIMIT)
-    for where in (holding, beside):
-        monkeypatch.setattr(where, "budget", budget)
+    monkeypatch.setattr(holding, "budget", budget)
     monkeypatch.setattr(SessionFile, "open_now", set())
     return budget
 
@@ -341,3 +341,49 @@ async def test_descriptors_that_were_gone_for_a_moment_six_times_are_used_again(
         assert least == 1
         assert budget.limit == LIMIT // 2
         assert tail.open_files == len(actors)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("opens", ["at hand", "cold"])
+@pytest.mark.parametrize("max_open", [1, None])
+async def test_on_a_cold_disk_few_more_files_are_open_than_may_be(
+    budget: Budget,
+    actors: list[Actor],
+    monkeypatch: pytest.MonkeyPatch,
+    max_open: int | None,
+    opens: str,
+) -> None:
+    most = 0
+    read_now = SessionFile.read_now
+
+    def counted(file: SessionFile, offset: int, size: int) -> bytes:
+        nonlocal most
+        most = max(most, len(SessionFile.open_now))
+        return read_now(file, offset, size)
+
+    with cold_disk(float(opens == "cold"), 0):
+        monkeypatch.setattr(SessionFile, "read_cached", lambda *_: None)
+        monkeypatch.setattr(SessionFile, "read_now", counted)
+        async with SessionStore(actors[0].wal.parent).tail_all(max_open=max_open) as tail:
+            assert await heard(tail, len(actors)) == owed(*actors)
+
+    # Two more, for as long as threads work for them; who opens has three for a moment.
+    assert 1 <= most <= (max_open or budget.limit) + 2 * 3
+    with anyio.fail_after(30):
+        while SessionFile.open_now:
+            await anyio.sleep(0.001)
+
+
+@pytest.mark.anyio
+async def test_a_file_that_hangs_holds_up_no_other_where_descriptors_are_short(
+    budget: Budget, actors: list[Actor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung, *others = actors
+    blocked = Blocked(monkeypatch, hung)
+    monkeypatch.setattr(SessionFile, "read_cached", lambda *_: None)
+    async with SessionStore(hung.wal.parent).tail_all() as tail:
+        assert await heard(tail, len(others)) == owed(*others)
+        assert blocked.entered.acquire(timeout=30)
+        blocked.released.set()
+
+        assert await heard(tail, 1) == owed(hung)

@@ -213,8 +213,17 @@ def test_a_file_that_was_moved_away_is_followed_while_its_writer_holds_it() -> N
     for _ in range(10):
         last = case.sees(seen(place="nowhere", writer=Writer.HOLDS))
 
-    assert last is None
+    assert last == LAST_RECHECK_S
     assert case.sees(seen(place="nowhere", usurped=True)) is REPLACED
+
+
+def test_a_file_that_was_moved_away_is_left_when_another_has_its_name() -> None:
+    case = Case()
+    held = seen(place="nowhere", usurped=True, writer=Writer.HOLDS)
+
+    for _ in range(ABSENT_LOOKS - 1):
+        assert case.sees(held, after_s=GRACE_LOOK_S) == GRACE_LOOK_S
+    assert case.sees(held, after_s=GRACE_LOOK_S) is REPLACED
 
 
 def test_a_lock_that_may_go_at_any_moment_is_looked_at_soon_and_then_less_and_less() -> None:

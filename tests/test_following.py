@@ -32,6 +32,7 @@ from actors import (
     Counts,
     cancelled_at,
     heard,
+    held_of,
     lanes,
     nothing_more,
     owed,
@@ -39,7 +40,7 @@ from actors import (
     resting,
 )
 from bursts import Burst
-from cold import cold_disk
+from cold import Blocked, cold_disk
 from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import (
     ChunkKind,
@@ -994,27 +995,6 @@ async def test_a_session_rewritten_while_it_held_no_descriptor_begins_anew(
         assert await heard(tail, 2) == owed(first)
 
 
-class Blocked:
-    """Reads of some files, none of which is in the page cache, wait until they are let go."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *actors: Actor) -> None:
-        self._names = {str(path) for actor in actors for path in (actor.wal, actor.final)}
-        self.entered, self.released = threading.Semaphore(0), threading.Event()
-        self._cached, self._now = SessionFile.read_cached, SessionFile.read_now
-
-        def read_cached(file: SessionFile, offset: int, size: int) -> bytes | None:
-            return None if str(file.path) in self._names else self._cached(file, offset, size)
-
-        def read_now(file: SessionFile, offset: int, size: int) -> bytes:
-            if str(file.path) in self._names:
-                self.entered.release()
-                self.released.wait(60)
-            return self._now(file, offset, size)
-
-        monkeypatch.setattr(SessionFile, "read_cached", read_cached)
-        monkeypatch.setattr(SessionFile, "read_now", read_now)
-
-
 async def test_files_whose_reads_hang_hold_up_no_other(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1059,6 +1039,57 @@ async def test_what_is_written_behind_any_batch_of_a_burst_is_handed_over(
 
         got += (await heard(tail, len(actor.records) - len(got)))[ID]
         assert got == actor.records
+
+
+async def test_files_that_threads_open_while_a_stream_is_left_are_closed(
+    store: SessionStore,
+) -> None:
+    for session_id in ids(50):
+        Actor(store.directory, session_id).open().kill()
+    gc.collect()
+    gc.disable()  # it would close them, some time
+    try:
+        with cold_disk(1.0, 0):
+            async with store.tail_all() as tail:
+                await anext(tail)
+            with anyio.fail_after(30):
+                while held_of(store.directory):
+                    await anyio.sleep(0.001)
+    finally:
+        gc.enable()
+
+
+async def test_a_directory_that_is_made_anew_is_found_though_a_file_of_the_old_one_is_held(
+    store: SessionStore,
+) -> None:
+    held, new = (Actor(store.directory, i) for i in ids(2))
+    held.open()
+    async with store, store.tail_all() as tail:
+        await heard(tail, 1)
+        shutil.rmtree(store.directory)
+        await settled(
+            tail, lambda: tail._engine._watch is not None and not tail._engine._watch.present
+        )
+        store.directory.mkdir()
+
+        assert await heard_of(tail, new.open().say("one"), 2) == owed(new)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_a_session_goes_on_in_the_file_that_has_its_name_when_the_one_before_was_moved_away(
+    store: SessionStore, tmp_path: Path, *, dies: bool
+) -> None:
+    moved, new = Actor(store.directory), Actor(store.directory)
+    moved.open().say("one")
+    async with store, store.tail_all() as tail:
+        await heard(tail, 2)
+        moved.wal.rename(tmp_path / "elsewhere")
+        await heard_of(tail, moved.say("in the file that was moved"), 1)
+        await settled(tail, lambda: any(lane.due_s < math.inf for lane in lanes(tail)))
+        if dies:
+            moved.kill()
+
+        assert (await heard_of(tail, new.open().say("anew"), 2))[ID] == new.records
 
 
 async def held_by(tail: DirectoryTail, actor: Actor) -> None:

@@ -145,18 +145,19 @@ def test_of_two_generations_the_one_that_a_position_fits_is_opened(paths: Sessio
     later, earlier = running(paths), closed(paths)
 
     def opened(after: Position) -> FileId:
-        reader = open_fitting(paths.newest_first, after, whole=True, remote=False, block=True)
-        assert reader is not None
-        found = reader.file.id
-        reader.close()
+        fitting = open_fitting(paths.newest_first, after, whole=True, remote=False, block=True)
+        assert fitting is not None
+        found = fitting.reader.file.id
+        fitting.reader.close()
         return found
 
     def behind(data: bytes) -> Position:
         paths.final.with_name("x").write_bytes(data)
-        reader = open_fitting(
+        fitting = open_fitting(
             [str(paths.final.with_name("x"))], START, whole=True, remote=False, block=True
         )
-        assert reader is not None
+        assert fitting is not None
+        reader = fitting.reader
         while reader.next_batch(block=True):
             pass
         reader.close()

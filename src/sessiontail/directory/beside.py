@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from sessiontail.directory.holding import OpenFiles
 from sessiontail.directory.lane import Lane
 from sessiontail.system.calls import Call
-from sessiontail.system.descriptors import budget
 from sessiontail.system.signals import Home, Signal
 from sessiontail.system.threads import NoThread
 
@@ -20,8 +20,6 @@ __all__ = ["Beside"]
 
 # Lanes that threads work for at once: as many as a place has threads, and some to go on with.
 MOST_BESIDE = 16
-# What one of them may open: both names, and one of them again.
-MOST_FILES = 3
 
 
 class Beside:
@@ -33,15 +31,19 @@ class Beside:
         place: what the calls hang with.
         home: the event loop.
         signal: is set when a thread is done.
+        files: says who may open one.
     """
 
-    __slots__ = ("_back", "_home", "_out", "_place", "_signal", "_waiting")
+    __slots__ = ("_back", "_files", "_home", "_opens", "_out", "_place", "_reads", "_signal")
 
-    def __init__(self, place: str, home: Home, signal: Signal) -> None:
+    def __init__(self, place: str, home: Home, signal: Signal, files: OpenFiles) -> None:
         self._place = place
         self._home = home
         self._signal = signal
-        self._waiting: deque[Lane] = deque()
+        self._files = files
+        # Wait for a thread: to read on, and to open their files.
+        self._reads: deque[Lane] = deque()
+        self._opens: deque[Lane] = deque()
         self._out = 0
         self._back: deque[Lane] = deque()
 
@@ -54,15 +56,18 @@ class Beside:
             then: takes its result; kept for who asks for it.
         """
         lane.work = function, then
-        self._waiting.append(lane)
+        if lane.is_open:
+            self._files.lent(lane, opens=False)
+            self._reads.append(lane)
+        else:
+            self._opens.append(lane)
 
     def start(self) -> Iterator[tuple[Lane, NoThread]]:
         """Give threads what waits for them; yield those for which there is none to be had."""
-        while self._waiting and self._out < MOST_BESIDE:
-            # Each result may hold a file.
-            if self._out and budget.spare < MOST_FILES * (self._out + 1):
+        while self._out < MOST_BESIDE:
+            lane = self._next()
+            if lane is None:
                 return
-            lane = self._waiting.popleft()
             assert lane.work is not None
             work = partial(lane.work[0], block=True)
             done = partial(_come_back, lane, self._back, self._signal)
@@ -70,9 +75,19 @@ class Beside:
                 lane.call = Call(self._place, work, done=done, home=self._home)
             except NoThread as error:
                 lane.work = None
+                self._files.is_back(lane)
                 yield lane, error
             else:
                 self._out += 1
+
+    def _next(self) -> Lane | None:
+        # In turns: neither who reads nor who opens puts the other off.
+        opens = self._files.opening * 2 < self._out or not self._reads
+        if opens and self._opens and self._files.may_open(self._opens[0]):
+            lane = self._opens.popleft()
+            self._files.lent(lane, opens=True)
+            return lane
+        return self._reads.popleft() if self._reads else None
 
     def come_back(self) -> Iterator[Lane]:
         """Yield the lanes that threads are done with."""
@@ -86,6 +101,7 @@ class Beside:
         assert call is not None
         assert work is not None
         self._out -= 1
+        self._files.is_back(lane)
         return call, *work
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Sized
+from functools import partial
 from pathlib import Path
 
 from anyio import BusyResourceError, ClosedResourceError
@@ -21,6 +22,7 @@ from anyio.lowlevel import checkpoint
 from sessiontail.directory.beside import Beside
 from sessiontail.directory.holding import OpenFiles
 from sessiontail.directory.lane import ForeignFile, Lane
+from sessiontail.directory.opening import close_what_came
 from sessiontail.directory.schedule import Schedule, Sleep, Turn
 from sessiontail.directory.sessions import Sessions, Tell
 from sessiontail.directory.stock import Stocktaking, Wanted
@@ -124,7 +126,9 @@ class Following:
                 return
             self._subscription = made.subscribe(None, self._stats)
             made.release()  # the subscription holds it
-            self._beside = Beside(str(self._directory), Home(), self._subscription.signal)
+            self._beside = Beside(
+                str(self._directory), Home(), self._subscription.signal, self.sessions.files
+            )
             self._turns = Turns(
                 self._directory,
                 sessions=self.sessions,
@@ -146,10 +150,11 @@ class Following:
         self.closed = True
         if self._turns is not None:
             self._turns.current = None
-        for lane in self.sessions.lanes.values():
-            if lane.call is not None:
-                lane.call.leave(lane.close_file)
         self.sessions.files.park_all()
+        for lane in self.sessions.lanes.values():
+            call, lane.call = lane.call, None
+            if call is not None:
+                call.leave(partial(close_what_came, lane, call))
         if self._subscription is not None:
             self._subscription.close()
             self._subscription.signal.set()  # wakes a task that waits

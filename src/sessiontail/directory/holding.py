@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 
 from sessiontail.directory.lane import Lane
@@ -14,6 +15,13 @@ __all__ = ["OpenFiles"]
 COLD_S = 2.0
 # Lanes that are asked for their descriptor where the first ones cannot spare it.
 MOST_ASKED = 16
+# Where there is no descriptor to keep, so many lanes may have one for as long as a thread works for
+# them: an eighth of what the process has, but two, so that one that hangs holds up no other.
+BRIEF_SHARE = 8
+LEAST_BRIEF = 2
+MOST_BRIEF = 16
+# What a thread that opens may hold for a moment: both names, and one of them again.
+MOST_OPENED = 3
 
 
 class OpenFiles:
@@ -24,29 +32,53 @@ class OpenFiles:
         stats: counts into these.
     """
 
-    __slots__ = ("_lanes", "_most", "_stats")
+    __slots__ = ("_beyond", "_lanes", "_most", "_opening", "_stats")
 
     def __init__(self, most: int | None, stats: StoreStats) -> None:
         self._most = None if most is None else max(1, most)
         self._stats = stats
         # The longest idle first.
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
+        # Those that threads open; and which of all that threads are to work for hold, or will hold,
+        # a descriptor that there is no room for.
+        self._opening: set[Lane] = set()
+        self._beyond: set[Lane] = set()
 
     def __len__(self) -> int:
         return len(self._lanes)
 
-    def make_room(self, lane: Lane, now_s: float) -> None:
-        """Find a descriptor for a lane; without room its file is read and closed.
+    def may_open(self, lane: Lane) -> bool:
+        """Find a descriptor for a lane; say whether it may open its file now.
 
-        Of ``most`` the coldest gives its own. Of what the process has, what is hot keeps it.
+        Of ``most`` the coldest gives its own. Of what the process has, what is hot keeps it: without
+        room a file is read and closed, and a few may be for as long as a thread takes.
         """
-        lane.brief = not (budget.room and not self._full) and not self._free_one(now_s)
+        lane.brief = not self._make_room()
+        most = max(LEAST_BRIEF, min(MOST_BRIEF, budget.limit // BRIEF_SHARE))
+        return not lane.brief or len(self._beyond) < most
+
+    def lent(self, lane: Lane, *, opens: bool) -> None:
+        """Note that a lane waits for a thread with its descriptor, or that a thread opens its file."""
+        if opens:
+            self._opening.add(lane)
+        if lane.brief:
+            self._beyond.add(lane)
+
+    def is_back(self, lane: Lane) -> None:
+        """Note that the thread is done with it, or that there was none."""
+        self._opening.discard(lane)
+        self._beyond.discard(lane)
+
+    @property
+    def opening(self) -> int:
+        """For how many threads open a file."""
+        return len(self._opening)
 
     def add(self, lane: Lane) -> None:
         """Note that a lane has opened its file."""
         # There may have been room when a thread began to open it, and none now.
         if self._full:
-            lane.brief = not self._free_one(lane.active_s)
+            lane.brief = not self._make_room()
         elif budget.exceeded:
             lane.brief = True
         self._lanes[lane.stem] = lane
@@ -54,18 +86,22 @@ class OpenFiles:
 
     @property
     def _full(self) -> bool:
-        return self._most is not None and len(self._lanes) >= self._most
+        held = len(self._lanes) + len(self._opening)
+        return self._most is not None and held >= self._most
 
-    def _free_one(self, now_s: float) -> bool:
-        """Take a descriptor from the lane that can spare it best; say whether there was one.
+    def _make_room(self) -> bool:
+        """Find a descriptor that may be kept; say whether there is one.
 
-        Not from one that a thread reads, or that has more to read: that may have no name any more.
+        None is taken that a thread reads by, or whose lane has more to read: that may have no name
+        any more.
         """
+        if not self._full and budget.spare > MOST_OPENED * len(self._opening):
+            return True
         for _ in range(min(MOST_ASKED, len(self._lanes))):
             coldest = next(iter(self._lanes.values()))
             if not coldest.is_idle:
                 self._lanes.move_to_end(coldest.stem)
-            elif self._full or now_s - coldest.active_s >= COLD_S:
+            elif self._full or time.monotonic() - coldest.active_s >= COLD_S:
                 self.park(coldest)
                 return True
             else:
@@ -85,9 +121,7 @@ class OpenFiles:
         if self._lanes.pop(lane.stem, None) is None:
             return
         self._stats.open_files -= 1
-        if lane.call is not None:
-            lane.call.leave(lane.close_file)
-        else:
+        if lane.call is None:  # else it is closed when its thread is done
             lane.close_file()
 
     def halve(self) -> None:

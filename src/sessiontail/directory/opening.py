@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import logging
+from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sessiontail.directory.lane import Lane
 from sessiontail.errors import CursorInvalid
@@ -16,6 +17,7 @@ from sessiontail.session.before_end import position_before_end
 from sessiontail.session.follower import Follower
 from sessiontail.session.generations import find_again, open_all, open_only
 from sessiontail.session.reader import FileReader
+from sessiontail.system.calls import Call
 from sessiontail.system.files import SessionFile
 from sessiontail.system.paths import SessionPaths
 from sessiontail.system.stamps import id_of_name
@@ -23,7 +25,7 @@ from sessiontail.system.stats import StoreStats
 
 logger = logging.getLogger("sessiontail")
 
-__all__ = ["Opened", "Reopened", "key_of", "open_lane", "reopen_lane"]
+__all__ = ["Opened", "Reopened", "close_what_came", "key_of", "open_lane", "reopen_lane"]
 
 
 class Opened(NamedTuple):
@@ -176,3 +178,14 @@ def reopen_lane(follower: Follower, *, remote: bool, block: bool) -> Reopened:
         file.close()  # not verified: to be opened again
         raise
     return Reopened(file, others, changed)
+
+
+def close_what_came(lane: Lane, call: Call[Any]) -> None:
+    """Close what a thread has read for a lane that is left, or has opened meanwhile."""
+    lane.close_file()
+    with suppress(Exception):
+        found = call.result()
+        if isinstance(found, Opened) and found.follower is not None:
+            found.follower.reader.close()
+        elif isinstance(found, Reopened) and found.file is not None:
+            found.file.close()

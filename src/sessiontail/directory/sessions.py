@@ -239,6 +239,7 @@ class Sessions:
         """Say whether only the directory is gone, or renamed: the session may come back with it."""
         if watch.present if watch.remote else self._directory.exists():
             return False
+        watch.look_soon()  # no event tells, while somebody has a file of it open
         if lane.is_open:
             assert lane.follower is not None
             return lane.follower.reader.file.stat().st_nlink > 0

@@ -104,20 +104,22 @@ class Turns:
         lane.active_s = now_s
         try:
             if turn.why is Why.BACK:
-                self._come_back(lane)
+                try:
+                    self._come_back(lane)
+                finally:
+                    self._start()  # when it is known whether the lane keeps its file
             elif lane.is_open:
                 self._step(lane, table)
             else:
-                self._open(lane, table, now_s)
+                self._open(lane, table)
         except OSError as error:
             lane.judge = True
             self._fail(lane, error)
             if lane.stream.waiting:  # what it has given before that is handed over
                 self.current = lane
 
-    def _open(self, lane: Lane, table: LockTable | None, now_s: float) -> None:
+    def _open(self, lane: Lane, table: LockTable | None) -> None:
         """Open or reopen a lane's file, and look."""
-        self._sessions.files.make_room(lane, now_s)
         self.gate("before open")
         if lane.follower is not None:
             reopen = partial(reopen_lane, lane.follower, remote=self._watch.remote)
@@ -148,7 +150,10 @@ class Turns:
             self._take_found(lane, found, table=table, judge=judge)
 
     def _look(self, lane: Lane, function: Callable[..., Any], then: Callable[..., None]) -> None:
-        """Call ``then(self, lane, function())``; in a thread, if the function would block."""
+        """Open, and call ``then(self, lane, found)``; in a thread, if that would block or must wait."""
+        if not self._sessions.files.may_open(lane):
+            self._lend(lane, function, then)
+            return
         try:
             found = function(block=False)
         except BlockingIOError:
@@ -168,7 +173,6 @@ class Turns:
 
     def _come_back(self, lane: Lane) -> None:
         call, function, then = self._beside.take(lane)
-        self._start()
         try:
             found = call.result()
         except BlockingIOError:  # it has more to do than a thread does in one go

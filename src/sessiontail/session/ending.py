@@ -245,7 +245,9 @@ class EndDetector:
         self._absent_looks += 1
         if self._absent_looks < ABSENT_LOOKS:
             return LookAgain(now_s + GRACE_LOOK_S)
-        return None if seen.writer is Writer.HOLDS else gone
+        if seen.usurped or seen.writer is not Writer.HOLDS:
+            return gone  # the name is another's, or nobody writes what was moved away
+        return LookAgain(now_s + LAST_RECHECK_S)  # no event tells when it lets go
 
     def _doubt(self, now_s: float) -> None:
         if not self._seen_writer:

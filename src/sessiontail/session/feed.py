@@ -133,6 +133,11 @@ class RecordFeed(AsyncIterator[Record]):
     async def _fill(self) -> None:
         """Put the next batch into the stream, or raise StopAsyncIteration."""
 
+    def _begin(self, reader: FileReader, position: Position) -> None:
+        """Hand out the records of an open file, from a position."""
+        self._reader = reader
+        self._stream = RecordStream(position)
+
     def _release(self) -> None:
         call, self._call = self._call, None
         if call is not None:  # a thread has the file

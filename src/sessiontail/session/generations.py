@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
 from sessiontail.format.cursor import Position
 from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.session.before_end import position_before_end
 from sessiontail.session.reader import FileReader
 from sessiontail.system.files import SessionFile, explain
 from sessiontail.system.paths import SessionPaths
@@ -25,6 +26,7 @@ from sessiontail.system.stats import StoreStats
 
 __all__ = [
     "Again",
+    "Fitting",
     "find_again",
     "no_file",
     "not_found",
@@ -157,16 +159,24 @@ def open_only(paths: SessionPaths, *, seen: tuple[FileId, bool] | None) -> Sessi
     return file
 
 
+class Fitting(NamedTuple):
+    """A file, open where it is to be read from."""
+
+    reader: FileReader
+    position: Position
+
+
 def open_fitting(
     names: Sequence[str],
     after: Position,
     *,
+    last: int | None = None,
     whole: bool,
     max_line_bytes: int = MAX_LINE_BYTES,
     stats: StoreStats | None = None,
     remote: bool,
     block: bool,
-) -> FileReader | None:
+) -> Fitting | None:
     """Open the first of these that exists and that a position fits; None where none exists.
 
     Of two generations of a session, the one that the cursor was taken from is thereby found.
@@ -174,6 +184,7 @@ def open_fitting(
     Args:
         names: the files, in the order in which they are tried.
         after: where to go on.
+        last: begin so many lines before the end instead.
         whole: False reads up to the end that the file has now.
         max_line_bytes: a longer line is one ``Damage``.
         stats: counts into these.
@@ -201,7 +212,8 @@ def open_fitting(
         try:
             limit = None if whole else file.stat().st_size
             reader = FileReader(file, max_line_bytes=max_line_bytes, limit=limit, stats=stats)
-            reader.resume(after, block=block)
+            position = after if last is None else _before_end(file, last, block=block)
+            reader.resume(position, block=block)
         except BlockingIOError:
             file.close()
             raise
@@ -212,10 +224,16 @@ def open_fitting(
         except OSError as error:
             file.close()
             raise explain(error, Path(name)) from error
-        return reader
+        return Fitting(reader, position)
     if misfit is not None:
         raise misfit
     return None
+
+
+def _before_end(file: SessionFile, last: int, *, block: bool) -> Position:
+    if not block:
+        raise BlockingIOError(errno.EAGAIN, "to be searched from its end")
+    return position_before_end(file, last)
 
 
 def no_file(error: OSError, path: Path) -> PersistenceError:

@@ -15,8 +15,8 @@ from anyio.lowlevel import checkpoint
 from sessiontail.errors import PersistenceError
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.session.feed import RecordFeed
-from sessiontail.session.generations import not_found, open_fitting
-from sessiontail.session.reader import FileReader, FileReplaced
+from sessiontail.session.generations import Fitting, not_found, open_fitting
+from sessiontail.session.reader import FileReplaced
 from sessiontail.system.files import explain, in_thread
 from sessiontail.system.mounts import mount_of
 from sessiontail.system.paths import SessionPaths
@@ -38,6 +38,7 @@ class SessionReader(RecordFeed):
         only: Path | None = None,
         search: Callable[[], SessionPaths | None] | None = None,
         after: str | None = None,
+        last: int | None = None,
         max_line_bytes: int = MAX_LINE_BYTES,
         stats: StoreStats | None = None,
     ) -> None:
@@ -48,6 +49,7 @@ class SessionReader(RecordFeed):
             only: this one is meant and no other.
             search: finds the session under another name; may block.
             after: a cursor to go on from.
+            last: begin so many lines before the end instead.
             max_line_bytes: a longer line is one ``Damage``.
             stats: counts into these.
 
@@ -55,6 +57,7 @@ class SessionReader(RecordFeed):
             CursorInvalid: ``after`` is no cursor.
         """
         super().__init__(after)
+        self._last = last
         self._names = paths.newest_first if only is None else (str(only),)
         self._place = str(paths.directory if only is None else only.parent)
         self._search = search
@@ -70,10 +73,10 @@ class SessionReader(RecordFeed):
         place = self._place
         if self._reader is None:
             remote = (await mount_of(place)).remote
-            reader = await self._look(place, partial(self._open, remote=remote))
-            if reader is None:
+            opened = await self._look(place, partial(self._open, remote=remote))
+            if opened is None:
                 raise await in_thread(not_found, self._names, place=place)
-            self._reader = reader
+            self._begin(*opened)
         assert self._reader is not None
         while True:
             try:
@@ -89,11 +92,12 @@ class SessionReader(RecordFeed):
                 return
             await checkpoint()  # blank lines
 
-    def _open(self, *, remote: bool, block: bool) -> FileReader | None:
-        def open_one() -> FileReader | None:
+    def _open(self, *, remote: bool, block: bool) -> Fitting | None:
+        def open_one() -> Fitting | None:
             return open_fitting(
                 self._names,
                 self._after,
+                last=self._last,
                 whole=False,
                 max_line_bytes=self._max_line_bytes,
                 stats=self._stats,
@@ -101,15 +105,15 @@ class SessionReader(RecordFeed):
                 block=block,
             )
 
-        reader = open_one()
-        if reader is None and self._search is not None:
+        opened = open_one()
+        if opened is None and self._search is not None:
             if not block:
                 raise BlockingIOError(errno.EAGAIN, "to be searched in a thread")
             found = self._search()
             if found is not None:
                 self._names = found.newest_first
-                reader = open_one()
-        return reader
+                opened = open_one()
+        return opened
 
 
 def _rewritten(path: Path) -> PersistenceError:

@@ -15,8 +15,7 @@ from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import Outcome
 from sessiontail.session.feed import RecordFeed
 from sessiontail.session.follower import Follower, no_gate
-from sessiontail.session.generations import not_found, open_fitting
-from sessiontail.session.reader import FileReader
+from sessiontail.session.generations import Fitting, not_found, open_fitting
 from sessiontail.system.files import explain, in_thread
 from sessiontail.system.locks import Asked, locks
 from sessiontail.system.pace import pace
@@ -44,6 +43,7 @@ class SessionTail(RecordFeed):
         watch: Callable[[], Awaitable[DirectoryWatch]],
         search: Callable[[], SessionPaths | None] | None = None,
         after: str | None = None,
+        last: int | None = None,
         wait: bool | float = False,
         on_abandoned: Literal["stop", "wait"] = "stop",
         max_line_bytes: int = MAX_LINE_BYTES,
@@ -56,6 +56,7 @@ class SessionTail(RecordFeed):
             watch: gives the watch of their directory, held.
             search: finds the session under another name; may block.
             after: a cursor to go on from.
+            last: begin so many lines before the end instead.
             wait: wait for a session that does not exist yet: for ever, or so many seconds.
             on_abandoned: "stop" ends with the outcome; "wait" waits for a writer to come back.
             max_line_bytes: a longer line is one ``Damage``.
@@ -68,6 +69,7 @@ class SessionTail(RecordFeed):
         self._watch: DirectoryWatch | None = None
         self._subscription: Subscription | None = None
         super().__init__(after)
+        self._last = last
         self._make_watch = watch
         if on_abandoned not in ("stop", "wait"):
             raise ValueError(f"on_abandoned is 'stop' or 'wait', not {on_abandoned!r}")
@@ -163,8 +165,8 @@ class SessionTail(RecordFeed):
             while True:
                 self._gate("before open")
                 place = str(self._paths.directory)
-                follower = await self._look(place, partial(self._open, remote=watch.remote))
-                if follower is not None:
+                opened = await self._look(place, partial(self._open, remote=watch.remote))
+                if opened is not None:
                     break
                 await self._wait_for_file(self._subscription)
         except Exception:
@@ -172,27 +174,28 @@ class SessionTail(RecordFeed):
             raise
         if self._subscription.stem != self._paths.stem:
             watch.move(self._subscription, self._paths.stem)
+        follower = Follower(self._paths, *opened)
         follower.gate = self._gate
+        self._begin(*opened)
         watch.narrow(follower.reader.file.fd, self._paths.stem)
-        self._reader = follower.reader
         return follower
 
-    def _open(self, *, remote: bool, block: bool) -> Follower | None:
-        reader = self._open_one(remote=remote, block=block)
-        if reader is None and self._search is not None:
+    def _open(self, *, remote: bool, block: bool) -> Fitting | None:
+        opened = self._open_one(remote=remote, block=block)
+        if opened is None and self._search is not None:
             if not block:
                 raise BlockingIOError(errno.EAGAIN, "to be searched in a thread")
             found, self._search = self._search(), None
             if found is not None:
                 self._paths = found
-                reader = self._open_one(remote=remote, block=block)
-        return None if reader is None else Follower(self._paths, reader, self._after)
+                opened = self._open_one(remote=remote, block=block)
+        return opened
 
-    def _open_one(self, *, remote: bool, block: bool) -> FileReader | None:
-        paths = self._paths
+    def _open_one(self, *, remote: bool, block: bool) -> Fitting | None:
         return open_fitting(
-            paths.newest_first,
+            self._paths.newest_first,
             self._after,
+            last=self._last,
             whole=True,
             max_line_bytes=self._max_line_bytes,
             stats=self._stats,

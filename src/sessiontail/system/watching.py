@@ -177,6 +177,10 @@ class DirectoryWatch:
         stock, subscription.stock = subscription.stock, None
         return stock
 
+    def look_soon(self) -> None:
+        """Look at once: something says that more has changed than was told."""
+        self._sweeper.look_soon()
+
     def drain(self) -> None:
         """Mark what the events that are there tell."""
         self._watches.drain()
