@@ -5,7 +5,15 @@ from __future__ import annotations
 import inspect
 from datetime import timedelta
 
-__all__ = ["age", "count", "no_plain_function", "plain_function", "positive", "several"]
+__all__ = [
+    "age",
+    "count",
+    "no_plain_function",
+    "one_start",
+    "plain_function",
+    "positive",
+    "several",
+]
 
 
 def positive(name: str, value: object, types: type | tuple[type, ...]) -> None:
@@ -28,6 +36,14 @@ def several(name: str, value: object) -> None:
     """Refuse a text where several are asked for: it would count as its letters."""
     if isinstance(value, str):
         raise TypeError(f"{name}: give a collection, such as [{str(value)!r}]")
+
+
+def one_start(after: object, last: object) -> None:
+    """Refuse two places to begin at, and what is no number of records."""
+    if last is not None:
+        count("last", last)
+        if after is not None:
+            raise ValueError("give after= or last=, not both")
 
 
 def age(older_than: object) -> None:

@@ -81,9 +81,10 @@ def read_session(
     path: str | PathLike[str] | None = None,
     directory: str | PathLike[str] | None = None,
     after: str | None = None,
+    last: int | None = None,
 ) -> SessionReader:
     """Read one session's records up to the end as it is now; see ``SessionStore.read``."""
-    return SessionStore(directory).read(session_id, path=path, after=after)
+    return SessionStore(directory).read(session_id, path=path, after=after, last=last)
 
 
 def tail_session(
@@ -92,12 +93,13 @@ def tail_session(
     path: str | PathLike[str] | None = None,
     directory: str | PathLike[str] | None = None,
     after: str | None = None,
+    last: int | None = None,
     wait: bool | float = False,
     on_abandoned: OnAbandoned = "stop",
 ) -> SessionTail:
     """Read one session's records until the session ends; see ``SessionStore.tail``."""
     return SessionStore(directory).tail(
-        session_id, path=path, after=after, wait=wait, on_abandoned=on_abandoned
+        session_id, path=path, after=after, last=last, wait=wait, on_abandoned=on_abandoned
     )
 
 

@@ -172,6 +172,7 @@ class SessionStore:
         *,
         path: str | PathLike[str] | None = None,
         after: str | None = None,
+        last: int | None = None,
     ) -> SessionReader:
         """Return the records of one session up to the end as it is when reading begins.
 
@@ -179,16 +180,19 @@ class SessionStore:
             session_id: which one; its WAL, else the closed file.
             path: this file instead.
             after: a cursor to go on from.
+            last: begin so many lines before the end that the file has then, instead.
 
         Returns:
             An async iterator and context manager over records; see ``RecordFeed``.
         """
+        checks.one_start(after, last)
         only = None if path is None else resolve_path(path)
         return SessionReader(
             self._paths(session_id) if only is None else path_paths(only),
             only=only,
             search=partial(self._search, session_id) if only is None else None,
             after=after,
+            last=last,
             max_line_bytes=self._max_line_bytes,
             stats=self.stats,
         )
@@ -199,6 +203,7 @@ class SessionStore:
         *,
         path: str | PathLike[str] | None = None,
         after: str | None = None,
+        last: int | None = None,
         wait: bool | float = False,
         on_abandoned: OnAbandoned = "stop",
     ) -> SessionTail:
@@ -208,18 +213,21 @@ class SessionStore:
             session_id: which one; its WAL, else the closed file.
             path: this file instead, under either of its names.
             after: a cursor to go on from.
+            last: begin so many lines before the end that the file has then, instead.
             wait: wait for a session that does not exist yet: for ever, or so many seconds.
             on_abandoned: "stop" ends when the writer is gone; "wait" waits for one to come back.
 
         Returns:
             An async iterator and context manager over records, with ``cursor`` and ``outcome``.
         """
+        checks.one_start(after, last)
         paths = self._paths(session_id) if path is None else path_paths(resolve_path(path))
         return SessionTail(
             paths,
             watch=partial(self._place.watch, paths.directory),
             search=partial(self._search, session_id) if path is None else None,
             after=after,
+            last=last,
             wait=wait,
             on_abandoned=on_abandoned,
             max_line_bytes=self._max_line_bytes,
@@ -233,6 +241,7 @@ class SessionStore:
         kinds: Collection[ChunkKind | str] | None = None,
         include_closed: bool = False,
         last: int | None = None,
+        only_running: bool = False,
         on_missing: Literal["wait", "error"] = "wait",
         on_event: Callable[[UUID, EventKind], None] | None = None,
         max_open: int | None = None,
@@ -248,6 +257,8 @@ class SessionStore:
             kinds: only chunks of these kinds, and damage; by default every record.
             include_closed: also sessions that were closed before.
             last: of sessions that exist already, only so many of the last records.
+            only_running: of sessions whose writer is gone already, none, and not that it is gone:
+                they are told of when one comes back.
             on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
             on_event: called with a session's id and what happened to it.
             max_open: descriptors at most; by default half of the soft limit, less what the
@@ -270,6 +281,7 @@ class SessionStore:
             kinds=kinds,
             include_closed=include_closed,
             last=last,
+            only_running=only_running,
             on_missing=on_missing,
             on_event=on_event,
             max_line_bytes=self._max_line_bytes,

@@ -42,9 +42,11 @@ class Target:
         assert self.path is not None
         return self.path.name
 
-    def read(self, store: SessionStore, *, after: str | None = None) -> SessionReader:
+    def read(
+        self, store: SessionStore, *, after: str | None = None, last: int | None = None
+    ) -> SessionReader:
         """Return its records up to the end as it is now."""
-        return store.read(self.session_id, path=self.path, after=after)
+        return store.read(self.session_id, path=self.path, after=after, last=last)
 
     def tail(
         self,

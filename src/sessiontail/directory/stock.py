@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from sessiontail.errors import SessionNotFound
 from sessiontail.format.cursor import START
 from sessiontail.format.directory_cursor import DirectoryPosition
 from sessiontail.format.ended import EndedSessions, ended_key
+from sessiontail.session.ending import FAR_S
 from sessiontail.system.calls import Call
+from sessiontail.system.locks import LockTable
 from sessiontail.system.subscriptions import Subscription
 from sessiontail.system.survey import Seen
 from sessiontail.system.watching import DirectoryWatch
@@ -33,6 +36,8 @@ class Wanted:
     include_closed: bool = False
     #: Of sessions that exist already, only so many of the last records.
     last: int | None = None
+    #: Of those whose writer is known to be gone, none: they are followed from their end.
+    only_running: bool = False
     #: "wait" waits for a directory that is absent or goes; "error" raises.
     on_missing: Literal["wait", "error"] = "wait"
 
@@ -107,6 +112,7 @@ def take_stock(
     """
     resumed = None if wanted.after is None else DirectoryPosition.decode(wanted.after)
     ended = EndedSessions() if resumed is None else resumed.ended
+    locks = LockTable.read() if wanted.only_running else LockTable(None)
     lanes: dict[str, Lane] = {}
     for stem, found in seen.items():
         if resumed is not None and stem in resumed.open:
@@ -124,6 +130,8 @@ def take_stock(
         lane.seen = found
         if resumed is None:
             lane.last = wanted.last
+            if wanted.only_running and _is_gone(found, locks):
+                lane.last, lane.abandoned = 0, True
         elif stem in resumed.before_end:
             lane.last, size = resumed.before_end[stem]
             lane.seen = found._replace(size=size)
@@ -137,6 +145,12 @@ def take_stock(
         order.sort(key=_written_last)
     ended.ids_as_text()
     return Stock(lanes, order, ended)
+
+
+def _is_gone(found: Seen, locks: LockTable) -> bool:
+    """Say whether nobody writes a WAL, as a listing says it."""
+    old = time.time() - found.mtime_ns / 1e9 >= FAR_S
+    return old and locks.known and not locks.holds(found.id)
 
 
 def _written_last(lane: Lane) -> int:

@@ -42,6 +42,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
         kinds: Collection[ChunkKind | str] | None = None,
         include_closed: bool = False,
         last: int | None = None,
+        only_running: bool = False,
         on_missing: Literal["wait", "error"] = "wait",
         on_event: Callable[[UUID, EventKind], None] | None = None,
         max_line_bytes: int = MAX_LINE_BYTES,
@@ -57,6 +58,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
             kinds: only chunks of these kinds, and damage; by default every record.
             include_closed: also sessions that are closed before this begins.
             last: of sessions that exist already, only so many of the last records.
+            only_running: of those whose writer is gone already, none.
             on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
             on_event: called with a session's id and what happened to it.
             max_line_bytes: a longer line is one ``Damage``.
@@ -80,6 +82,7 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
                 after=self._after,
                 include_closed=include_closed,
                 last=last,
+                only_running=only_running,
                 on_missing=on_missing,
             ),
             max_line_bytes=max_line_bytes,

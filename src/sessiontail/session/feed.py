@@ -68,10 +68,9 @@ class RecordFeed(AsyncIterator[Record]):
             StopAsyncIteration: there is none, and there will be none.
             PersistenceError: the file is not there or cannot be read; trying again is allowed.
         """
-        stream = self._stream
-        if self._ended or not stream.waiting:
+        if self._ended or not self._stream.waiting:
             await self._pull()
-        return stream.take()
+        return self._stream.take()
 
     @property
     def header(self) -> Header | None:
@@ -203,7 +202,6 @@ class _Batches(AsyncIterator[list[Record]]):
 
     async def __anext__(self) -> list[Record]:
         feed = self._feed
-        stream = feed._stream  # noqa: SLF001 - the other half of one object
-        if feed._ended or not stream.waiting:  # noqa: SLF001
+        if feed._ended or not feed._stream.waiting:  # noqa: SLF001 - the other half of one object
             await feed._pull()  # noqa: SLF001
-        return stream.take_rest()
+        return feed._stream.take_rest()  # noqa: SLF001
