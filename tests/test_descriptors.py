@@ -361,9 +361,9 @@ async def test_on_a_cold_disk_few_more_files_are_open_than_may_be(
         most = max(most, len(SessionFile.open_now))
         return read_now(file, offset, size)
 
+    monkeypatch.setattr(SessionFile, "read_cached", lambda *_: None)
+    monkeypatch.setattr(SessionFile, "read_now", counted)
     with cold_disk(float(opens == "cold"), 0):
-        monkeypatch.setattr(SessionFile, "read_cached", lambda *_: None)
-        monkeypatch.setattr(SessionFile, "read_now", counted)
         async with SessionStore(actors[0].wal.parent).tail_all(max_open=max_open) as tail:
             assert await heard(tail, len(actors)) == owed(*actors)
 

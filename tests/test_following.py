@@ -970,8 +970,9 @@ async def test_few_descriptors_serve_many_sessions(store: SessionStore) -> None:
                 actor.say(word)
             for session_id, records in (await heard(tail, 50)).items():
                 got[session_id] += records
-            assert tail.open_files <= 4
-            assert store.stats.open_files == tail.open_files
+            # Two more at most, while threads work for them.
+            assert store.stats.open_files == tail.open_files <= 4 + 2
+            await settled(tail, lambda: tail.open_files <= 4)
         for actor in actors:
             actor.close()
         for session_id, records in (await heard(tail, 50)).items():

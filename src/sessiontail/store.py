@@ -261,8 +261,8 @@ class SessionStore:
                 they are told of when one comes back.
             on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
             on_event: called with a session's id and what happened to it.
-            max_open: descriptors at most; by default half of the soft limit, less what the
-                process's other tails hold.
+            max_open: descriptors to keep; while threads read, an eighth more, or two. By default
+                half of the soft limit, less what the process's other tails hold.
 
         Raises:
             CursorInvalid: ``after`` is no directory cursor.

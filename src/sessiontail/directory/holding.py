@@ -16,7 +16,7 @@ COLD_S = 2.0
 # Lanes that are asked for their descriptor where the first ones cannot spare it.
 MOST_ASKED = 16
 # Where there is no descriptor to keep, so many lanes may have one for as long as a thread works for
-# them: an eighth of what the process has, but two, so that one that hangs holds up no other.
+# them: an eighth of those that may be kept, but two, so that one that hangs holds up no other.
 BRIEF_SHARE = 8
 LEAST_BRIEF = 2
 MOST_BRIEF = 16
@@ -54,7 +54,8 @@ class OpenFiles:
         room a file is read and closed, and a few may be for as long as a thread takes.
         """
         lane.brief = not self._make_room()
-        most = max(LEAST_BRIEF, min(MOST_BRIEF, budget.limit // BRIEF_SHARE))
+        limit = min(budget.limit, self._most or budget.limit)
+        most = max(LEAST_BRIEF, min(MOST_BRIEF, limit // BRIEF_SHARE))
         return not lane.brief or len(self._beyond) < most
 
     def lent(self, lane: Lane, *, opens: bool) -> None:
