@@ -538,6 +538,19 @@ async def test_only_the_new_life_of_a_session_closed_before_is_heard(store: Sess
         assert await nothing_more(tail)
 
 
+def make_with_inode(path: Path, inode: int) -> None:
+    """Make a file with an inode that was set free, unless another program was quicker."""
+    made = []
+    for n in range(100):
+        made.append(path.with_name(f"candidate {n}"))
+        made[-1].touch()
+        if made[-1].stat().st_ino == inode:
+            made.pop().rename(path)
+            break
+    for other in made:
+        other.unlink()
+
+
 @pytest.mark.parametrize("open_files", [1, 9])
 async def test_another_session_with_the_inode_of_a_deleted_one_starts_at_0(
     store: SessionStore, open_files: int
@@ -556,7 +569,9 @@ async def test_another_session_with_the_inode_of_a_deleted_one_starts_at_0(
             parker.wal.unlink()
             if open_files > 1:  # an open file keeps its inode
                 await settled(tail, lambda: not tail.session_ids)
-            new = Actor(store.directory, next(names)).open().say("new")
+            new = Actor(store.directory, next(names))
+            make_with_inode(new.wal, inode)
+            new.open().say("new")
             same = new.wal.stat().st_ino == inode
 
             assert await heard(tail, 2) == owed(new)

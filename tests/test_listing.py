@@ -132,8 +132,8 @@ async def test_a_closed_file_is_taken_from_its_header_and_trailer(tmp_path: Path
     ("name", "closed", "age_s", "state"),
     [
         (f"{ID}.jsonl.__partial__", False, 0, SessionState.UNKNOWN),
-        (f"{ID}.jsonl.__partial__", False, 599, SessionState.UNKNOWN),
-        (f"{ID}.jsonl.__partial__", False, 601, SessionState.ABANDONED),
+        (f"{ID}.jsonl.__partial__", False, 540, SessionState.UNKNOWN),
+        (f"{ID}.jsonl.__partial__", False, 660, SessionState.ABANDONED),
         (f"{ID}.jsonl.__partial__", True, 0, SessionState.CLOSED),
         (f"{ID}.jsonl", False, 0, SessionState.ABANDONED),
     ],

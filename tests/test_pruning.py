@@ -437,7 +437,7 @@ async def test_a_session_that_is_written_again_and_again_is_never_deleted_under_
     removed: list[PersistedSessionMeta] = []
     rounds = 0
     try:
-        while rounds < 300 or len(removed) < 10:
+        while rounds < 100 or len(removed) < 10:
             pruned = await store.prune(await store.plan_prune(keep_last=0))
             removed += pruned.removed
             rounds += 1

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import statistics
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
@@ -260,3 +261,28 @@ def test_every_test_that_is_said_to_force_a_fault_is_there() -> None:
         there.update(re.findall(r"def (test_\w+)", path.read_text("utf-8")))
 
     assert said <= there
+
+
+def test_the_floor_plan_names_what_is_there() -> None:
+    plan = (PACKAGE / "README.md").read_text("utf-8")
+    named = re.findall(r"`((?:format|system|session|directory)/\w+)`", plan)
+
+    assert named
+    assert [name for name in named if name.replace("/", ".") not in MODULES] == []
+
+
+#: Lines, and what keeps the rule where a module is longer.
+MOST_LINES = 320
+#: Each public method with its arguments and errors.
+LONGER = {"store": 450}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_can_be_read_in_one_sitting(module: str) -> None:
+    lines = len(MODULES[module].read_text("utf-8").splitlines())
+
+    assert lines <= LONGER.get(module, MOST_LINES)
+
+
+def test_half_of_the_modules_are_short() -> None:
+    assert statistics.median(len(path.read_text("utf-8").splitlines()) for path in FILES) <= 150

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Protocol
@@ -71,11 +72,17 @@ class CursorKeeper:
         if token == self._saved:
             return
         assert self._path is not None
+        # Beside it, and then renamed: who is killed, or interrupted, leaves the one before. Not by
+        # click's atomic file, which takes the place of the old one after an exception too.
+        path = self._path.resolve()  # of a symlink, what it leads to
+        beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
-            # Beside it, and then renamed: who is killed leaves the one before.
-            with click.open_file(self._path, "w", encoding="utf-8", atomic=True) as file:
-                file.write(token + "\n")
-        except OSError as error:
+            beside.write_text(token + "\n", "utf-8")
+            beside.replace(path)
+        except BaseException as error:
+            beside.unlink(missing_ok=True)
+            if not isinstance(error, OSError):
+                raise
             raise click.ClickException(
                 f"cannot write the cursor to {self._path}: {error.strerror}"
             ) from error

@@ -83,7 +83,7 @@ class Demo:
         self._say("All four have ended. What lies in the directory (sessiontail ls):")
         metas = sorted(await self._store.list(), key=lambda meta: meta.created_at, reverse=True)
         print_table(self._output, metas, shorten({str(meta.id) for meta in metas}))
-        self._say("A listing says abandoned only after a quiet minute: a writer may be in another")
+        self._say("A listing says abandoned only after ten minutes: a writer may be in another")
         self._say("container, and would not show.")
         self._say(
             f"The one that crashed, with what is left (sessiontail cat {_short(researcher)}):"

@@ -63,7 +63,7 @@ Exit codes: 0 fine, 1 nothing found or (--until-end) not closed, 2 usage, 130 in
     type=click.Choice(["text", "jsonl", "raw"]),
     default="text",
     show_default=True,
-    help="jsonl: one object a record. raw: the file's printer.",
+    help="jsonl: one object a record. raw: the file's lines.",
 )
 @click.option("--wait", is_flag=True, help="Wait for a session that does not exist yet (with -f).")
 @click.option("--cursor", "cursor", metavar="TOKEN", help="Begin where this token stands.")

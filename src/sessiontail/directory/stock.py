@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from sessiontail.directory.lane import Lane
-from sessiontail.errors import SessionNotFound
+from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.format.cursor import START
 from sessiontail.format.directory_cursor import DirectoryPosition
 from sessiontail.format.ended import EndedSessions, ended_key
+from sessiontail.format.lifecycle import SessionState
 from sessiontail.session.ending import FAR_S
+from sessiontail.session.summary import Depth, read_meta
 from sessiontail.system.calls import Call
 from sessiontail.system.locks import LockTable
+from sessiontail.system.paths import WAL_ENDING
 from sessiontail.system.subscriptions import Subscription
 from sessiontail.system.survey import Seen
 from sessiontail.system.watching import DirectoryWatch
@@ -83,7 +86,9 @@ class Stocktaking:
             if self._seen is None and wanted.on_missing == "error":
                 raise SessionNotFound("no such directory", path=self._directory)
         include_closed = wanted.include_closed or not self._was_there
-        stock = await self._in_thread(take_stock, self._seen or {}, wanted, include_closed)
+        stock = await self._in_thread(
+            take_stock, self._directory, self._seen or {}, wanted, include_closed
+        )
         gate("after scan")
         watch.drain()  # what came meanwhile is told
         if wanted.after is None and not wanted.include_closed:
@@ -101,6 +106,7 @@ class Stocktaking:
 
 
 def take_stock(
+    directory: Path,
     seen: dict[str, Seen],
     wanted: Wanted,
     include_closed: bool,  # noqa: FBT001 - passed through a thread
@@ -130,7 +136,7 @@ def take_stock(
         lane.seen = found
         if resumed is None:
             lane.last = wanted.last
-            if wanted.only_running and _is_gone(found, locks):
+            if wanted.only_running and _is_gone(found, directory / (stem + WAL_ENDING), locks):
                 lane.last, lane.abandoned = 0, True
         elif stem in resumed.before_end:
             lane.last, size = resumed.before_end[stem]
@@ -147,10 +153,17 @@ def take_stock(
     return Stock(lanes, order, ended)
 
 
-def _is_gone(found: Seen, locks: LockTable) -> bool:
-    """Say whether nobody writes a WAL, as a listing says it."""
-    old = time.time() - found.mtime_ns / 1e9 >= FAR_S
-    return old and locks.known and not locks.holds(found.id)
+def _is_gone(found: Seen, wal: Path, locks: LockTable) -> bool:
+    """Say whether nobody writes a WAL, as a listing says it: it is old, or has its trailer."""
+    if not locks.known or locks.holds(found.id):
+        return False
+    if time.time() - found.mtime_ns / 1e9 >= FAR_S:
+        return True
+    try:
+        meta, _ = read_meta(wal, locks, depth=Depth.ENDS)
+    except PersistenceError:
+        return False  # it may just have begun
+    return meta.state in (SessionState.CLOSED, SessionState.ABANDONED)
 
 
 def _written_last(lane: Lane) -> int:

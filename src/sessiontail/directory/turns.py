@@ -7,6 +7,7 @@ the line, and its lane comes back with the result.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -49,6 +50,7 @@ class Turns:
         "_max_line_bytes",
         "_schedule",
         "_sessions",
+        "_starved",
         "_stats",
         "_watch",
         "again",
@@ -81,6 +83,8 @@ class Turns:
         self._schedule = schedule
         self._watch = watch
         self._beside = beside
+        # Those that wait until fewer have a descriptor that there is no room for.
+        self._starved: deque[Lane] = deque()
         self._max_line_bytes = max_line_bytes
         self._stats = stats
 
@@ -150,9 +154,10 @@ class Turns:
             self._take_found(lane, found, table=table, judge=judge)
 
     def _look(self, lane: Lane, function: Callable[..., Any], then: Callable[..., None]) -> None:
-        """Open, and call ``then(self, lane, found)``; in a thread, if that would block or must wait."""
+        """Open, and call ``then(self, lane, found)``; in a thread, if that would block."""
         if not self._sessions.files.may_open(lane):
-            self._lend(lane, function, then)
+            self._schedule.away(lane)
+            self._starved.append(lane)
             return
         try:
             found = function(block=False)
@@ -167,6 +172,13 @@ class Turns:
         self._start()
 
     def _start(self) -> None:
+        files = self._sessions.files
+        while self._starved and files.may_open(self._starved[0]):
+            lane = self._starved.popleft()
+            self._schedule.return_(lane)
+            self._schedule.ready(lane)  # it may be opened without a thread
+            if lane.brief:
+                break
         for lane, error in self._beside.start():
             self._schedule.return_(lane)
             self._fail(lane, error)

@@ -38,6 +38,8 @@ class RecordFeed(AsyncIterator[Record]):
         self._reader: FileReader | None = None
         self._pulling = False
         self._ended = False
+        #: Called when the file is open, and nothing of it is handed over.
+        self.on_open: Callable[[], object] = lambda: None
         # What goes on in a thread; and whether who waited for it was cancelled meanwhile.
         self._call: Call[Any] | None = None
         self._late = False
@@ -136,6 +138,7 @@ class RecordFeed(AsyncIterator[Record]):
         """Hand out the records of an open file, from a position."""
         self._reader = reader
         self._stream = RecordStream(position)
+        self.on_open()
 
     def _release(self) -> None:
         call, self._call = self._call, None

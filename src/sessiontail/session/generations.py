@@ -212,7 +212,7 @@ def open_fitting(
         try:
             limit = None if whole else file.stat().st_size
             reader = FileReader(file, max_line_bytes=max_line_bytes, limit=limit, stats=stats)
-            position = after if last is None else _before_end(file, last, block=block)
+            position = after if last is None else _before_end(file, last, limit, block=block)
             reader.resume(position, block=block)
         except BlockingIOError:
             file.close()
@@ -230,10 +230,10 @@ def open_fitting(
     return None
 
 
-def _before_end(file: SessionFile, last: int, *, block: bool) -> Position:
+def _before_end(file: SessionFile, last: int, limit: int | None, *, block: bool) -> Position:
     if not block:
         raise BlockingIOError(errno.EAGAIN, "to be searched from its end")
-    return position_before_end(file, last)
+    return position_before_end(file, last, limit)
 
 
 def no_file(error: OSError, path: Path) -> PersistenceError:

@@ -37,16 +37,22 @@ def newlines(file: SessionFile, start: int, end: int) -> int:
 
 
 def lines_back(file: SessionFile, size: int, last: int) -> int:
-    """Return the offset ``last`` lines before the last newline, 0 if there are fewer lines."""
-    newlines = 0
+    """Return the offset ``last`` lines before the last newline, 0 if there are fewer.
+
+    Blank lines, which are no records, do not count.
+    """
+    found = 0
+    line_end: int | None = None
     end = size
     while end > 0:
         start = max(0, end - _LINES_BACK_BYTES)
         data = file.read_now(start, end - start)
         at = len(data)
         while (at := data.rfind(b"\n", 0, at)) >= 0:
-            newlines += 1
-            if newlines > last:
-                return start + at + 1
+            newline = start + at
+            found += line_end is not None and line_end - newline > 1
+            if found >= last and (line_end is None or line_end - newline > 1):
+                return newline + 1
+            line_end = newline
         end = start
     return 0

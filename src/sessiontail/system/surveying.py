@@ -71,7 +71,8 @@ class Surveys:
         self._whole = False
         self._marks: dict[str, int] = {}
         self._unheld: set[str] = set()
-        self._cost_s = 0.0
+        # What surveys take, and what the last one took.
+        self._cost_s = self._last_cost_s = 0.0
         self._taken_at_s = time.monotonic()
         self._compared_at_s = 0.0
 
@@ -165,7 +166,10 @@ class Surveys:
         Neither before it nor behind that: call it once the events that are there are drained.
         """
         grown: Collection[str] = found.grown if look.whole and self._whole else ()
-        self._whole, self._cost_s = look.whole, found.cost_s
+        self._whole = look.whole
+        # One alone proves nothing: the collector may have run in it.
+        self._cost_s = min(found.cost_s, self._last_cost_s)
+        self._last_cost_s = found.cost_s
         if look.stock_for is not None:
             look.stock_for.stock, look.stock_for.has_stock = found.seen, True
         told = look.told
