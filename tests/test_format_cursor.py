@@ -1,10 +1,11 @@
+"""Where a reader of one session stands is text that fits its own file only."""
+
 from __future__ import annotations
 
 import zlib
 from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import msgspec
 import pytest
@@ -12,10 +13,8 @@ from hypothesis import given, strategies as st
 
 from samples import ID, session_bytes
 from sessiontail import CursorInvalid, read_session
-from sessiontail.format.cursor import Position
-from sessiontail.format.directory_cursor import DirectoryPosition
-from sessiontail.format.ended import EndedSessions, ended_key
-from sessiontail.format.marks import WINDOW_BYTES, fingerprint
+from sessiontail.format.cursor import START, Position
+from sessiontail.format.marks import WINDOW_BYTES, Mark, fingerprint
 
 POSITION = Position(600, 4, 1, False, b"12345678", b"abcdefgh", ID)
 
@@ -38,48 +37,6 @@ def test_a_position_survives_as_text(position: Position) -> None:
     assert Position.decode(token) == position
     assert Position.decode(f" {token}\n") == position
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_")
-
-
-STEMS = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]))
-
-
-KEYS = st.binary(min_size=22, max_size=22)
-
-
-@given(
-    st.dictionaries(STEMS, POSITIONS),
-    st.dictionaries(STEMS | st.uuids().map(str), KEYS),
-)
-def test_a_directory_position_survives_as_text(
-    positions: dict[str, Position], ended: dict[str, bytes]
-) -> None:
-    done = EndedSessions()
-    for stem, key in ended.items():
-        done.add(stem, key)
-    found = DirectoryPosition.decode(DirectoryPosition(positions, done).encode())
-
-    assert found.open == positions
-    assert {stem: found.ended.get(stem) for stem in (*found.ended.ids, *found.ended.names)} == ended
-
-
-def test_a_cursor_goes_with_what_has_ended_since_the_one_before() -> None:
-    done = EndedSessions()
-    for n in range(3):
-        done.add(str(UUID(int=n)), ended_key(n, n))
-    first = DirectoryPosition({}, done).encode()
-    done.add(str(UUID(int=7)), ended_key(7, 7))
-    done.add(str(UUID(int=1)), ended_key(1, 99))
-    done.discard(str(UUID(int=2)))
-    second = DirectoryPosition({}, done).encode()
-    done.add(str(UUID(int=8)), ended_key(8, 8))
-    third = DirectoryPosition({}, done).encode()
-
-    assert len(DirectoryPosition.decode(first).ended) == 3
-    assert DirectoryPosition.decode(second).ended.ids.keys() == {
-        str(UUID(int=n)) for n in (0, 1, 7)
-    }
-    assert DirectoryPosition.decode(second).ended.get(str(UUID(int=1))) == ended_key(1, 99)
-    assert DirectoryPosition.decode(third).ended.ids == done.ids
 
 
 @given(st.text() | st.text().map("st1.".__add__) | st.binary().map(lambda raw: f"st1.{raw.hex()}"))
@@ -116,13 +73,6 @@ def test_a_cursor_of_another_kind_or_version_is_refused(prefix: str) -> None:
         Position.decode(token)
 
 
-def test_a_directory_cursor_is_no_cursor_of_a_session() -> None:
-    with pytest.raises(CursorInvalid):
-        Position.decode(DirectoryPosition({}, EndedSessions()).encode())
-    with pytest.raises(CursorInvalid):
-        DirectoryPosition.decode(POSITION.encode())
-
-
 @pytest.mark.parametrize(
     "field",
     [
@@ -138,18 +88,6 @@ def test_a_forged_cursor_is_refused_before_a_file_is_read(field: dict[str, Any])
 
     with pytest.raises(CursorInvalid, match="damaged"):
         Position.decode(forged.encode())
-
-
-@pytest.mark.parametrize("stem", ["../outside", "/etc/passwd", "nul\0"])
-def test_a_directory_cursor_names_nothing_outside(stem: str) -> None:
-    done = EndedSessions()
-    done.add(stem, bytes(22))
-    for forged in (
-        DirectoryPosition({stem: POSITION}, EndedSessions()),
-        DirectoryPosition({}, done),
-    ):
-        with pytest.raises(CursorInvalid, match="cannot be a session of this directory"):
-            DirectoryPosition.decode(forged.encode())
 
 
 @pytest.mark.parametrize(
@@ -188,6 +126,31 @@ def test_a_position_in_the_middle_of_a_line_is_refused() -> None:
 
     with pytest.raises(CursorInvalid, match=f"in the middle of a line, at {len(data)}"):
         position.verify(head, tail)
+
+
+def test_a_position_at_a_mark_fits_the_bytes_that_the_mark_has() -> None:
+    data = session_bytes(9)
+    mark = Mark(len(data), 11, 1, data[:WINDOW_BYTES], data[-WINDOW_BYTES:])
+
+    position = Position.at(mark, trailer_seen=True, session_id=ID)
+
+    position.verify(mark.head, mark.before)
+    assert position == Position(
+        len(data), 11, 1, True, fingerprint(mark.head), fingerprint(mark.before), ID
+    )
+
+
+def test_the_start_fits_every_file() -> None:
+    assert Position.decode(START.encode()) == START
+    START.verify(b"", b"")
+    with pytest.raises(CursorInvalid, match="at byte 0 of another"):
+        START.verify(b"x", b"")
+
+
+@pytest.mark.parametrize("token", [None, b"st1.", 5, POSITION])
+def test_what_is_no_text_is_refused_by_its_type(token: Any) -> None:
+    with pytest.raises(CursorInvalid, match=f"a cursor is text, not {type(token).__name__}"):
+        Position.decode(token)
 
 
 @pytest.mark.anyio

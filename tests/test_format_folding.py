@@ -1,3 +1,5 @@
+"""Records fold into one session, whole, a few at a time or all at once."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -16,7 +18,8 @@ from sessiontail import (
     TokenUsage,
 )
 from sessiontail.format import Block, RecordDecoder
-from sessiontail.format.folding import fold
+from sessiontail.format.folding import SessionFold, damaged, fold
+from sessiontail.format.runs import decode_run
 
 PATH = Path("/sessions/x.jsonl")
 
@@ -112,3 +115,69 @@ def test_a_chunk_table_is_read_like_a_tuple() -> None:
 
 def test_the_header_has_the_name_that_openrath_gives_it() -> None:
     assert PersistedSessionHeader is Header
+
+
+WHOLE = header_line() + b"".join(chunk_line(i) for i in range(4)) + trailer_line(4, (1, 2, 3))
+ODD = (
+    header_line()
+    + chunk_line(0)
+    + b"[]\n"
+    + chunk_line(1)
+    + trailer_line()
+    + b"{\n"
+    + chunk_line(2)
+)
+
+
+@pytest.mark.parametrize("data", [WHOLE, ODD], ids=["whole", "odd"])
+@pytest.mark.parametrize("count", range(1, 7))
+def test_records_that_come_a_few_at_a_time_are_the_same_session(data: bytes, count: int) -> None:
+    found = records(data)
+    session = SessionFold(PATH, salvage=True)
+
+    for start in range(0, len(found), count):
+        session.add(found[start : start + count])
+
+    assert session.finish(torn_bytes=3) == fold(found, path=PATH, salvage=True, torn_bytes=3)
+
+
+@pytest.mark.parametrize("slice_lines", [1, 2, 5])
+def test_runs_of_lines_are_the_same_session(slice_lines: int) -> None:
+    lines = WHOLE.splitlines(keepends=True)
+    decoder, session, counted = RecordDecoder(), SessionFold(PATH), 0
+
+    for start in range(0, len(lines), slice_lines):
+        part = b"".join(lines[start : start + slice_lines])
+        run = decode_run(decoder, part, 0, len(part))
+        assert run is not None
+        counted += session.add_run(run)
+
+    assert counted == len(lines)
+    assert session.finish() == fold(records(WHOLE), path=PATH)
+
+
+def test_a_run_behind_records_goes_on_with_them() -> None:
+    decoder, session = RecordDecoder(), SessionFold(PATH)
+    begin = header_line() + chunk_line(0)
+    session.add(decoder.decode(Block.cut(begin)).records)
+    rest = WHOLE[len(begin) :]
+
+    run = decode_run(decoder, rest, 0, len(rest))
+    assert run is not None
+    session.add_run(run)
+
+    assert session.finish() == fold(records(WHOLE), path=PATH)
+
+
+def test_a_strict_fold_of_a_few_at_a_time_tells_the_first_damage() -> None:
+    session = SessionFold(PATH)
+    header, *rest = records(ODD)
+    session.add([header])
+
+    with pytest.raises(DamagedSession) as caught:
+        session.add(rest)
+
+    (first, _) = (record for record in rest if isinstance(record, Damage))
+    error = damaged(first, PATH)
+    assert f"{caught.value}" == f"{error}"
+    assert (error.line, error.offset, error.reason) == (3, first.offset, first.reason.value)

@@ -230,3 +230,12 @@ def test_many_short_lines_come_in_blocks_that_a_loop_can_wait_for(line: bytes) -
     ends = [7 + i + 1 for i, byte in enumerate(data) if byte == 0x0A]
     assert [offset + len(raw) for offset, _, raw in lines(found) if isinstance(raw, bytes)] == ends
     assert [number for _, number, _ in lines(found)] == list(range(3, 3 + len(ends)))
+
+
+def test_what_somebody_else_framed_is_passed_over() -> None:
+    framer = LineFramer(offset=10, line=3)
+
+    framer.pass_over(25, 4)
+
+    assert (framer.offset, framer.line, framer.position) == (35, 7, 35)
+    assert framer.feed(b"a\n") == [Block.cut(b"a\n", offset=35, line=7)]
