@@ -6,7 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from commands import ONE, TORN, chunk, command, header, run, run_apart
+from commands import ONE, TORN, chunk, closed, command, header, json_lines, run, run_apart
 
 
 def test_cat_shows_damage_where_it_is_and_strict_stops_there_with_3(tmp_path: Path) -> None:
@@ -106,3 +106,35 @@ def test_payloads_nested_as_deep_as_they_are_taken_are_printed(tmp_path: Path) -
 
     assert as_json.stdout.encode() == line
     assert (as_text.returncode, as_text.stderr) == (0, "")
+
+
+def test_the_last_of_a_kind_are_printed_in_every_form(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, *"abcd")
+    lines = path.read_bytes().splitlines(keepends=True)
+    asked = ("cat", path, "-k", "user", "-n", "2")
+
+    assert run(*asked).stdout == "user        c\nuser        d\n"
+    assert run(*asked, "-o", "raw").stdout.encode() == b"".join(lines[3:5])
+    assert [one["index"] for one in json_lines(run(*asked, "-o", "jsonl"))] == [2, 3]
+    assert [one["content"] for one in json.loads(run(*asked, "-o", "messages").stdout)] == [*"cd"]
+
+
+def test_of_a_kind_that_is_not_there_nothing_is_printed_and_that_is_told(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, "a")
+
+    text = run("cat", path, "-k", "system")
+    messages = run("cat", path, "-k", "system", "-o", "messages")
+
+    assert (text.returncode, text.stdout) == (1, "")
+    assert text.stderr == f"sessiontail: {path.name}: nothing to print\n"
+    assert (messages.returncode, json.loads(messages.stdout)) == (1, [])
+
+
+def test_strict_stops_at_damage_that_no_window_shows(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(header(ONE) + b"{broken}\n" + chunk(0, "a") + chunk(1, "b"))
+
+    for options in (("-n", "1"), ("-k", "user"), ("-n", "+4")):
+        strict = run("cat", path, "--strict", *options)
+        assert (strict.returncode, strict.stdout) == (3, "")
+        assert run("cat", path, *options).returncode == 0

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from pathlib import Path
+
+import pytest
 
 from commands import (
     ONE,
@@ -21,6 +24,7 @@ from commands import (
     start,
     trailer,
 )
+from sessiontail.format.cursor import Position
 from writers import real_writer
 
 
@@ -120,7 +124,7 @@ def test_it_ends_when_the_reader_of_its_pipe_goes_though_nothing_is_written(live
 
     assert tail.stdout is not None
     tail.stdout.close()
-    code = tail.wait(20)
+    code = tail.wait(100)
 
     assert tail.stderr is not None
     assert (code, tail.stderr.read()) == (0, b"")
@@ -193,3 +197,99 @@ def test_sessions_whose_ids_begin_alike_are_told_apart(tmp_path: Path) -> None:
     done = run("tail", "-f", ONE, twin, "--dir", tmp_path, "-k", "user")
 
     assert sorted(done.stdout.splitlines()) == [f"{ONE} user        one", f"{twin} user        two"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mistake"),
+    [
+        (("--until-end",), "--until-end needs an ID: without one, it never ends"),
+        (("-o", "raw"), "-o raw needs one ID"),
+        (("-f", ONE, TWO, "-o", "raw"), "-o raw needs one ID"),
+        ((ONE, TWO, "--show-cursor"), "a cursor needs one ID, or -f without any"),
+        (("--cursor", "st1.a"), "a cursor needs one ID, or -f without any"),
+        ((ONE, "--cursor", "a", "--cursor-file", "b"), "give --cursor or --cursor-file, not both"),
+        (("-f", "-n", "+2"), "-n +N needs an ID"),
+        ((ONE, "-g", "("), "-g: no regular expression: "),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], mistake: str
+) -> None:
+    done = run("tail", "--dir", tmp_path, *arguments)
+
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"sessiontail: {mistake}")
+    assert done.stderr.endswith("; see 'sessiontail tail --help'\n")
+
+
+def test_where_nothing_is_printed_it_says_why_and_fails(tmp_path: Path) -> None:
+    closed(tmp_path, ONE, "one")
+
+    unmatched = run("tail", ONE, "--dir", tmp_path, "-g", "two")
+    nothing = run("tail", ONE, "--dir", tmp_path, "-n", "0")
+    followed = run("tail", "-f", ONE, "--dir", tmp_path, "-g", "two")
+
+    assert (unmatched.returncode, unmatched.stderr) == (1, "sessiontail: no record matches\n")
+    assert (nothing.returncode, nothing.stderr) == (1, "sessiontail: nothing to print\n")
+    assert (followed.returncode, followed.stderr) == (0, "sessiontail: 4f2c0000 closed\n")
+
+
+def test_raw_is_counted_from_the_begin_and_behind_a_cursor(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, *"abc")
+    lines = path.read_bytes().splitlines(keepends=True)
+    at = tmp_path / "at"
+
+    for options in ((), ("-f",)):
+        from_third = run("tail", ONE, "--dir", tmp_path, "-o", "raw", "-n", "+3", *options)
+        users = run("tail", ONE, "--dir", tmp_path, "-o", "raw", "-n", "2", "-k", "user", *options)
+        assert from_third.stdout.encode() == b"".join(lines[2:])
+        assert users.stdout.encode() == b"".join(lines[2:4])
+    run("tail", ONE, "--dir", tmp_path, "--cursor-file", at)
+    again = run("tail", ONE, "--dir", tmp_path, "-o", "raw", "--cursor-file", at)
+
+    assert (again.stdout, again.returncode) == ("", 1)
+
+
+def test_interrupted_while_records_come_its_cursor_never_says_more_than_was_printed(
+    tmp_path: Path,
+) -> None:
+    at = tmp_path / "at"
+    path = tmp_path / f"{ONE}.jsonl.__partial__"
+    arguments = ("tail", "-f", ONE, "--dir", tmp_path, "-o", "raw", "--cursor-file", at)
+    path.write_bytes(header(ONE) + b"".join(chunk(i, "x" * 1000) for i in range(3000)))
+    got = b""
+    for length in (1, 400_000, 1_500_000):
+        # Its pipe is full most of the time: it is interrupted in the midst of printing.
+        tail = start(*arguments, "-n", "all")
+        printed = b""
+        assert tail.stdout is not None
+        while len(printed) < length:
+            data = os.read(tail.stdout.fileno(), 65536)
+            assert data
+            printed += data
+        tail.send_signal(signal.SIGINT)
+        code, rest, _ = end(tail)
+        assert code == 130
+        printed += rest
+        data = path.read_bytes()
+        # What was printed and is not in the cursor comes again, from the begin of a line.
+        begin = data.index(printed[:1100])
+        assert begin <= len(got)
+        got = max(got, data[:begin] + printed, key=len)
+        assert data.startswith(got)
+        position = Position.decode(at.read_text().strip()).offset if at.exists() else 0
+        assert position <= len(got)
+
+    assert len(got) > 1_500_000
+
+
+def test_counters_are_told_at_the_end_where_they_were_asked_for(tmp_path: Path) -> None:
+    closed(tmp_path, ONE, "one")
+
+    asked = run("tail", ONE, "--dir", tmp_path, "--stats")
+    not_asked = run("tail", ONE, "--dir", tmp_path)
+
+    assert asked.stderr.startswith("sessiontail: stats: ")
+    assert " records=3" in asked.stderr
+    assert not_asked.stderr == ""
+    assert asked.stdout == not_asked.stdout

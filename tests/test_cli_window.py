@@ -47,7 +47,9 @@ class Told(Printer):
         self.texts: list[str] = []
 
     def put(self, record: Record | None, raw: bytes = b"", target: Target | None = None) -> None:
-        self.waiting.append("blank" if record is None else text_of(record)[:6])
+        assert record is not None
+        assert (raw, target) == (b"", None)
+        self.waiting.append(text_of(record)[:6])
 
     def flush(self) -> None:
         self.texts += self.waiting
@@ -102,7 +104,7 @@ async def test_a_window_counts_behind_both_filters(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_every_record_is_checked_before_it_is_printed_wanted_or_not(tmp_path: Path) -> None:
-    path, printer = session(tmp_path, *"abc"), Told(pattern="c")
+    path, printer = session(tmp_path, *"abc"), Told(pattern="^c$")
     checked = []
 
     def check(record: Record | None) -> None:
