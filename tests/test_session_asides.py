@@ -11,12 +11,14 @@ import pytest
 
 from samples import ID, session_bytes
 from sessiontail import (
+    PersistenceError,
     SessionBusy,
     SessionStore,
     prune_sessions,
 )
 from sessiontail.directory.plan import PrunePlan
-from sessiontail.session.asides import aside_of, settle
+from sessiontail.session.asides import Settled, aside_of, left_aside, settle
+from sessiontail.system.leases import DirectoryBusy
 from test_session_deleting import FINAL, NEW, OLD, WAL, files, put
 
 pytestmark = pytest.mark.anyio
@@ -168,3 +170,65 @@ async def test_what_is_no_file_stays_aside_and_is_told(tmp_path: Path) -> None:
         "stays aside: a symbolic link; give the file that it points to",
         "stays aside: not a regular file",
     ]
+
+
+# --- by themselves
+
+
+async def test_where_nothing_lies_aside_nothing_is_told_or_settled(tmp_path: Path) -> None:
+    for name in (FINAL, WAL, f"{FINAL}.deleting", ".deleting.txt", ".hidden"):
+        put(tmp_path / name, OLD)
+    before = files(tmp_path)
+
+    assert (left_aside(tmp_path), settle(tmp_path)) == ([], [])
+    assert (left_aside(tmp_path / "absent"), settle(tmp_path / "absent")) == ([], [])
+    assert files(tmp_path) == before
+
+
+async def test_what_lies_aside_is_told_in_the_order_of_its_names_and_is_left_there(
+    tmp_path: Path,
+) -> None:
+    for name in (WAL, FINAL, "a.jsonl"):
+        put(aside_of(tmp_path / name), OLD)
+    before = files(tmp_path)
+    told = left_aside(tmp_path)
+
+    assert [error.path for error in told] == [tmp_path / name for name in sorted(before)]
+    assert {error.reason for error in told} == {"left-aside"}
+    assert files(tmp_path) == before
+
+
+async def test_while_another_deletion_has_the_directory_nothing_is_settled(
+    tmp_path: Path,
+) -> None:
+    put(aside_of(tmp_path / FINAL), OLD)
+    before = files(tmp_path)
+    other = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(DirectoryBusy):
+            settle(tmp_path, wait_s=0.01)
+        assert files(tmp_path) == before
+    finally:
+        os.close(other)
+
+    assert [str(one) for one in settle(tmp_path)] == [
+        f"{aside_of(tmp_path / FINAL).name} has its name back: {FINAL}"
+    ]
+
+
+async def test_a_directory_that_is_a_file_is_an_error(tmp_path: Path) -> None:
+    path = put(tmp_path / "file", OLD)
+    for look in (left_aside, settle):
+        with pytest.raises(PersistenceError) as caught:
+            look(path)
+        assert caught.value.path == path
+
+
+async def test_what_is_not_done_is_told_with_what_will_put_it_right(tmp_path: Path) -> None:
+    aside, origin = aside_of(tmp_path / WAL), tmp_path / WAL
+
+    assert Settled(aside, origin, "is deleted", done=True).told == f"{aside.name} is deleted"
+    assert Settled(aside, origin, "stays aside: why", done=False).told == (
+        f"{aside.name} stays aside: why: the next prune puts it right"
+    )

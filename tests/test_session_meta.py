@@ -9,6 +9,7 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from listed import IDS, MOMENT, meta_of, put
@@ -17,6 +18,9 @@ from sessiontail import (
     SessionState,
     SessionStore,
 )
+from sessiontail.session.meta import judged, state_of
+from sessiontail.session.summary import read_meta
+from sessiontail.system.locks import LockTable
 from writers import real_writer
 
 pytestmark = pytest.mark.anyio
@@ -85,3 +89,95 @@ async def test_a_file_time_that_no_datetime_can_hold_is_the_nearest_one(modified
         (meta,) = await SessionStore(name).list()
 
     assert meta.modified_at.year == (9999 if modified_s > 0 else 1)
+
+
+# --- by themselves
+
+
+def lock_of(path: Path, pid: int) -> LockTable:
+    """A table in which a process holds the file."""
+    status = path.stat()
+    major, minor = os.major(status.st_dev), os.minor(status.st_dev)
+    line = f"1: FLOCK  ADVISORY  WRITE {pid} {major:02x}:{minor:02x}:{status.st_ino} 0 EOF\n"
+    return LockTable(line.encode())
+
+
+UNKNOWN, GONE = LockTable(None), LockTable(b"")
+
+
+@pytest.mark.parametrize(
+    ("locks", "is_wal", "closed", "age_s", "state"),
+    [
+        (GONE, True, False, 599, SessionState.UNKNOWN),
+        (GONE, True, False, 600, SessionState.ABANDONED),
+        (UNKNOWN, True, False, 10**6, SessionState.UNKNOWN),
+        (GONE, True, False, -(10**6), SessionState.UNKNOWN),
+        (GONE, False, False, 0, SessionState.ABANDONED),
+        (UNKNOWN, False, False, 0, SessionState.ABANDONED),
+        (GONE, True, True, 10**6, SessionState.CLOSED),
+        (UNKNOWN, False, True, 0, SessionState.CLOSED),
+    ],
+)
+async def test_what_nobody_holds_is_judged_by_its_trailer_its_name_and_its_age(
+    tmp_path: Path,
+    locks: LockTable,
+    age_s: int,
+    state: SessionState,
+    *,
+    is_wal: bool,
+    closed: bool,
+) -> None:
+    path = put(tmp_path, "a", b"")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+
+    assert state_of(
+        path.stat(), is_wal=is_wal, closed=closed, locks=locks, now_s=1_000_000_000 + age_s
+    ) == (state, None)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("is_wal", [True, False])
+async def test_what_somebody_holds_is_live_whatever_else_it_is(
+    tmp_path: Path, *, is_wal: bool, closed: bool
+) -> None:
+    path = put(tmp_path, "a", b"", age_s=10**6)
+
+    assert state_of(
+        path.stat(), is_wal=is_wal, closed=closed, locks=lock_of(path, 77), now_s=2e9
+    ) == (SessionState.LIVE, 77)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+async def test_a_meta_is_live_by_locks_that_show_its_writer_without_a_look_at_the_file(
+    tmp_path: Path, *, closed: bool
+) -> None:
+    path = put(tmp_path, f"{ID}.jsonl.__partial__", session_bytes(closed=closed), age_s=601)
+    held = lock_of(path, 77)
+    before, _ = read_meta(path, GONE)
+    live, _ = read_meta(path, held)
+    path.unlink()
+
+    assert (live.state, live.writer_pid) == (SessionState.LIVE, 77)
+    assert judged(before, held) == live
+    assert judged(before, GONE) is before
+
+
+async def test_a_meta_without_a_trailer_is_abandoned_by_locks_that_no_longer_show_its_writer(
+    tmp_path: Path,
+) -> None:
+    path = put(tmp_path, f"{ID}.jsonl.__partial__", session_bytes(closed=False), age_s=601)
+    live, _ = read_meta(path, lock_of(path, 77))
+    abandoned, _ = read_meta(path, GONE)
+    path.unlink()
+
+    assert (abandoned.state, abandoned.writer_pid) == (SessionState.ABANDONED, None)
+    assert judged(live, GONE) == abandoned
+
+
+async def test_a_meta_is_json_under_the_names_that_openrath_gives(tmp_path: Path) -> None:
+    parents = [str(parent) for parent in IDS[:2]]
+    path = put(tmp_path, "a.jsonl", session_bytes(parent_session_ids=parents))
+    brief = json.loads(msgspec.json.encode(read_meta(path, GONE)[0]))
+
+    assert (brief["id"], brief["parent_session_ids"]) == (str(ID), parents)
+    assert (brief["state"], brief["cumulative_usage"]) == ("closed", None)
