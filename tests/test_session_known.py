@@ -13,14 +13,20 @@ import pytest
 from listed import bytes_read, meta_of, put
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from sessiontail import (
+    PersistedSessionMeta,
     SessionState,
     SessionStore,
     list_persisted_sessions,
 )
 from sessiontail.session import counting, known
+from sessiontail.session.known import known_meta
+from sessiontail.session.summary import read_meta
 from sessiontail.system.kept import Kept
+from sessiontail.system.locks import LockTable
 
 pytestmark = pytest.mark.anyio
+
+NOBODY = LockTable(b"")
 
 
 @pytest.fixture
@@ -156,3 +162,57 @@ async def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
 
     assert len(await sessions.list()) == len(await sessions.list()) == 30
     assert len(kept._young) + len(kept._old) <= 8
+
+
+# --- by itself
+
+
+def kept(path: Path) -> PersistedSessionMeta:
+    """What was just read of a file, kept."""
+    status = path.stat()
+    meta, _ = read_meta(path, NOBODY)
+    known.keep(meta, status)
+    return meta
+
+
+@pytest.mark.usefixtures("settled")
+async def test_what_was_kept_is_known_until_it_is_forgotten(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.jsonl", session_bytes())
+    found = [known_meta(str(path), NOBODY)]
+    meta = kept(path)
+    found.append(known_meta(str(path), NOBODY))
+    known.forget()
+    found.append(known_meta(str(path), NOBODY))
+
+    assert found == [None, meta, None]
+
+
+async def test_what_has_just_changed_is_not_known_though_it_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settles_after(monkeypatch, 3600)
+    path = put(tmp_path, "a.jsonl", session_bytes())
+    kept(path)
+    kept(path)
+
+    assert known_meta(str(path), NOBODY) is None
+
+
+async def test_what_has_not_changed_for_ten_minutes_is_known_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settles_after(monkeypatch, 3600)
+    path = put(tmp_path, "a.jsonl", session_bytes())
+    monkeypatch.setattr(known, "OLD_NS", 0)  # as if it were so old: a change time cannot be set
+
+    assert kept(path) == known_meta(str(path), NOBODY)
+
+
+@pytest.mark.usefixtures("settled")
+async def test_a_file_that_was_shorter_before_it_was_read_is_not_kept(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.jsonl", header_line())
+    status = path.stat()
+    path.write_bytes(session_bytes())
+    known.keep(read_meta(path, NOBODY)[0], status)
+
+    assert known_meta(str(path), NOBODY) is None
