@@ -623,7 +623,7 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
         import os, resource, sys
         import anyio
         from sessiontail import SessionStore, PersistenceError
-        from sessiontail.system import watching
+        from sessiontail.system import notifying
         from sessiontail.system.files import in_thread
 
         directory = sys.argv[2]
@@ -644,7 +644,7 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
                     pass
             elif {limit!r} == "instances":
                 # Not used up in earnest: all processes of this user would go without.
-                watching.Inotify = full
+                notifying.Inotify = full
             else:
                 # Read once, so that everything is imported before the rights are gone.
                 await anext(other.tail({str(ID)!r}))
