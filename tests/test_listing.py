@@ -2,171 +2,42 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import gc
-import json
 import logging
 import os
 import socket
 import tempfile
-import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
-from hypothesis import given, settings, strategies as st
 
 from actors import held_of
-from samples import ID, chunk_line, header_line, session_bytes, trailer_line
+from listed import IDS, MOMENT, meta_of, put
+from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import (
-    Chunk,
-    Header,
     LineageKind,
     PersistedSessionMeta,
     PersistenceError,
     Scan,
     SessionState,
     SessionStore,
-    TokenUsage,
-    list_persisted_sessions,
     store,
 )
 from sessiontail.directory import gathering, names, scan as scanning
 from sessiontail.directory.scan import by_age
-from sessiontail.session import before_end, counting, glance, known, summary
-from sessiontail.session.before_end import position_before_end
-from sessiontail.session.summary import Depth, read_meta
+from sessiontail.session import glance
 from sessiontail.system import calls, files
 from sessiontail.system.files import SessionFile
 from sessiontail.system.kept import Kept
-from sessiontail.system.locks import LockTable
-from sessiontail.system.stamps import FileId
 from writers import real_writer
 
 pytestmark = pytest.mark.anyio
-
-IDS = [UUID(int=n, version=4) for n in range(1, 9)]
-MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def meta_of(path: Path, **fields: Any) -> PersistedSessionMeta:
-    """What a listing owes for a file of ``samples.session_bytes``."""
-    status = path.stat()
-    values: dict[str, Any] = {
-        "id_text": str(ID),
-        "file": str(path),
-        "created_at": MOMENT,
-        "lineage_operator": "implicit",
-        "lineage_kind": LineageKind.UNKNOWN,
-        "chunk_count": 1,
-        "closed": True,
-        "state": SessionState.CLOSED,
-        "parent_texts": (),
-        "cumulative_usage": None,
-        "closed_at": MOMENT,
-        "size_bytes": status.st_size,
-        "modified_at": datetime.fromtimestamp(status.st_mtime, UTC),
-        "file_id": FileId.of(status),
-        "mtime_ns": status.st_mtime_ns,
-    }
-    return PersistedSessionMeta(**(values | fields))
-
-
-def put(directory: Path, name: str, data: bytes, *, age_s: float = 0) -> Path:
-    path = directory / name
-    path.write_bytes(data)
-    if age_s:
-        modified_s = path.stat().st_mtime - age_s
-        os.utime(path, (modified_s, modified_s))
-    return path
-
-
-@contextmanager
-def bytes_read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Give a list that has the number of bytes of every read of a file."""
-    sizes: list[int] = []
-    preadv, pread = os.preadv, os.pread
-
-    def cached(fd: int, buffers: list[Any], offset: int, flags: int = 0) -> int:
-        sizes.append(preadv(fd, buffers, offset, flags))
-        return sizes[-1]
-
-    def now(fd: int, size: int, offset: int) -> bytes:
-        data = pread(fd, size, offset)
-        sizes.append(len(data))
-        return data
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "preadv", cached)
-        patch.setattr(os, "pread", now)
-        yield sizes
-
-
-async def test_a_closed_file_is_taken_from_its_header_and_trailer(tmp_path: Path) -> None:
-    parents = [str(i) for i in IDS[:2]]
-    data = session_bytes(
-        2, closed=False, parent_session_ids=parents, lineage_kind="op_fork", lineage_operator="fork"
-    )
-    path = put(tmp_path, f"{ID}.jsonl", data + trailer_line(2, (10, 5, 15)))
-
-    metas = await list_persisted_sessions(directory=tmp_path)
-
-    assert metas == [
-        meta_of(
-            path,
-            chunk_count=2,
-            parent_texts=tuple(map(str, IDS[:2])),
-            lineage_kind=LineageKind.OP_FORK,
-            lineage_operator="fork",
-            cumulative_usage=TokenUsage(10, 5, 15),
-        )
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "closed", "age_s", "state"),
-    [
-        (f"{ID}.jsonl.__partial__", False, 0, SessionState.UNKNOWN),
-        (f"{ID}.jsonl.__partial__", False, 540, SessionState.UNKNOWN),
-        (f"{ID}.jsonl.__partial__", False, 660, SessionState.ABANDONED),
-        (f"{ID}.jsonl.__partial__", True, 0, SessionState.CLOSED),
-        (f"{ID}.jsonl", False, 0, SessionState.ABANDONED),
-    ],
-)
-async def test_a_file_that_nobody_holds_has_the_state_that_its_name_trailer_and_age_say(
-    tmp_path: Path, name: str, age_s: float, state: SessionState, *, closed: bool
-) -> None:
-    path = put(tmp_path, name, session_bytes(3, closed=closed), age_s=age_s)
-
-    metas = await SessionStore(tmp_path).list()
-
-    closed_at = MOMENT if closed else None
-    assert metas == [meta_of(path, chunk_count=3, closed=closed, state=state, closed_at=closed_at)]
-
-
-async def test_a_wal_that_a_process_holds_is_live_and_shows_its_pid(tmp_path: Path) -> None:
-    pid = real_writer()("open", home=tmp_path, session_id=ID)
-    real_writer()("write", text="hi")
-    wal = tmp_path / f"{ID}.jsonl.__partial__"
-    created_at = datetime.fromisoformat(json.loads(wal.read_bytes().splitlines()[0])["created_at"])
-
-    metas = await SessionStore(tmp_path).list()
-    expected = meta_of(
-        wal,
-        created_at=created_at,
-        closed=False,
-        closed_at=None,
-        state=SessionState.LIVE,
-        writer_pid=pid,
-    )
-    real_writer()("abandon")
-
-    assert metas == [expected]
 
 
 async def test_two_generations_of_a_session_are_two_entries(tmp_path: Path) -> None:
@@ -348,18 +219,6 @@ async def test_times_with_and_without_offset_are_sorted_as_utc(tmp_path: Path) -
     assert [meta.path.stem for meta in metas] == ["b", "c", "a"]
 
 
-async def test_a_meta_has_ids_and_nothing_for_the_collector(tmp_path: Path) -> None:
-    parents = [str(session_id) for session_id in IDS[:2]]
-    put(tmp_path, "a.jsonl", session_bytes(parent_session_ids=parents))
-
-    (meta,) = await SessionStore(tmp_path).list()
-    gc.collect()
-
-    assert (meta.id, meta.parent_session_ids) == (ID, tuple(IDS[:2]))
-    held = [meta, *gc.get_referents(meta)]
-    assert not any(gc.is_tracked(value) for value in held if not isinstance(value, type))
-
-
 async def test_a_session_under_another_name_is_loaded_by_the_id_in_its_header(
     tmp_path: Path,
 ) -> None:
@@ -369,364 +228,6 @@ async def test_a_session_under_another_name_is_loaded_by_the_id_in_its_header(
     assert await sessions.list() == [meta_of(path)]
     assert (await sessions.load(ID)).path == path
     assert await sessions.meta(ID) == meta_of(path)
-
-
-@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no tmpfs to write to")
-@pytest.mark.parametrize("modified_s", [2**40, -(2**40)])
-async def test_a_file_time_that_no_datetime_can_hold_is_the_nearest_one(modified_s: int) -> None:
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
-        path = put(Path(name), "a.jsonl", session_bytes())
-        os.utime(path, (modified_s, modified_s))
-
-        (meta,) = await SessionStore(name).list()
-
-    assert meta.modified_at.year == (9999 if modified_s > 0 else 1)
-
-
-# --- counting
-
-BLANK = [b"\n", b"\r\n", b"  \t\n"]
-ODD_CHUNKS = [
-    b'{"index": 0, "kind": "user", "record_type": "chunk", "payload": {}}\n',
-    b'{"record_type":"chunk","index":0,"kind":"user","payload":{"content":"x"}}\r\n',
-    b' {"record_type": "chunk", "kind": "system", "payload": {"record_type": "trailer"}}\n',
-    chunk_line(0, '{"record_type": "chunk"'),
-    chunk_line(0, "\u2028 \u0085 \\n \n"),
-    chunk_line(0, '"trailer"'),
-]
-DAMAGE = [
-    b"\xff\xfe\n",
-    b"[1]\n",
-    b"\0\0\0\n",
-    b'{"record_type": "other"}\n',
-    header_line(),
-    b'xx{"record_type": "chunk", "kind": "user", "payload": {}}\n',
-    b'{"kind": "user", "record_type": "chunk"}\n',
-]
-lines = st.one_of(
-    st.just(chunk_line()),
-    st.sampled_from(ODD_CHUNKS),
-    st.sampled_from(BLANK),
-    st.sampled_from(DAMAGE),
-    st.builds(trailer_line, st.integers(0, 3)),
-    st.integers(1, 9000).map(lambda size: chunk_line(0, "y" * size)),
-)
-tails = st.one_of(
-    st.just(b""),
-    st.integers(1, 9000).map(lambda size: chunk_line(0, "z" * size)[:-1]),
-    st.just(trailer_line()[:-1]),
-    st.just(b" " * 5000),
-)
-
-
-@settings(max_examples=150)
-@given(body=st.lists(lines, max_size=12), tail=tails, header_bytes=st.sampled_from([0, 3900, 9999]))
-def test_counting_without_decoding_is_counting_with_it(
-    body: list[bytes], tail: bytes, header_bytes: int, tmp_path: Path
-) -> None:
-    # Behind the last trailer there must be something, or its own count is believed.
-    data = header_line(note="h" * header_bytes) + b"".join(body) + chunk_line() + tail
-    path = put(tmp_path, "a.jsonl", data)
-    locks = LockTable(b"")
-
-    counted, _ = read_meta(path, locks)
-    verified, _ = read_meta(path, locks, depth=Depth.RECORDS)
-
-    def brief(meta: PersistedSessionMeta) -> tuple[object, ...]:
-        return meta.chunk_count, meta.closed, meta.closed_at, meta.torn_bytes, meta.state
-
-    assert brief(counted) == brief(verified)
-    assert verified.torn_bytes == len(tail)
-
-
-@settings(max_examples=150)
-@given(
-    parts=st.lists(st.lists(lines, max_size=6), min_size=2, max_size=4),
-    blank=st.sampled_from([b"", b"\n\r\n"]),
-    asked=st.lists(st.integers(0, 30), min_size=4, max_size=4),
-)
-def test_counting_on_from_what_was_counted_is_counting_it_all(
-    parts: list[list[bytes]], blank: bytes, asked: list[int], tmp_path: Path
-) -> None:
-    path = put(tmp_path, f"{uuid4()}.jsonl.__partial__", blank + header_line())
-    locks = LockTable(b"")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting, "_LONG_BYTES", 300)
-        patch.setattr(counting, "COUNTED_BYTES", 500)
-        patch.setattr(before_end, "COUNTED_BYTES", 500)
-        for part, last in zip(parts, asked, strict=False):
-            with path.open("ab") as file:
-                file.write(b"".join(part) + chunk_line() + b"{half")
-            counted, _ = read_meta(path, locks)
-            verified, _ = read_meta(path, locks, depth=Depth.RECORDS)
-            opened = SessionFile(path)
-            position = position_before_end(opened, last)
-            opened.close()
-            whole = path.read_bytes()
-            with path.open("r+b") as file:
-                file.truncate(len(whole) - len(b"{half"))
-
-            assert (counted.chunk_count, counted.closed, counted.closed_at) == (
-                verified.chunk_count,
-                verified.closed,
-                verified.closed_at,
-            )
-            assert counted.torn_bytes == verified.torn_bytes == len(b"{half")
-            assert whole.count(b"\n", position.offset) == min(last, whole.count(b"\n"))
-            assert position.lines in (whole.count(b"\n", 0, position.offset), None)
-            assert (position.lines is None) <= (position.offset > 500)
-
-
-async def test_of_a_wal_that_grew_only_what_was_added_is_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = put(tmp_path, "a.jsonl.__partial__", session_bytes(60_000, closed=False))
-    store = SessionStore(tmp_path)
-    opened = SessionFile(path)
-    before = [(await store.list())[0].chunk_count, position_before_end(opened, 2).lines]
-    with path.open("ab") as file:
-        file.write(chunk_line() * 3)
-
-    with bytes_read(monkeypatch) as read:
-        after = [(await store.list())[0].chunk_count, position_before_end(opened, 2).lines]
-    opened.close()
-
-    assert (before, after) == ([60_000, 59_999], [60_003, 60_002])
-    assert sum(read) < 500_000 < path.stat().st_size // 4
-
-
-async def test_a_wal_that_was_cut_and_written_anew_is_counted_anew(tmp_path: Path) -> None:
-    path = put(tmp_path, "a.jsonl.__partial__", session_bytes(20_000, closed=False))
-    store = SessionStore(tmp_path)
-    await store.list()
-    path.write_bytes(header_line() + chunk_line(0, "other") * 25_000)
-
-    (meta,) = await store.list()
-
-    assert meta.chunk_count == 25_000
-
-
-@pytest.mark.parametrize("start", [b"", chunk_line()[:-20], b"[" * 20])
-async def test_a_hole_takes_no_memory(tmp_path: Path, start: bytes) -> None:
-    path = put(tmp_path, "a.jsonl.__partial__", session_bytes(3, closed=False) + start)
-    with path.open("r+b") as file:
-        file.truncate(1 << 28)
-    tracemalloc.start()
-    try:
-        (meta,) = await SessionStore(tmp_path).list()
-        opened = SessionFile(path)
-        position = position_before_end(opened, 1)
-        opened.close()
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-    assert (meta.chunk_count, position.lines) == (3, 3)
-    assert meta.torn_bytes == (1 << 28) - len(session_bytes(3, closed=False))
-    assert peak < 8 * 1024 * 1024
-
-
-async def test_long_lines_are_counted_by_their_beginning_or_decoded_whole(tmp_path: Path) -> None:
-    long = "x" * 2_000_000
-    odd = b" " + chunk_line(0, long)
-    data = session_bytes(1, closed=False) + chunk_line(0, long) + odd + b"[" + odd + chunk_line()
-    put(tmp_path, "a.jsonl.__partial__", data)
-    store = SessionStore(tmp_path)
-
-    (counted,) = await store.list()
-    (verified,) = await store.list(verify=True)
-
-    assert (counted.chunk_count, verified.chunk_count, verified.damaged_lines) == (4, 4, 1)
-
-
-@pytest.mark.parametrize("after", [b"", b"\n\r\n", b"{torn", b"x" * 5000])
-@pytest.mark.parametrize("content_bytes", [0, 4000, 3_000_000])
-async def test_a_trailer_is_believed_behind_lines_of_any_length_and_before_any_tail(
-    tmp_path: Path, after: bytes, content_bytes: int
-) -> None:
-    chunks = chunk_line(0, "x" * content_bytes) + chunk_line(1)
-    torn_bytes = 0 if after.endswith(b"\n") else len(after)
-    path = put(tmp_path, f"{ID}.jsonl", header_line() + chunks + trailer_line(2) + after)
-
-    assert await SessionStore(tmp_path).list() == [
-        meta_of(path, chunk_count=2, torn_bytes=torn_bytes)
-    ]
-
-
-async def test_the_end_of_a_damaged_line_is_no_trailer_wherever_the_read_begins(
-    tmp_path: Path,
-) -> None:
-    end = trailer_line(7).ljust(4096, b"\n")
-    path = put(tmp_path, f"{ID}.jsonl", header_line() + chunk_line()[:-1] + end)
-
-    (meta,) = await SessionStore(tmp_path).list()
-    (verified,) = await SessionStore(tmp_path).list(verify=True)
-
-    assert (meta.closed, verified.closed, verified.damaged_lines) == (False, False, 1)
-    assert path.stat().st_size > 4096
-
-
-async def test_verifying_counts_what_is_there_and_not_what_the_trailer_says(
-    tmp_path: Path,
-) -> None:
-    data = header_line() + chunk_line() + b"[]\n" + chunk_line(1) + trailer_line(7)
-    path = put(tmp_path, f"{ID}.jsonl", data)
-    sessions = SessionStore(tmp_path)
-
-    assert await sessions.list() == [meta_of(path, chunk_count=7)]
-    assert await sessions.list(verify=True) == [meta_of(path, chunk_count=2, damaged_lines=1)]
-
-
-async def test_the_bytes_that_are_read_do_not_grow_with_a_closed_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[int] = []
-    for chunks in (1_000, 10_000):
-        put(tmp_path, f"{ID}.jsonl", session_bytes(chunks))
-        with bytes_read(monkeypatch) as sizes:
-            await SessionStore(tmp_path).list()
-        read.append(sum(sizes))
-
-    assert read == [8192, 8192]
-
-
-# --- what is kept from one listing to the next
-
-
-@pytest.fixture
-def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take every file as one that has not changed for long."""
-    settles_after(monkeypatch, 0)
-
-
-def settles_after(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    for where in (known, counting):
-        monkeypatch.setattr(where, "SETTLED_S", seconds)
-
-
-@pytest.mark.usefixtures("settled")
-async def test_files_that_did_not_change_are_not_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for i in range(5):
-        put(tmp_path, f"{i}.jsonl", session_bytes(i))
-        put(tmp_path, f"{i}.jsonl.__partial__", session_bytes(i, closed=False))
-    first = await SessionStore(tmp_path).list()
-
-    with bytes_read(monkeypatch) as reads:
-        second = await list_persisted_sessions(directory=tmp_path)
-
-    assert second == first
-    assert reads == []
-
-
-async def test_a_file_that_has_just_changed_is_read_again_until_its_times_are_settled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = put(tmp_path, "a.jsonl", session_bytes(1))
-    sessions = SessionStore(tmp_path)
-    settles_after(monkeypatch, 3600)
-    await sessions.list()
-    with bytes_read(monkeypatch) as early:
-        await sessions.list()
-    settles_after(monkeypatch, 0)
-    with bytes_read(monkeypatch) as settling:
-        await sessions.list()
-    with bytes_read(monkeypatch) as settled:
-        metas = await sessions.list()
-
-    assert (bool(early), bool(settling), settled) == (True, True, [])
-    assert metas == [meta_of(path)]
-
-
-@pytest.mark.usefixtures("settled")
-@pytest.mark.parametrize("closed", [True, False])
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda path: path.write_bytes(session_bytes(2, closed=path.suffix == ".jsonl")),
-        lambda path: path.write_bytes(path.read_bytes().replace(b"4f2c", b"5a5a")),
-        lambda path: (
-            path.with_name("new").write_bytes(session_bytes(7))
-            and path.with_name("new").replace(path)
-        ),
-        lambda path: path.rename(path.with_name("other.jsonl")),
-        lambda path: path.unlink(),
-        lambda path: path.unlink() or path.symlink_to("elsewhere"),
-        lambda path: path.write_bytes(b"[]\n"),
-        lambda path: os.utime(path, (1, 1)),
-    ],
-    ids=["longer", "as long", "another", "renamed", "deleted", "a link", "damaged", "touched"],
-)
-async def test_what_became_of_a_file_shows_in_the_next_listing(
-    tmp_path: Path, change: Any, *, closed: bool
-) -> None:
-    name = f"{ID}.jsonl" if closed else f"{ID}.jsonl.__partial__"
-    path = put(tmp_path, name, session_bytes(1, closed=closed))
-    sessions = SessionStore(tmp_path)
-    await sessions.list()
-    await sessions.list()
-    change(path)
-    scan = sessions.scan()
-    metas = await scanned(scan)
-
-    known.forget()
-    fresh = sessions.scan()
-    assert metas == await scanned(fresh)
-    assert [str(error) for error in scan.skipped] == [str(error) for error in fresh.skipped]
-
-
-@pytest.mark.usefixtures("settled")
-async def test_the_state_of_a_file_that_did_not_change_is_looked_up_each_time(
-    tmp_path: Path,
-) -> None:
-    wal = put(tmp_path, "a.jsonl.__partial__", session_bytes(closed=False), age_s=601)
-    closed = put(tmp_path, "b.jsonl", session_bytes())
-    sessions = SessionStore(tmp_path)
-
-    async def states() -> list[tuple[str, SessionState, int | None]]:
-        return [(meta.path.name, meta.state, meta.writer_pid) for meta in await sessions.list()]
-
-    before = await states()
-    with wal.open("rb") as first, closed.open("rb") as second:
-        fcntl.flock(first, fcntl.LOCK_EX)
-        fcntl.flock(second, fcntl.LOCK_EX)
-        held = await states()
-    after = await states()
-
-    pid = os.getpid()
-    assert held == [
-        (wal.name, SessionState.LIVE, pid),
-        (closed.name, SessionState.LIVE, pid),
-    ]
-    assert before == after
-    assert before == [
-        (wal.name, SessionState.ABANDONED, None),
-        (closed.name, SessionState.CLOSED, None),
-    ]
-
-
-@pytest.mark.usefixtures("settled")
-async def test_verifying_reads_what_was_kept_and_is_not_kept_itself(tmp_path: Path) -> None:
-    path = put(tmp_path, "a.jsonl", header_line() + b"x\n" + chunk_line() + trailer_line(1))
-    sessions = SessionStore(tmp_path)
-    believed = [await sessions.list(), await sessions.list()]
-
-    assert await sessions.list(verify=True) == [meta_of(path, damaged_lines=1)]
-    assert [*believed, await sessions.list()] == [[meta_of(path)]] * 3
-
-
-@pytest.mark.usefixtures("settled")
-async def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: Any = Kept(4)
-    monkeypatch.setattr(known, "_known", kept)
-    for i in range(30):
-        put(tmp_path, f"{i}.jsonl", session_bytes(session_id=uuid4()))
-    sessions = SessionStore(tmp_path)
-
-    assert len(await sessions.list()) == len(await sessions.list()) == 30
-    assert len(kept._young) + len(kept._old) <= 8
 
 
 def test_what_is_asked_for_is_kept_longest() -> None:
@@ -923,28 +424,6 @@ async def test_the_names_of_a_directory_that_never_rests_are_read_three_times(
     assert len(readings) == 3
 
 
-async def test_a_header_written_between_status_and_reading_is_no_crash(tmp_path: Path) -> None:
-    path = put(tmp_path, f"{ID}.jsonl.__partial__", b"")
-    file = SessionFile(path)
-    read_cached = file.read_cached
-
-    class Late(SessionFile):
-        """Meets the header in the midst of being created."""
-
-        __slots__ = ()
-
-        def read_cached(self, offset: int, size: int) -> bytes | None:
-            if not path.stat().st_size:
-                path.write_bytes(header_line())
-            return read_cached(offset, size)
-
-    meta, _ = summary._meta(Late(path), str(path), LockTable(b""), depth=Depth.LINES)
-    file.close()
-
-    assert meta.size_bytes == len(header_line())
-    assert meta.chunk_count == 0
-
-
 @pytest.mark.parametrize("step", range(1, 6))
 async def test_a_scan_that_is_cancelled_at_any_step_goes_on_with_nothing_lost_or_doubled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
@@ -1016,17 +495,3 @@ async def test_1500_files_are_listed_right_whatever_the_number_of_threads(
 
     assert metas == {session_id: (i % 3, i % 5 > 0) for i, session_id in enumerate(ids)}
     assert scan._threads == threads
-
-
-async def test_reading_the_whole_file_gives_the_same_count(tmp_path: Path) -> None:
-    path = put(tmp_path, f"{ID}.jsonl", session_bytes(300))
-    sessions = SessionStore(tmp_path)
-
-    async def kinds() -> AsyncIterator[type]:
-        async for record in sessions.read(ID):
-            yield type(record)
-
-    seen = [kind async for kind in kinds()]
-
-    assert (seen[0], seen.count(Chunk)) == (Header, 300)
-    assert (await sessions.list())[0] == meta_of(path, chunk_count=300)

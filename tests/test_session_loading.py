@@ -115,7 +115,7 @@ def test_a_session_in_many_slices_is_what_its_lines_are_one_by_one(
         patch.setattr(loading, "SLICE_BYTES", 512)
         patch.setattr(runs, "MAX_RUN_LINES", 3)
         if not cached:
-            patch.setattr(loading, "_NOWAIT", None)
+            patch.setattr(loading, "NOWAIT", None)
             patch.setattr(SessionFile, "read_cached", lambda *_: None)
         store = SessionStore(tmp_path, max_line_bytes=max_line_bytes)
         session = anyio.run(lambda: store.load(path=path, salvage=True))

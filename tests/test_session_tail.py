@@ -28,8 +28,11 @@ from sessiontail import (
     SessionNotFound,
     SessionStore,
     SessionTail,
+    tail_session,
 )
+from sessiontail.format.cursor import Position
 from sessiontail.session import ending
+from sessiontail.session.reader import FileReader
 from sessiontail.system.files import SessionFile
 
 pytestmark = pytest.mark.anyio
@@ -590,7 +593,6 @@ async def test_the_cursor_survives_every_record_the_rename_and_a_copy(store: Ses
 
 
 async def test_a_cursor_that_does_not_fit_is_refused(store: SessionStore) -> None:
-    from sessiontail.format.cursor import Position
     from sessiontail.format.marks import fingerprint
 
     data = session_bytes(3)
@@ -621,7 +623,7 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
         import os, resource, sys
         import anyio
         from sessiontail import SessionStore, PersistenceError
-        from sessiontail.system import watching
+        from sessiontail.system import notifying
         from sessiontail.system.files import in_thread
 
         directory = sys.argv[2]
@@ -642,7 +644,7 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
                     pass
             elif {limit!r} == "instances":
                 # Not used up in earnest: all processes of this user would go without.
-                watching.Inotify = full
+                notifying.Inotify = full
             else:
                 # Read once, so that everything is imported before the rights are gone.
                 await anext(other.tail({str(ID)!r}))
@@ -688,3 +690,190 @@ def test_a_tail_lives_without_inotify_and_says_what_it_lacks(tmp_path: Path, lim
             },
         }[limit]
     )
+
+
+# --- so many lines before the end
+
+
+@pytest.mark.parametrize("last", [0, 1, 3, 4, 1_000_000])
+async def test_a_tail_begins_so_many_lines_before_the_end_and_misses_nothing_behind_it(
+    store: SessionStore, last: int
+) -> None:
+    with Actor(store.directory).open().say("one", "two", "three") as actor:
+        first = max(0, 4 - last)
+        tail = store.tail(actor.id, last=last)
+        got: list[Record] = []
+        await pull(tail, got, 100)
+        early = got.copy()
+        for text in ("four", "x" * 300_000, "six"):
+            actor.say(text)
+            await pull(tail, got, 100)
+        actor.close()
+        got += await drain(tail)
+
+        assert early == actor.records[first:4]
+        assert (got, tail.outcome) == (actor.records[first:], Outcome.CLOSED)
+        assert (tail.offset, tail.line) == (len(actor.data), len(actor.records))
+
+
+@pytest.mark.parametrize("last", [0, 1, 2, 5, 100])
+async def test_a_closed_file_is_tailed_from_so_many_lines_before_its_end(
+    store: SessionStore, last: int
+) -> None:
+    (store.directory / f"{ID}.jsonl").write_bytes(session_bytes(3))
+    owed = records_of(session_bytes(3))
+    for tail in (
+        store.tail(ID, last=last),
+        tail_session(ID, directory=store.directory, last=last),
+    ):
+        assert await drain(tail) == owed[max(0, len(owed) - last) :]
+        assert tail.outcome is Outcome.CLOSED
+
+
+async def test_the_end_is_the_one_that_the_file_has_when_it_is_opened(
+    store: SessionStore,
+) -> None:
+    with Actor(store.directory).open().say("one") as actor:
+        tail = store.tail(actor.id, last=1)
+        late = ["two", "three"]
+
+        def gate(moment: str) -> None:
+            if moment == "before open":
+                actor.say(*late)
+                late.clear()
+
+        tail._gate = gate
+        got = await take(tail, 1)
+        actor.say("four").close()
+        got += await drain(tail)
+
+        assert got == actor.records[3:]
+
+
+async def test_a_session_that_is_waited_for_is_opened_so_many_lines_before_the_end_it_has_then(
+    store: SessionStore,
+) -> None:
+    with Actor(store.directory) as actor:
+        tail = store.tail(actor.id, last=2, wait=True)
+        got: list[Record] = []
+        await pull(tail, got, 1)
+        aside = store.directory / "aside"
+        aside.write_bytes(session_bytes(5))
+        aside.rename(actor.final)
+        got += await drain(tail)
+
+        assert (got, tail.outcome) == (records_of(session_bytes(5))[-2:], Outcome.CLOSED)
+
+
+@pytest.mark.parametrize("last", [0, 1])
+async def test_a_wal_without_a_whole_header_yet_is_tailed_from_its_start(
+    store: SessionStore, last: int
+) -> None:
+    with Actor(store.directory).open(header=False) as actor:
+        line = header_line()
+        actor.write(line[:50])
+        tail = store.tail(actor.id, last=last)
+        got: list[Record] = []
+        await pull(tail, got, 1)
+        actor.write(line[50:])
+        actor.say("one").close()
+        got += await drain(tail)
+
+        assert (got, tail.outcome, tail.header) == (actor.records, Outcome.CLOSED, got[0])
+
+
+async def test_a_torn_line_at_the_end_comes_once_it_is_whole_and_is_none_of_the_last(
+    store: SessionStore,
+) -> None:
+    with Actor(store.directory).open().say("one", "two") as actor:
+        line = actor.chunk(ODD)
+        actor.write(line[:-20])
+        tail = store.tail(actor.id, last=1)
+        got: list[Record] = []
+        await pull(tail, got, 2)
+        early = got.copy()
+        actor.write(line[-20:])
+        actor.close()
+        got += await drain(tail)
+
+        assert early == actor.records[2:3]
+        assert got == actor.records[2:]
+
+
+async def test_a_torn_tail_that_is_cut_off_behind_the_last_leaves_no_stale_byte(
+    store: SessionStore,
+) -> None:
+    with Actor(store.directory).open().say("one", "two") as actor:
+        actor.write(actor.chunk("x" * 1_000)[:700])
+        tail = store.tail(actor.id, last=0, on_abandoned="wait")
+        got: list[Record] = []
+        await pull(tail, got, 1)
+        actor.kill()
+        await pull(tail, got, 1)
+        early = len(actor.records)
+        actor.resume(cut=True).say("three").close()
+        got += await drain(tail)
+
+        assert (got, tail.outcome) == (actor.records[early:], Outcome.CLOSED)
+
+
+@pytest.mark.parametrize("last", [0, 2])
+async def test_a_cursor_taken_when_the_file_was_opened_stands_before_what_was_to_come(
+    store: SessionStore, last: int
+) -> None:
+    with Actor(store.directory).open().say("one", "two", "three") as actor:
+        tail = store.tail(actor.id, last=last)
+        # What was read and not handed over does not move it.
+        opened: list[str] = []
+        begin = tail._begin
+
+        def begun(reader: FileReader, position: Position) -> None:
+            begin(reader, position)
+            opened.append(tail.cursor)
+
+        tail._begin = begun  # type: ignore[method-assign] # the moment has no gate
+        await pull(tail, [], 1)
+        tail.close()
+        actor.say("four").close()
+        resumed = store.tail(actor.id, after=opened[0])
+        got = await drain(resumed)
+
+        assert (got, resumed.outcome) == (actor.records[4 - last :], Outcome.CLOSED)
+        assert len(opened) == 1
+
+
+async def test_a_cursor_taken_while_nothing_of_the_last_was_asked_for_yet_goes_on_behind_them(
+    store: SessionStore,
+) -> None:
+    with Actor(store.directory).open().say("one") as actor:
+        tail = store.tail(actor.id, last=0)
+        got: list[Record] = []
+        await pull(tail, got, 1)
+        cursor = tail.cursor
+        actor.say("two")
+        resumed = store.tail(actor.id, after=cursor)
+        actor.close()
+
+        assert got == []
+        assert await drain(resumed) == await drain(tail) == actor.records[2:]
+
+
+async def test_a_file_cut_below_where_its_last_lines_began_is_replaced(
+    store: SessionStore,
+) -> None:
+    with Actor(store.directory).open().say("one", "two") as actor:
+        tail = store.tail(actor.id, last=1)
+        got = await take(tail, 1)
+        owed = actor.records[-1:]
+        actor.cut(len(header_line()))
+        got += await drain(tail)
+
+        assert (got, tail.outcome) == (owed, Outcome.REPLACED)
+
+
+async def test_the_header_is_none_where_it_was_left_out(store: SessionStore) -> None:
+    (store.directory / f"{ID}.jsonl").write_bytes(session_bytes(3))
+    tail = store.tail(ID, last=2)
+    await drain(tail)
+
+    assert tail.header is None

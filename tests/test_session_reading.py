@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import anyio
@@ -16,6 +18,7 @@ from actors import Actor, drain, records_of, take
 from samples import ID, chunk_line, header_line, json_line, session_bytes, trailer_line
 from sessiontail import (
     CursorInvalid,
+    Damage,
     PersistenceError,
     SessionNotFound,
     SessionStore,
@@ -185,3 +188,179 @@ async def test_the_open_files_descriptor_is_there_until_the_end(tmp_path: Path) 
 async def test_an_absent_session_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(SessionNotFound):
         await anext(read_session(ID, directory=tmp_path))
+
+
+# --- so many lines before the end
+
+
+@pytest.mark.parametrize("last", [0, 1, 2, 5, 6, 1_000_000])
+@pytest.mark.parametrize("closed", [True, False])
+async def test_reading_begins_so_many_lines_before_the_end(
+    tmp_path: Path, last: int, *, closed: bool
+) -> None:
+    data = session_bytes(4, closed=closed)
+    (tmp_path / f"{ID}.jsonl{'' if closed else '.__partial__'}").write_bytes(data)
+    owed = records_of(data)
+    store = SessionStore(tmp_path)
+
+    for reader in (store.read(ID, last=last), read_session(ID, directory=tmp_path, last=last)):
+        assert await drain(reader) == owed[max(0, len(owed) - last) :]
+        assert (reader.offset, reader.line) == (len(data), len(owed))
+
+
+async def test_by_its_path_a_file_is_read_from_so_many_lines_before_its_end_too(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "export.txt"
+    path.write_bytes(session_bytes(3))
+
+    assert await drain(read_session(path=path, last=2)) == records_of(session_bytes(3))[-2:]
+
+
+async def test_found_by_its_header_a_file_is_read_from_so_many_lines_before_its_end_too(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "export.jsonl").write_bytes(session_bytes(3))
+
+    read = await drain(read_session(ID, directory=tmp_path, last=2))
+
+    assert read == records_of(session_bytes(3))[-2:]
+
+
+async def test_the_end_is_the_one_that_the_file_has_when_reading_begins(tmp_path: Path) -> None:
+    with Actor(tmp_path).open().say("one", "two") as actor:
+        reader = read_session(actor.id, directory=tmp_path, last=2)
+        actor.say("three", "four", "five")  # nothing is opened yet
+        owed = actor.records[-2:]
+        got = await take(reader, 1)
+        actor.say("six")
+        got += await drain(reader)
+
+        assert got == owed
+
+
+async def test_a_torn_line_is_none_of_the_last(tmp_path: Path) -> None:
+    with Actor(tmp_path).open().say("one", "two") as actor:
+        actor.write(actor.chunk("é" * 100_000)[:-5])
+        reader = read_session(actor.id, directory=tmp_path, last=1)
+
+        assert (await drain(reader), reader.torn_bytes) == (actor.records[-1:], actor.torn)
+
+
+async def test_the_last_lines_are_lines_blank_and_damaged_ones_too(tmp_path: Path) -> None:
+    data = header_line() + chunk_line() + b"\n\r\nbad\n\n" + trailer_line()
+    (tmp_path / f"{ID}.jsonl").write_bytes(data)
+    owed = records_of(data)
+
+    read = [await drain(read_session(ID, directory=tmp_path, last=last)) for last in range(8)]
+
+    counts = [0, 1, 1, 2, 2, 2, 3, 4]
+    assert read == [owed[len(owed) - count :] for count in counts]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"half", chunk_line() * 3, b"bad\n" + session_bytes(2)],
+    ids=["empty", "torn", "chunks", "damage first"],
+)
+@pytest.mark.parametrize("last", [0, 1])
+async def test_a_file_without_a_header_is_read_from_its_start_whatever_is_asked(
+    tmp_path: Path, data: bytes, last: int
+) -> None:
+    path = tmp_path / f"{ID}.jsonl"
+    path.write_bytes(data)
+
+    assert await drain(read_session(path=path, last=last)) == records_of(data)
+
+
+async def test_a_cursor_taken_behind_any_of_the_last_records_goes_on_with_the_next(
+    tmp_path: Path,
+) -> None:
+    data = session_bytes(6)
+    (tmp_path / f"{ID}.jsonl").write_bytes(data)
+    owed = records_of(data)[-4:]
+    reader = read_session(ID, directory=tmp_path, last=4)
+    rests = []
+    for _ in owed:
+        await take(reader, 1)
+        rests.append(await drain(read_session(ID, directory=tmp_path, after=reader.cursor)))
+
+    assert rests == [owed[count:] for count in range(1, 5)]
+
+
+async def test_a_cursor_of_who_read_none_of_the_last_has_what_is_written_later(
+    tmp_path: Path,
+) -> None:
+    with Actor(tmp_path).open().say("one", "two") as actor:
+        reader = read_session(actor.id, directory=tmp_path, last=0)
+        assert await drain(reader) == []
+        early = len(actor.records)
+        actor.say("three").close()
+        rest = read_session(actor.id, directory=tmp_path, after=reader.cursor)
+
+        assert await drain(rest) == actor.records[early:]
+
+
+async def test_of_two_generations_the_last_lines_are_those_of_the_later(tmp_path: Path) -> None:
+    (tmp_path / f"{ID}.jsonl").write_bytes(session_bytes(9))
+    with Actor(tmp_path).open().say("new") as actor:
+        reader = read_session(actor.id, directory=tmp_path, last=100)
+
+        assert await drain(reader) == actor.records
+
+
+async def test_of_a_large_file_the_last_lines_are_read_and_which_they_are_is_not_said(
+    tmp_path: Path,
+) -> None:
+    data = header_line() + chunk_line(0, "x" * 100_000) * 60 + b"bad\n" + trailer_line()
+    (tmp_path / f"{ID}.jsonl").write_bytes(data)
+    store = SessionStore(tmp_path)
+    reader = store.read(ID, last=2)
+    damage, trailer = await drain(reader)
+
+    assert isinstance(damage, Damage)
+    assert (damage.line, damage.offset) == (None, len(data) - len(b"bad\n" + trailer_line()))
+    assert trailer == records_of(data)[-1]
+    assert (reader.line, reader.offset) == (None, len(data))
+    assert store.stats.bytes < 10_000
+
+
+@pytest.mark.parametrize(
+    ("last", "error"),
+    [
+        (-1, ValueError),
+        (-(10**9), ValueError),
+        (True, TypeError),
+        (1.0, TypeError),
+        ("1", TypeError),
+    ],
+)
+@pytest.mark.parametrize("after", [None, "st1.nonsense"])
+async def test_what_is_no_number_of_lines_is_refused_before_anything_is_opened(
+    tmp_path: Path, last: Any, error: type[Exception], after: str | None
+) -> None:
+    store = SessionStore(tmp_path / "absent")
+    for begin in (
+        store.read,
+        store.tail,
+        partial(read_session, directory=tmp_path),
+        partial(tail_session, directory=tmp_path),
+    ):
+        with pytest.raises(error, match="last"):
+            begin(ID, last=last, after=after)
+
+
+@pytest.mark.parametrize("last", [0, 1])
+async def test_two_places_to_begin_at_are_refused(tmp_path: Path, last: int) -> None:
+    (tmp_path / f"{ID}.jsonl").write_bytes(session_bytes(1))
+    reader = read_session(ID, directory=tmp_path)
+    await take(reader, 1)
+    store = SessionStore(tmp_path)
+    for begin in (
+        store.read,
+        store.tail,
+        partial(read_session, directory=tmp_path),
+        partial(tail_session, directory=tmp_path),
+    ):
+        with pytest.raises(ValueError, match="give after= or last=, not both"):
+            begin(ID, last=last, after=reader.cursor)
