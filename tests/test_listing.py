@@ -729,15 +729,6 @@ async def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(kept._young) + len(kept._old) <= 8
 
 
-def test_what_is_asked_for_is_kept_longest() -> None:
-    kept: Any = Kept(2)
-    for i in range(10):
-        kept.put(i, str(i))
-        kept.get(0)
-
-    assert [kept.get(i) for i in (0, 5, 9)] == ["0", None, "9"]
-
-
 # --- many
 
 
