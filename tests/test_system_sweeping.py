@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sys
 import threading
@@ -204,4 +206,80 @@ async def test_an_error_that_nobody_came_for_is_forgotten_once_it_is_over(
         await until(lambda: subscription.error is not None)
         monkeypatch.setattr(surveying, "survey", survey)
         await until(lambda: subscription.error is None)
+        subscription.close()
+
+
+async def test_one_that_fails_as_nobody_foresaw_is_logged_and_others_are_taken(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError
+
+    async with watched(directory, events=False) as watch:
+        subscription = follow(watch)
+        await watch.take_stock(subscription)
+        monkeypatch.setattr(surveying, "survey", fail)
+        await until(lambda: bool(caplog.records))
+        monkeypatch.setattr(surveying, "survey", survey)
+        write(directory / "a.jsonl")
+        await until(lambda: "a" in subscription.marked)
+
+        assert f"cannot look at {directory}, will try again" in caplog.messages
+        assert subscription.error is None
+        subscription.close()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+async def test_that_somebody_has_all_descriptors_for_a_while_is_nobodys_error(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(_: Path) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    async with watched(directory, events=False) as watch:
+        stats = StoreStats()
+        subscription = watch.subscribe(None, stats)
+        await watch.take_stock(subscription)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "scandir", refuse)
+            await sweeps(stats, 3)
+        error = subscription.error
+        write(directory / "a.jsonl")
+        await until(lambda: "a" in subscription.marked)
+
+        assert error is None
+        subscription.close()
+
+
+async def test_a_directory_that_cannot_be_read_is_an_error_to_who_asks_and_to_who_follows(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> Any:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    async with watched(directory, events=False) as watch:
+        one, other = follow(watch), follow(watch)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "scandir", refuse)
+            with pytest.raises(PersistenceError, match="permission denied"):
+                await watch.take_stock(one)
+            with anyio.fail_after(30):
+                await other.signal.wait()
+
+        assert "permission denied" in str(other.error)
+        await until(lambda: other.error is None)
+        for subscription in (one, other):
+            subscription.close()
+
+
+async def test_a_look_that_is_wanted_at_once_is_not_waited_for(directory: Path) -> None:
+    async with watched(directory, events=False, poll_s=600) as watch:
+        stats = StoreStats()
+        subscription = watch.subscribe(None, stats)
+        await watch.take_stock(subscription)
+        write(directory / "a.jsonl")
+        watch.look_soon()
+        await until(lambda: "a" in subscription.marked)
+
+        assert watch.interval_s == 600
         subscription.close()
