@@ -144,6 +144,7 @@ async def test_who_watches_no_longer_is_told_nothing_and_others_are(
     notifier.drain()
 
     assert (one.events, two.names) == ([], ["a"])
+    assert "inotify wd" not in Path(f"/proc/self/fdinfo/{notifier._inotify.fd}").read_text()
 
 
 async def test_what_is_gone_is_told_and_its_watch_is_nobodys(

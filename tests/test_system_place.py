@@ -100,6 +100,7 @@ async def test_held_on_two_event_loops_each_lets_go_of_its_own(
     released.set()
     await anyio.to_thread.run_sync(other.join, 30)
     if first == "there":
+        assert [watch.here for watch in place._held] == [True]
         place.release()
 
     assert (both, instances()) == (before + 2, before)

@@ -53,6 +53,16 @@ def test_what_has_a_name_gets_the_new_one_and_stays_what_it_is(
     assert target.lstat().st_nlink == (2 if target.is_dir() else 1)
 
 
+def test_a_link_is_renamed_and_not_what_it_leads_to(tmp_path: Path, way: str) -> None:
+    source, target, other = (tmp_path / name for name in ("source", "target", "other"))
+    write(other)
+    source.symlink_to(other)
+    rename_new(source, target)
+
+    assert target.readlink() == other
+    assert (source.is_symlink(), other.lstat().st_nlink) == (False, 1)
+
+
 @pytest.mark.parametrize(
     "make",
     [lambda path: path.write_bytes(b"target"), Path.mkdir, lambda path: path.symlink_to("nowhere")],
