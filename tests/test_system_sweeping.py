@@ -283,3 +283,31 @@ async def test_a_look_that_is_wanted_at_once_is_not_waited_for(directory: Path) 
 
         assert watch.interval_s == 600
         subscription.close()
+
+
+async def test_a_survey_that_is_cut_short_again_and_again_is_the_same_and_comes_to_its_end(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, released = 0, threading.Event()
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        nonlocal taken
+        taken += 1
+        released.wait(30)
+        return survey(*arguments, **options)
+
+    write(directory / "a.jsonl")
+    async with watched(directory, events=False, poll_s=600) as watch:
+        subscription = follow(watch)
+        monkeypatch.setattr(surveying, "survey", slow)
+        for _ in range(5):
+            with anyio.move_on_after(0.001) as scope:
+                await watch.take_stock(subscription)
+            assert scope.cancelled_caught
+        released.set()
+        with anyio.fail_after(30):
+            stock = await watch.take_stock(subscription)
+
+        assert stock is not None
+        assert ([*stock], taken) == (["a"], 1)
+        subscription.close()
