@@ -230,13 +230,6 @@ async def test_a_session_under_another_name_is_loaded_by_the_id_in_its_header(
     assert await sessions.meta(ID) == meta_of(path)
 
 
-def test_what_is_asked_for_is_kept_longest() -> None:
-    kept: Any = Kept(2)
-    for i in range(10):
-        kept.put(i, str(i))
-        kept.get(0)
-
-    assert [kept.get(i) for i in (0, 5, 9)] == ["0", None, "9"]
 
 
 # --- many

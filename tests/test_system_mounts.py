@@ -256,7 +256,8 @@ class StaleSizes:
         if size is None:
             return status
         self.hidden += 1
-        return os.stat_result([*status[:6], size, *status[7:]])
+        times = {name: getattr(status, name) for name in ("st_mtime_ns", "st_ctime_ns")}
+        return os.stat_result([*status[:6], size, *status[7:]], times)
 
     def pread(self, fd: int, size: int, offset: int) -> bytes:
         end = self.sizes.get(self._fstat(fd).st_ino)
