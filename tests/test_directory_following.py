@@ -23,7 +23,6 @@ from uuid import UUID, uuid4
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
 from actors import (
@@ -43,8 +42,6 @@ from bursts import Burst
 from cold import Blocked, cold_disk
 from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import (
-    ChunkKind,
-    Damage,
     DirectoryTail,
     Header,
     Record,
@@ -814,8 +811,6 @@ async def test_a_cursor_taken_before_all_was_opened_leaves_out_what_was_to_be_le
     }
 
 
-
-
 async def test_what_is_closed_and_reopened_before_it_is_opened_is_told_from_its_begin(
     store: SessionStore,
 ) -> None:
@@ -832,14 +827,6 @@ async def test_what_is_closed_and_reopened_before_it_is_opened_is_told_from_its_
         got = (await heard(tail, 3 + 2))[ID]
 
     assert got == first.records + second.records
-
-
-
-
-
-
-
-
 
 
 async def test_a_session_closed_before_is_not_heard_when_its_new_life_is_rewritten(
@@ -1796,8 +1783,6 @@ async def test_a_store_that_is_left_takes_its_watch_and_task_along(tmp_path: Pat
         gc.collect()
 
     assert Counts.at_rest(before) == before
-
-
 
 
 async def test_the_counters_say_what_was_done(trusting: SessionStore) -> None:

@@ -13,10 +13,11 @@ from hypothesis import assume, given, settings, strategies as st
 from sessiontail import (
     LineageKind,
     PersistedSessionMeta,
+    PersistenceError,
     SessionState,
     SessionStore,
 )
-from sessiontail.directory.plan import PruneDecision, plan
+from sessiontail.directory.plan import PruneDecision, PrunePlan, check_rules, plan
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CLOSED, LIVE, ABANDONED = SessionState.CLOSED, SessionState.LIVE, SessionState.ABANDONED
@@ -222,3 +223,17 @@ def test_every_plan_parts_the_sessions_and_spares_what_must_stay(
         assert not any(free(m) for m in kept)
     if older_than is not None and limit is None:
         assert all(m.created_at < NOW - older_than for m in gone)
+
+
+def test_what_a_killed_deletion_has_left_is_told_apart_from_what_else_was_skipped() -> None:
+    left = PersistenceError("put aside", reason="left-aside")
+    skipped = (PersistenceError("no header", reason="no-header"), left, PersistenceError("denied"))
+
+    assert PrunePlan((), (), skipped).left_aside == (left,)
+    assert PrunePlan((), (), skipped).bytes_to_free == 0
+
+
+def test_rules_are_checked_and_states_read_from_text() -> None:
+    assert check_rules(None, None, None, ["closed", ABANDONED]) == {CLOSED, ABANDONED}
+    assert check_rules(None, None, None, []) == set()
+    assert check_rules(None, 0, None, None) is None

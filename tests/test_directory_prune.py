@@ -23,6 +23,8 @@ from sessiontail import (
     SessionBusy,
     SessionStore,
 )
+from sessiontail.directory.plan import PrunePlan
+from sessiontail.directory.prune import PER_HOP, apply
 from sessiontail.session import deleting
 from sessiontail.session.deleting import delete_file
 from sessiontail.system import leases
@@ -203,6 +205,42 @@ async def test_a_session_that_is_written_again_and_again_is_never_deleted_under_
     assert all(m.closed for m in removed)
     assert [m.chunk_count for m in left] in ([], [2])
     assert len(names(directory)) == len(left)
+
+
+async def test_progress_is_told_in_steps_up_to_all_that_was_planned(tmp_path: Path) -> None:
+    for n in range(PER_HOP + 5):
+        session_id = UUID(int=n, version=4)
+        put(tmp_path, f"{session_id}.jsonl", session_bytes(session_id=session_id))
+    store = SessionStore(tmp_path)
+    told: list[int] = []
+
+    pruned = await store.prune(await store.plan_prune(keep_last=0), progress=told.append)
+
+    assert told == [PER_HOP, PER_HOP + 5]
+    assert (len(pruned.removed), names(tmp_path)) == (PER_HOP + 5, [])
+
+
+async def test_a_plan_is_applied_up_to_where_it_is_stopped(tmp_path: Path) -> None:
+    for n in range(5):
+        session_id = UUID(int=n, version=4)
+        put(tmp_path, f"{session_id}.jsonl", session_bytes(session_id=session_id))
+    made = await SessionStore(tmp_path).plan_prune(keep_last=0)
+    answers = iter([True, True, False])
+
+    pruned = apply(made.remove, go_on=lambda: next(answers))
+
+    assert pruned.removed == tuple(decision.meta for decision in made.remove[:2])
+    assert (pruned.kept, len(names(tmp_path))) == ((), 3)
+
+
+async def test_an_empty_plan_puts_right_what_was_left_aside(tmp_path: Path) -> None:
+    put(tmp_path, f".{ID}.jsonl.deleting", session_bytes())
+
+    pruned = await SessionStore(tmp_path).prune(PrunePlan((), ()))
+
+    assert len(pruned.settled) == 1
+    assert (pruned.removed, pruned.waited_in_vain) == ((), False)
+    assert names(tmp_path) == [f"{ID}.jsonl"]
 
 
 # --- the moment between looking and deleting

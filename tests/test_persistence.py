@@ -10,13 +10,21 @@ from uuid import UUID
 
 import pytest
 
+from actors import records_of
 from samples import ID, session_bytes
 from sessiontail import (
+    DamagedSession,
     InvalidSessionId,
     PersistenceError,
     SessionBusy,
+    SessionNotFound,
     delete_session,
+    list_persisted_sessions,
+    load_session,
+    persistence,
     prune_sessions,
+    read_session,
+    tail_session,
 )
 from writers import real_writer
 
@@ -138,3 +146,80 @@ async def test_delete_of_a_directory_is_one_line_of_error(tmp_path: Path) -> Non
         await delete_session(path=tmp_path)
 
     assert str(caught.value) == f"{tmp_path}: not a regular file"
+
+
+# --- the others
+
+
+async def test_a_session_is_loaded_read_and_tailed_by_its_id_or_its_path(tmp_path: Path) -> None:
+    path = put(tmp_path, f"{ID}.jsonl", session_bytes(2))
+    by_id: dict[str, Any] = {"session_id": ID, "directory": tmp_path}
+    for where in (by_id, {"session_id": str(ID), "directory": str(tmp_path)}, {"path": path}):
+        loaded = await load_session(**where)
+        read = [record async for record in read_session(**where)]
+        tailed = [record async for record in tail_session(**where)]
+
+        assert (loaded.path, len(loaded.chunk_table)) == (path, 2)
+        assert read == tailed == records_of(session_bytes(2))
+
+
+async def test_reading_begins_at_a_cursor_or_before_the_end(tmp_path: Path) -> None:
+    put(tmp_path, f"{ID}.jsonl", session_bytes(3))
+    records = records_of(session_bytes(3))
+    for begin in (read_session, tail_session):
+        async with begin(ID, directory=tmp_path) as stream:
+            await anext(stream)
+            cursor = stream.cursor
+        after = [record async for record in begin(ID, directory=tmp_path, after=cursor)]
+        last = [record async for record in begin(ID, directory=tmp_path, last=2)]
+
+        assert (after, last) == (records[1:], records[-2:])
+        with pytest.raises(ValueError, match="not both"):
+            begin(ID, directory=tmp_path, after=cursor, last=2)
+
+
+async def test_a_damaged_session_is_loaded_where_that_is_asked_for(tmp_path: Path) -> None:
+    path = put(tmp_path, f"{ID}.jsonl", session_bytes() + b"[]\n")
+    for where in ({"session_id": ID, "directory": tmp_path}, {"path": path}):
+        with pytest.raises(DamagedSession):
+            await load_session(**where)
+        assert len((await load_session(**where, salvage=True)).damage) == 1
+
+
+async def test_what_is_absent_is_not_found_and_of_nothing_the_list_is_empty(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(SessionNotFound):
+        await load_session(ID, directory=tmp_path)
+    with pytest.raises(SessionNotFound):
+        await load_session(path=tmp_path / "none.jsonl")
+    with pytest.raises(SessionNotFound):
+        await anext(tail_session(ID, directory=tmp_path))
+
+    assert await list_persisted_sessions(directory=tmp_path / "none") == []
+
+
+async def test_the_directory_of_the_environment_is_used_where_none_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENRATH_HOME", str(tmp_path))
+    (tmp_path / "sessions").mkdir()
+    put(tmp_path / "sessions", f"{ID}.jsonl", session_bytes())
+
+    assert [meta.id for meta in await list_persisted_sessions()] == [ID]
+    assert (await load_session(ID)).header.id == ID
+    assert await prune_sessions(older_than=timedelta()) == [ID]
+    assert await list_persisted_sessions() == []
+
+
+async def test_a_prune_takes_what_an_earlier_deletion_left_aside(tmp_path: Path) -> None:
+    put(tmp_path, f".{ID}.jsonl.deleting", session_bytes())
+
+    assert await prune_sessions(older_than=timedelta(), directory=tmp_path) == [ID]
+    assert names(tmp_path) == []
+
+
+def test_every_name_of_the_real_module_is_here() -> None:
+    theirs = pytest.importorskip("rath.session.persistence")
+
+    assert {*theirs.__all__} - {*persistence.__all__} == set()
