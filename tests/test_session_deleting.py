@@ -32,7 +32,7 @@ from sessiontail.session.deleting import delete_both, delete_file
 from sessiontail.system import leases, renaming
 from sessiontail.system.leases import DirectoryBusy
 from sessiontail.system.paths import session_paths
-from test_pruning import open_for_writing
+from test_directory_prune import open_for_writing
 from writers import real_writer
 
 pytestmark = pytest.mark.anyio

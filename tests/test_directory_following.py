@@ -23,7 +23,6 @@ from uuid import UUID, uuid4
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
 from actors import (
@@ -43,8 +42,6 @@ from bursts import Burst
 from cold import Blocked, cold_disk
 from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import (
-    ChunkKind,
-    Damage,
     DirectoryTail,
     Header,
     Record,
@@ -829,16 +826,6 @@ async def test_a_cursor_taken_before_all_was_opened_leaves_out_what_was_to_be_le
     }
 
 
-async def test_the_cursor_of_a_stream_that_has_not_begun_begins(store: SessionStore) -> None:
-    Actor(store.directory).open().say("before").close()
-    cursor = store.tail_all().cursor
-    async with store, store.tail_all(after=cursor) as tail:
-        assert await nothing_more(tail)
-        later = Actor(store.directory, ids(1)[0]).open()
-
-        assert await heard(tail, 1) == owed(later)
-
-
 async def test_what_is_closed_and_reopened_before_it_is_opened_is_told_from_its_begin(
     store: SessionStore,
 ) -> None:
@@ -855,41 +842,6 @@ async def test_what_is_closed_and_reopened_before_it_is_opened_is_told_from_its_
         got = (await heard(tail, 3 + 2))[ID]
 
     assert got == first.records + second.records
-
-
-async def test_kinds_keeps_only_chunks_of_these_and_damage(store: SessionStore) -> None:
-    actor = Actor(store.directory).open().say("user")
-    actor.write(chunk_line(1, "assistant", "assistant") + b"[]\n")
-    actor.close()
-    async with store, store.tail_all(kinds=["assistant"], include_closed=True) as tail:
-        got = (await heard(tail, 2))[ID]
-
-        assert got == actor.records[2:4]
-        assert isinstance(got[1], Damage)
-        assert await nothing_more(tail)
-
-
-def test_a_kind_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="robot"):
-        SessionStore(tmp_path).tail_all(kinds=["robot", ChunkKind.USER])
-
-
-async def test_last_begins_so_many_records_before_the_end(store: SessionStore) -> None:
-    actor = Actor(store.directory).open().say("one", "two", "three")
-    later = Actor(store.directory, UUID(int=7))
-    async with store, store.tail_all(last=2) as tail:
-        assert (await heard(tail, 2))[ID] == actor.records[-2:]
-        later.open().say("one", "two", "three")
-        assert await heard(tail, 4) == owed(later)
-
-
-async def test_last_counts_from_the_end_that_was_there_when_it_began(store: SessionStore) -> None:
-    actors = [Actor(store.directory, session_id).open().say("old", "last") for session_id in ids(9)]
-    async with store, store.tail_all(last=1) as tail:
-        at(tail, "after scan", lambda: [actor.say("new", "newer") for actor in actors])
-        got = await heard(tail, 27)
-
-        assert got == {actor.id: actor.records[-3:] for actor in actors}
 
 
 async def test_a_session_closed_before_is_not_heard_when_its_new_life_is_rewritten(
@@ -1846,29 +1798,6 @@ async def test_a_store_that_is_left_takes_its_watch_and_task_along(tmp_path: Pat
         gc.collect()
 
     assert Counts.at_rest(before) == before
-
-
-@pytest.mark.parametrize("shared", [True, False])
-async def test_a_tail_closed_by_another_task_ends(tmp_path: Path, *, shared: bool) -> None:
-    store = SessionStore(tmp_path)
-    ended = False
-
-    async def listen(tail: DirectoryTail) -> None:
-        nonlocal ended
-        async for _ in tail:
-            pass
-        ended = True
-
-    async with store, anyio.create_task_group() as tasks:
-        tail = store.tail_all() if shared else SessionStore(tmp_path).tail_all()
-        with anyio.fail_after(30):
-            tasks.start_soon(listen, tail)
-            await wait_all_tasks_blocked()
-            await tail.aclose()
-            while not ended:
-                await wait_all_tasks_blocked()
-
-    assert ended
 
 
 async def test_the_counters_say_what_was_done(trusting: SessionStore) -> None:

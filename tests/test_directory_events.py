@@ -95,9 +95,12 @@ async def test_real_writers_start_close_and_die(
 ) -> None:
     # They live for milliseconds: their locks may be gone before anybody has seen them.
     monkeypatch.setattr(ending, "QUIET_S", 0.5)
-    store.directory = server.home / "sessions"
-    for path in store.directory.iterdir():
+    directory = server.home / "sessions"
+    for path in directory.iterdir():
         path.unlink()
+    store = SessionStore(
+        directory, events=store._place.events, sweep_interval_s=60, poll_interval_s=0.01
+    )
     async with store, store.watch() as watch:
         assert await nothing_more(watch)
         closes, dies, renames_not = (uuid4() for _ in range(3))

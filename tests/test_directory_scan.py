@@ -1,3 +1,5 @@
+"""One meta a file, streamed as found: what counts, what is kept, and what happens between two steps."""
+
 from __future__ import annotations
 
 import errno
@@ -335,86 +337,6 @@ async def test_a_rename_between_both_names_gives_one_entry(
     assert metas == [meta_of(final, **abandoned)]
 
 
-def while_the_names_are_read(
-    monkeypatch: pytest.MonkeyPatch, act: Callable[[list[str]], list[str]]
-) -> list[None]:
-    """Have a directory's names told as ``act`` leaves them; return one entry for each reading."""
-    readings: list[None] = []
-    listdir = os.listdir
-
-    def torn(directory: Path) -> list[str]:
-        readings.append(None)
-        return act(listdir(directory))
-
-    monkeypatch.setattr(os, "listdir", torn)
-    return readings
-
-
-@pytest.mark.parametrize("fresh", [False, True])
-async def test_a_session_that_is_closed_while_the_names_are_read_is_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fresh: bool
-) -> None:
-    wal = put(tmp_path, f"{ID}.jsonl.__partial__", session_bytes())
-    final = tmp_path / f"{ID}.jsonl"
-    at_s = 4_000_000_000 if fresh else 1  # so fresh that one more change would leave no trace
-    os.utime(tmp_path, (at_s, at_s))
-
-    def close(names: list[str]) -> list[str]:
-        """Behind the piece that would have had the new name, before the one with the old."""
-        if not wal.exists():
-            return names
-        wal.rename(final)
-        if fresh:
-            os.utime(tmp_path, (at_s, at_s))
-        return [name for name in names if name != wal.name]
-
-    while_the_names_are_read(monkeypatch, close)
-
-    assert await SessionStore(tmp_path).list() == [meta_of(final)]
-
-
-async def test_a_session_that_is_closed_between_two_readings_of_the_names_is_one_entry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wal = put(tmp_path, f"{ID}.jsonl.__partial__", session_bytes())
-    final = tmp_path / f"{ID}.jsonl"
-    os.utime(tmp_path, (1, 1))
-
-    def close(names: list[str]) -> list[str]:
-        if wal.exists():
-            wal.rename(final)
-        return names
-
-    readings = while_the_names_are_read(monkeypatch, close)
-
-    assert await SessionStore(tmp_path).list() == [meta_of(final)]
-    assert len(readings) == 2
-
-
-async def test_the_names_of_a_quiet_directory_are_read_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put(tmp_path, f"{ID}.jsonl", session_bytes())
-    os.utime(tmp_path, (1, 1))
-    readings = while_the_names_are_read(monkeypatch, lambda names: names)
-
-    assert len(await SessionStore(tmp_path).list()) == 1
-    assert len(readings) == 1
-
-
-async def test_the_names_of_a_directory_that_never_rests_are_read_three_times(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put(tmp_path, f"{ID}.jsonl", session_bytes())
-
-    def change(names: list[str]) -> list[str]:
-        os.utime(tmp_path, (len(readings), len(readings)))
-        return names
-
-    readings = while_the_names_are_read(monkeypatch, change)
-
-    assert len(await SessionStore(tmp_path).list()) == 1
-    assert len(readings) == 3
 
 
 @pytest.mark.parametrize("step", range(1, 6))
