@@ -36,7 +36,6 @@ from sessiontail.directory.scan import by_age
 from sessiontail.session import glance
 from sessiontail.system import calls, files
 from sessiontail.system.files import SessionFile
-from sessiontail.system.kept import Kept
 from writers import real_writer
 
 pytestmark = pytest.mark.anyio
@@ -232,8 +231,6 @@ async def test_a_session_under_another_name_is_loaded_by_the_id_in_its_header(
     assert await sessions.meta(ID) == meta_of(path)
 
 
-
-
 # --- many
 
 
@@ -335,8 +332,6 @@ async def test_a_rename_between_both_names_gives_one_entry(
 
     abandoned = {"closed": False, "closed_at": None, "state": SessionState.ABANDONED}
     assert metas == [meta_of(final, **abandoned)]
-
-
 
 
 @pytest.mark.parametrize("step", range(1, 6))
