@@ -112,7 +112,7 @@ def test_a_mark_of_a_session_gives_it_a_turn_and_a_verdict_if_it_may_have_ended(
 def test_what_was_there_stands_in_line_in_its_order(bench: Bench, tmp_path: Path) -> None:
     for number in range(1, 4):
         Actor(tmp_path, UUID(int=number)).open().kill()
-    stock = take_stock(look_around(tmp_path) or {}, Wanted(), include_closed=False)
+    stock = take_stock(tmp_path, look_around(tmp_path) or {}, Wanted(), include_closed=False)
     bench.sessions.take(stock)
 
     assert {lane.state for lane in stock.order} == {LaneState.UNOPENED}

@@ -31,7 +31,7 @@ def dated(actor: Actor, age_s: float) -> Actor:
 def stock_of(directory: Path, *, include_closed: bool = False, **wanted: Any) -> Stock:
     seen = look_around(directory)
     assert seen is not None
-    return take_stock(seen, Wanted(**wanted), include_closed)
+    return take_stock(directory, seen, Wanted(**wanted), include_closed)
 
 
 def begins(stock: Stock) -> dict[int, tuple[int | None, bool]]:

@@ -195,6 +195,7 @@ class Following:
                 await checkpoint()
                 self._paused_s = now_s = time.monotonic()
                 self._take_what_came(turns)
+            turns.let_one_open()  # not only when a thread is back: it may need none
             turn = self._schedule.next(now_s)
             if isinstance(turn, Turn):
                 turns.take(turn, now_s)

@@ -88,6 +88,13 @@ class Turns:
         self._max_line_bytes = max_line_bytes
         self._stats = stats
 
+    def let_one_open(self) -> None:
+        """Let one that waits for a descriptor stand in line, if there is one for it by now."""
+        if self._starved and self._sessions.files.may_open(self._starved[0]):
+            lane = self._starved.popleft()
+            self._schedule.return_(lane)
+            self._schedule.ready(lane)
+
     def take(self, turn: Turn[Lane | ForeignFile], now_s: float) -> None:
         """Let one look once.
 
@@ -172,13 +179,6 @@ class Turns:
         self._start()
 
     def _start(self) -> None:
-        files = self._sessions.files
-        while self._starved and files.may_open(self._starved[0]):
-            lane = self._starved.popleft()
-            self._schedule.return_(lane)
-            self._schedule.ready(lane)  # it may be opened without a thread
-            if lane.brief:
-                break
         for lane, error in self._beside.start():
             self._schedule.return_(lane)
             self._fail(lane, error)
