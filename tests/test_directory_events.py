@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -146,6 +148,31 @@ async def test_an_event_whose_file_is_gone_has_the_meta_that_was_known(store: Se
         watch._following.gate = gate
         assert await told(watch) == ("closed", ID)
         actor.final.unlink(missing_ok=True)
+        assert await told(watch) == ("deleted", ID)
+
+
+async def test_a_session_closed_while_it_is_looked_at_and_deleted_at_once_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SessionStore(tmp_path, events=False, poll_interval_s=0.01)
+    actor = Actor(tmp_path)
+    plain = os.scandir
+
+    @contextmanager
+    def listed(path: Any) -> Iterator[list[os.DirEntry[str]]]:
+        with plain(path) as entries:
+            found = list(entries)
+        if path == tmp_path and found and actor.writing:
+            actor.close()  # each name that was listed is gone when it is looked at
+        yield found
+
+    async with store, store.watch() as watch:
+        assert await nothing_more(watch)
+        actor.open()
+        assert await told(watch) == ("started", ID)
+        monkeypatch.setattr(os, "scandir", listed)
+        assert await told(watch) == ("closed", ID)
+        actor.final.unlink()
         assert await told(watch) == ("deleted", ID)
 
 

@@ -70,9 +70,11 @@ def test_what_differs_is_marked_and_whether_it_may_have_ended(
     first = look(tmp_path, stems=stems)
     act(tmp_path)
     second = look(tmp_path, first, stems=stems)
+    third = look(tmp_path, second, stems=stems)
 
     assert (second.changed, second.grown) == (changed, grown)
-    assert look(tmp_path, second, stems=stems).changed == {}
+    assert third.changed == {stem: True for stem in changed if stem not in second.seen}
+    assert look(tmp_path, third, stems=stems).changed == {}
 
 
 def test_the_wal_is_what_is_seen_of_a_session_and_that_there_are_both(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class Call(Generic[_T]):
         waiting = self._waiting = set[tuple[Home, Signal]]()
 
         def tell(_: object) -> None:
-            for where, signal in tuple(waiting):
+            for where, signal in waiting.copy():  # in one step: others come and go
                 where.soon(signal.set)
             if done is not None and home is not None:
                 home.soon(done)

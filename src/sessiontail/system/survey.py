@@ -94,7 +94,7 @@ def survey(
     for stem, found in seen.items():
         mark = marks[stem] = _mark(found, now_ns)
         known = before.get(stem)
-        if not known:
+        if known is None or known <= _VANISHED:
             changed[stem] = False
             grown.add(stem)
         elif (known | _FRESH) == (mark | _FRESH):
@@ -106,14 +106,16 @@ def survey(
             changed[stem] = not longer
             if longer:
                 grown.add(stem)
+    for stem, mark in before.items():
+        if mark != _ABSENT and stem not in marks:
+            changed[stem] = True
+            if mark != _VANISHED:
+                marks[stem] = _VANISHED
     for stem in stems:
-        marks.setdefault(stem, _ABSENT)
-    for stem, mark in marks.items() if stems else ():
-        if mark == _ABSENT and before.get(stem) != _ABSENT:
-            changed[stem] = True
-    for stem in before:
         if stem not in marks:
-            changed[stem] = True
+            marks[stem] = _ABSENT
+            if stem not in before:
+                changed[stem] = True
     unheld = None
     if locks_due:
         locks = LockTable.read()
@@ -133,13 +135,17 @@ _SIZE_SHIFT = 65
 _FRESH = 1 << 64
 _FRESH_NS = 20_000_000
 _FILE_BITS = 0xFFFFFFFF << 32
-# There is no file.
+# There is no file: nor was there before; or there was, and it is told once more. A file that is
+# renamed while names are read is under neither; who is told so looks, finds it, and is not told
+# when it is gone.
 _ABSENT = 0
+_VANISHED = 1
 
 
 def _mark(found: Seen, now_ns: int) -> int:
     file = hash((found.id, found.is_wal)) & 0xFFFFFFFF
-    mark = found.size << _SIZE_SHIFT | file << 32 | (hash(found.mtime_ns) & 0xFFFFFFFF) or 1
+    changed = max(hash(found.mtime_ns) & 0xFFFFFFFF, _VANISHED + 1)
+    mark = found.size << _SIZE_SHIFT | file << 32 | changed
     return mark | _FRESH if abs(now_ns - found.mtime_ns) < _FRESH_NS else mark
 
 
