@@ -536,16 +536,16 @@ async def test_only_the_new_life_of_a_session_closed_before_is_heard(store: Sess
 
 
 def make_with_inode(path: Path, inode: int) -> None:
-    """Make a file with an inode that was set free, unless another program was quicker."""
-    made = []
+    """Make a file with an inode that was set free, unless another program was quicker.
+
+    The others stay: those that are free before it, perhaps thousands, are used up in some rounds.
+    """
     for n in range(100):
-        made.append(path.with_name(f"candidate {n}"))
-        made[-1].touch()
-        if made[-1].stat().st_ino == inode:
-            made.pop().rename(path)
+        made = path.with_name(f"{path.name} candidate {n}")
+        made.touch()
+        if made.stat().st_ino == inode:
+            made.rename(path)
             break
-    for other in made:
-        other.unlink()
 
 
 @pytest.mark.parametrize("open_files", [1, 9])
