@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from samples import chunk_line, header_line, session_bytes, trailer_line
-from sessiontail import SessionStore
+from sessiontail import SessionNotFound, SessionStore
 from sessiontail.cli.slices import FileSlices, entries
 from sessiontail.format.records import Record
 from sessiontail.session.feed import RecordFeed
@@ -103,22 +103,23 @@ async def test_bytes_are_there_when_the_reader_is_done_and_the_file_has_no_name(
 
 
 async def test_of_a_file_that_was_never_open_there_are_no_bytes(tmp_path: Path) -> None:
-    with FileSlices(SessionStore(tmp_path).read(path=tmp_path / "absent.jsonl")) as file:
-        file.hold()
+    feed = SessionStore(tmp_path).read(path=tmp_path / "absent.jsonl")
+    with FileSlices(feed) as file:
+        with pytest.raises(SessionNotFound):
+            await anext(feed)
 
         assert file.read(0, 10) == b""
 
 
-async def test_the_descriptor_is_given_back(tmp_path: Path) -> None:
+async def test_the_descriptor_is_another_than_the_readers_and_given_back(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(session_bytes(3))
     async with SessionStore(tmp_path).read(path=path) as feed:
         with FileSlices(feed) as file:
             await anext(feed)
-            file.hold()
             held = file._fd
-            file.hold()
-            assert file._fd == held != feed.fd
+            assert feed.fd not in (held, None)
+            assert file.read(0, 1) == b"{"
         assert file.read(0, 10) == b""
 
     with pytest.raises(OSError, match="Bad file descriptor"):

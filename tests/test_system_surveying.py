@@ -143,13 +143,16 @@ async def test_each_survey_marks_what_differs_from_the_one_before(
         lambda: None,
         lambda: write(path),
         path.unlink,
+        lambda: None,
+        lambda: None,
     ]
     for act in acts:
         act()
         found.append(await bed.look())
 
-    assert found == [{"a": False}, {}, {"a": False}, {"a": True}]
-    assert bed.stats.sweeps == 4
+    # What is gone is told once more.
+    assert found == [{"a": False}, {}, {"a": False}, {"a": True}, {"a": True}, {}]
+    assert bed.stats.sweeps == 6
 
 
 async def test_behind_an_absent_directory_everything_is_new(bed: Bed, directory: Path) -> None:
@@ -196,10 +199,22 @@ async def test_what_keeps_it_from_looking_is_raised_and_nothing_is_forgotten(
 async def test_the_more_a_survey_costs_the_more_seldom_it_is_due(
     bed: Bed, clock: Clock, *, trusted: bool, cost_s: float, interval_s: float, due_in_s: float
 ) -> None:
-    await bed.missed(trusted=trusted, cost_s=cost_s)
+    for _ in range(2):
+        await bed.missed(trusted=trusted, cost_s=cost_s)
     clock.now_s += 0.05
 
     assert bed.surveys.due_in_s(interval_s, trusted=trusted) == pytest.approx(due_in_s - 0.05)
+
+
+@pytest.mark.parametrize("costs_s", [(0.0, 1000.0), (1000.0, 0.0), (0.0, 1000.0, 0.0)])
+async def test_one_look_that_took_long_does_not_put_off_the_next(
+    bed: Bed, costs_s: tuple[float, ...]
+) -> None:
+    """The interpreter's collector may run in it, or the machine stand still."""
+    for cost_s in costs_s:
+        await bed.missed(trusted=False, cost_s=cost_s)
+
+    assert bed.surveys.due_in_s(0.1, trusted=False) == pytest.approx(0.1)
 
 
 async def test_the_time_until_the_next_begins_when_one_is_over(bed: Bed, clock: Clock) -> None:
