@@ -141,6 +141,12 @@ def test_a_token_that_was_cut_off_anywhere_is_refused() -> None:
             DirectoryPosition.check(token[:end])
 
 
+@pytest.mark.parametrize("token", ["st3d.\udc80", "st3d.\udc80.00000000", "st3d.a.\ud800"])
+def test_what_no_text_can_hold_is_damage(token: str) -> None:
+    with pytest.raises(CursorInvalid, match="damaged"):
+        DirectoryPosition.decode(token)
+
+
 @pytest.mark.parametrize("token", [None, b"st3d.", 5])
 def test_what_is_no_text_is_refused_by_its_type(token: Any) -> None:
     with pytest.raises(CursorInvalid, match=f"a cursor is text, not {type(token).__name__}"):

@@ -108,6 +108,21 @@ def test_an_extra_that_is_no_json_is_written_as_its_text() -> None:
     assert found.lineage_extras == (("set", "{1}"), ("id", str(ID)), ("nan", [1.5]))
 
 
+def test_an_extra_that_is_nested_too_deep_is_refused_by_name() -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    header = msgspec.structs.replace(HEADER, lineage_extras=(("deep", deep),))
+
+    with pytest.raises(TypeError, match=r"^Header\.lineage_extras: "):
+        header_line(header)
+
+
+def test_a_usage_that_cannot_be_written_is_refused() -> None:
+    with pytest.raises(ValueError, match="integer string"):
+        trailer_line(0, TokenUsage(10**5000, 0, 0), closed_at=MOMENT)
+
+
 def test_a_lone_surrogate_is_escaped_and_comes_back() -> None:
     payload = {"content": "a\ud83db"}
 

@@ -84,6 +84,15 @@ def test_without_a_header_there_is_no_other_position_than_the_start(
         assert position_before_end(file, last) == START
 
 
+@pytest.mark.parametrize("last", [3, 4, 5, 6, 7])
+def test_blank_lines_before_the_header_are_no_place_to_begin(tmp_path: Path, last: int) -> None:
+    data = b"\n\n\n" + session_bytes(2)
+    with opened(tmp_path, data) as file:
+        found = position_before_end(file, last)
+
+    assert found == (START if last > 3 else at(data, data.find(b"\n", 3) + 1))
+
+
 def test_a_header_of_any_length_is_read(tmp_path: Path) -> None:
     data = header_line(note="h" * 100_000) + chunk_line() * 3
     with opened(tmp_path, data) as file:

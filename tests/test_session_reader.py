@@ -14,7 +14,8 @@ from samples import ID
 from sessiontail import Record, SessionStore
 from sessiontail.format import Block, LongLine, RecordDecoder
 from sessiontail.format.batch import Batch
-from sessiontail.session.reader import READ_BYTES, FileReader, FileReplaced
+from sessiontail.session.blocks import READ_BYTES, FileReplaced
+from sessiontail.session.reader import FileReader
 from sessiontail.system.files import SessionFile
 
 

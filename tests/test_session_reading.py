@@ -27,7 +27,7 @@ from sessiontail import (
     tail_session,
 )
 from sessiontail.format.framing import MAX_BLOCK_LINES
-from sessiontail.session.reader import READ_BYTES
+from sessiontail.session.blocks import READ_BYTES
 
 pytestmark = pytest.mark.anyio
 

@@ -485,7 +485,7 @@ async def test_nobody_gets_in_between_trailer_and_rename(home: Path) -> None:
             refused.append(moment)
 
     writer = SessionWriter(HEADER)
-    writer._gate = intrude
+    writer._wal.gate = intrude
     await writer.open()
     await writer.close()
 
@@ -502,7 +502,7 @@ async def test_a_wal_that_is_renamed_before_the_lock_is_ours_is_not_written(tmp_
             wal.rename(writer.path)
 
     writer = SessionWriter(HEADER, directory=tmp_path)
-    writer._gate = close_it
+    writer._wal.gate = close_it
     await writer.open()
 
     assert writer.path.read_bytes() == session_bytes()
@@ -615,7 +615,7 @@ async def test_a_crash_between_trailer_and_rename_is_resumed(tmp_path: Path) -> 
             raise Crash
 
     dying = SessionWriter(HEADER, directory=tmp_path)
-    dying._gate = crash
+    dying._wal.gate = crash
     await dying.open()
     await dying.write(chunk(content="hi"))
     with pytest.raises(Crash):
@@ -730,7 +730,7 @@ async def test_a_write_that_is_cancelled_in_its_midst_is_written_whole(tmp_path:
     writer = SessionWriter(HEADER, directory=tmp_path)
     await writer.open()
     with anyio.CancelScope() as scope:
-        writer._gate = lambda _: anyio.from_thread.run_sync(scope.cancel)
+        writer._wal.gate = lambda _: anyio.from_thread.run_sync(scope.cancel)
         await writer.write(chunk(content="hi"))
         await writer.write(chunk(content="never begun"))
 
@@ -745,7 +745,7 @@ async def test_a_task_that_is_cancelled_in_mid_write_abandons_after_the_line(
 ) -> None:
     async def agent() -> None:
         async with writer:
-            writer._gate = cancel
+            writer._wal.gate = cancel
             await writer.write(chunk(content="x" * 100_000))
 
     def cancel(_: str) -> None:
@@ -774,7 +774,7 @@ async def test_a_task_that_is_cancelled_in_mid_open_leaves_no_lock(
             anyio.from_thread.run_sync(task.cancel)
 
     writer = SessionWriter(HEADER, directory=tmp_path)
-    writer._gate = cancel
+    writer._wal.gate = cancel
     task = asyncio.create_task(agent())
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -822,7 +822,7 @@ async def test_a_write_that_fails_twice_ends_the_writer(tmp_path: Path) -> None:
     writer = SessionWriter(HEADER, directory=tmp_path)
     await writer.open()
     with writer.partial_path.open("rb") as read_only:
-        os.dup2(read_only.fileno(), writer._fd)
+        os.dup2(read_only.fileno(), writer._wal.fd)
         with pytest.raises(PersistenceError):
             await writer.write(chunk(content="hi"))
 

@@ -74,7 +74,7 @@ class DirectoryPosition(NamedTuple):
             CursorInvalid: it is no token, is damaged, or is of another version.
         """
         text, _, check = body_of(_DIRECTORY_PREFIX, token).rpartition(".")
-        if check != f"{zlib.crc32(text.encode() + b'.'):08x}":
+        if check != f"{zlib.crc32(text.encode(errors='replace') + b'.'):08x}":
             raise damaged_cursor()
         return text
 

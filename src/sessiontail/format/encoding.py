@@ -66,7 +66,10 @@ def header_line(header: Header) -> bytes:
         check_field("Header.lineage_extras", pair, (tuple, list))
         if len(pair) != 2:
             raise ValueError(f"Header.lineage_extras: expected pairs, not {len(pair)} values")
-    record = header_record(header)
+    try:
+        record = header_record(header)
+    except RecursionError as error:
+        raise TypeError(f"Header.lineage_extras: {error}") from error
     for name, value in record.items():
         try:
             json.dumps(value)
@@ -175,7 +178,7 @@ def trailer_line(chunks: int, usage: TokenUsage | None, *, closed_at: datetime) 
         closed_at: when it was closed, aware.
 
     Raises:
-        TypeError: ``usage`` is none.
+        TypeError, ValueError: ``usage`` is none, or one that cannot be read back.
     """
     if usage is not None:
         check(usage, TokenUsage)
@@ -191,7 +194,7 @@ def trailer_line(chunks: int, usage: TokenUsage | None, *, closed_at: datetime) 
             "total_tokens": usage.total_tokens,
         },
     }
-    return _line(record)
+    return _readable(_line(record), RecordDecoder(header_version=CURRENT_SCHEMA_VERSION))
 
 
 def _jsonable(value: Any) -> Any:

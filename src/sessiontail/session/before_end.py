@@ -29,11 +29,11 @@ def position_before_end(file: SessionFile, last: int, end: int | None = None) ->
     size = status.st_size if end is None else min(status.st_size, end)
     decoder = RecordDecoder()
     try:
-        header, _ = header_of(file, decoder, file.read_now(0, END_BYTES))
+        header, first = header_of(file, decoder, file.read_now(0, END_BYTES))
     except DamagedSession:
         return START
     offset = lines_back(file, size, last)
-    if not offset:
+    if offset < first:  # in the blank lines before the header
         return START
     brief = Brief()
     trailer_of(file.read_now(max(0, offset - END_BYTES), min(offset, END_BYTES)), brief)

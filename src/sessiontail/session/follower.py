@@ -14,9 +14,10 @@ from sessiontail.format.batch import Batch
 from sessiontail.format.cursor import Position
 from sessiontail.format.lifecycle import Outcome
 from sessiontail.format.records import Trailer
+from sessiontail.session.blocks import FileReplaced
 from sessiontail.session.ending import EndDetector, Evidence, LookAgain, Writer
 from sessiontail.session.generations import Place, find_again, place_of
-from sessiontail.session.reader import FileReader, FileReplaced
+from sessiontail.session.reader import FileReader
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import SessionPaths
 

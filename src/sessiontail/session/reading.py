@@ -14,9 +14,9 @@ from anyio.lowlevel import checkpoint
 
 from sessiontail.errors import PersistenceError
 from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.session.blocks import FileReplaced
 from sessiontail.session.feed import RecordFeed
 from sessiontail.session.generations import Fitting, not_found, open_fitting
-from sessiontail.session.reader import FileReplaced
 from sessiontail.system.files import explain, in_thread
 from sessiontail.system.mounts import mount_of
 from sessiontail.system.paths import SessionPaths

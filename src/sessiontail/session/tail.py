@@ -1,5 +1,7 @@
 """growing file -> records until an outcome."""
 
+from __future__ import annotations
+
 import errno
 import math
 import time
@@ -11,6 +13,7 @@ from typing import Literal
 from anyio.lowlevel import checkpoint
 
 from sessiontail.format.batch import Batch
+from sessiontail.format.cursor import Position
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import Outcome
 from sessiontail.session.feed import RecordFeed
@@ -174,13 +177,13 @@ class SessionTail(RecordFeed):
             raise
         if self._subscription.stem != self._paths.stem:
             watch.move(self._subscription, self._paths.stem)
-        follower = Follower(self._paths, *opened)
+        follower, position = opened
         follower.gate = self._gate
-        self._begin(*opened)
+        self._begin(follower.reader, position)
         watch.narrow(follower.reader.file.fd, self._paths.stem)
         return follower
 
-    def _open(self, *, remote: bool, block: bool) -> Fitting | None:
+    def _open(self, *, remote: bool, block: bool) -> tuple[Follower, Position] | None:
         opened = self._open_one(remote=remote, block=block)
         if opened is None and self._search is not None:
             if not block:
@@ -189,7 +192,8 @@ class SessionTail(RecordFeed):
             if found is not None:
                 self._paths = found
                 opened = self._open_one(remote=remote, block=block)
-        return opened
+        # Here, where it may wait: it asks which file this is.
+        return None if opened is None else (Follower(self._paths, *opened), opened.position)
 
     def _open_one(self, *, remote: bool, block: bool) -> Fitting | None:
         return open_fitting(

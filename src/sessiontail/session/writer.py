@@ -10,9 +10,6 @@ Source: openrath 2.0.0, ``rath.session.persistence.writer`` and ``_serialize``.
 
 from __future__ import annotations
 
-import os
-import stat
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from os import PathLike
@@ -23,35 +20,20 @@ from typing import Self, TypeVarTuple
 
 import anyio
 
-from sessiontail.errors import PersistenceError, SessionBusy
+from sessiontail.errors import PersistenceError
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.encoding import check, check_field, chunk_line, header_line, trailer_line
 from sessiontail.format.folding import damaged
 from sessiontail.format.framing import LineFramer
 from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.format.records import Chunk, Damage, Header, Record, TokenUsage
-from sessiontail.session.reader import READ_BYTES
+from sessiontail.session.wal import WalFile
 from sessiontail.system.files import change, explain
 from sessiontail.system.paths import path_paths, resolve_path, session_paths
 
 __all__ = ["SessionWriter"]
 
-_FLAGS = (
-    os.O_RDWR
-    | os.O_APPEND
-    | os.O_CREAT
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_BINARY", 0)
-)
-
-
 _Args = TypeVarTuple("_Args")
-
-
-def _no_gate(moment: str) -> None:
-    pass
 
 
 class SessionWriter:
@@ -63,9 +45,6 @@ class SessionWriter:
     Leaving the context closes the session; an exception, a cancellation too, abandons it. An
     existing WAL of the same id is continued. A write that has begun ends, whoever is cancelled.
     """
-
-    # Called in the writing thread with the name of a moment that a race could hit.
-    _gate: Callable[[str], None] = staticmethod(_no_gate)
 
     def __init__(
         self,
@@ -85,10 +64,9 @@ class SessionWriter:
             TypeError: ``header`` is none.
             PersistenceError: ``OPENRATH_HOME`` names something that is no directory.
         """
-        self._fd = -1
         check(header, Header)
         self._header = header
-        self._paths = (
+        self._wal = WalFile(
             session_paths(header.id, directory) if path is None else path_paths(resolve_path(path))
         )
         self._closed = False
@@ -99,18 +77,15 @@ class SessionWriter:
         self._chunks = 0
         self._torn_bytes_cut = 0
 
-    def __del__(self) -> None:
-        self._release()
-
     @property
     def path(self) -> Path:
         """The file's name once it is closed."""
-        return self._paths.final
+        return self._wal.paths.final
 
     @property
     def partial_path(self) -> Path:
         """The file's name while it is written."""
-        return self._paths.wal
+        return self._wal.paths.wal
 
     @property
     def chunks_written(self) -> int:
@@ -180,7 +155,7 @@ class SessionWriter:
         Raises:
             PersistenceError: the trailer cannot be written: the file is as it was before, and
                 the writer open; or the WAL was deleted or cannot be renamed.
-            TypeError: ``usage`` is none; the writer is open.
+            TypeError, ValueError: ``usage`` is none, or cannot be read back; the writer is open.
         """
         await self._run(self._close, usage)
 
@@ -198,39 +173,27 @@ class SessionWriter:
             async with self._turn:
                 await change(locked)
         except OSError as error:
-            raise explain(error, self._paths.wal) from error
+            raise explain(error, self.partial_path) from error
 
     def _open(self) -> None:
         if self._closed:
-            raise PersistenceError("this writer is closed", path=self._paths.final)
-        if self._fd >= 0:
+            raise PersistenceError("this writer is closed", path=self.path)
+        if self._wal.is_open:
             return
         header = header_line(self._header)  # before there is a file: it may be refused
-        self._paths.wal.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._open_wal(self._paths.wal)
+            self._wal.open()
             self._resume(header)
         except BaseException:
-            self._release()
+            self._wal.release()
             raise
-
-    def _open_wal(self, wal: Path) -> None:
-        while True:
-            self._fd = os.open(wal, _FLAGS, 0o600)
-            if not stat.S_ISREG(os.fstat(self._fd).st_mode):
-                raise PersistenceError("not a regular file", path=wal)
-            self._gate("opened")
-            _lock(self._fd, wal)
-            if self._has_name():
-                return
-            self._release()  # renamed or deleted before the lock was ours
 
     def _resume(self, header: bytes) -> None:
         """Make what was written before fit to be continued; write the header where none was."""
         framer, decoder = LineFramer(), RecordDecoder()
         first: Record | None = None
         chunks = 0
-        while data := os.pread(self._fd, READ_BYTES, framer.position):
+        while data := self._wal.read(framer.position):
             for item in framer.feed(data):
                 records = decoder.decode(item).records
                 if first is None and records:
@@ -239,13 +202,13 @@ class SessionWriter:
                 chunks += sum(type(record) is Chunk for record in records)
         self._chunks = chunks
         if framer.pending:
-            os.ftruncate(self._fd, framer.offset)
+            self._wal.cut(framer.offset)
             self._torn_bytes_cut = framer.pending
         if first is None:
             self._append(header)
 
     def _refuse_stranger(self, first: Record, version: int | None) -> None:
-        wal = self._paths.wal
+        wal = self.partial_path
         if isinstance(first, Damage):
             raise damaged(first, wal)
         assert isinstance(first, Header)
@@ -266,82 +229,26 @@ class SessionWriter:
         self._chunks += 1
 
     def _append(self, line: bytes) -> None:
-        if self._fd < 0:
+        if not self._wal.is_open:
             state = "closed" if self._closed else "not open; use `async with` or `await open()`"
-            raise PersistenceError(f"this writer is {state}", path=self._paths.final)
-        rest = memoryview(line)
-        end = os.fstat(self._fd).st_size
-        self._gate("writing")
+            raise PersistenceError(f"this writer is {state}", path=self.path)
         try:
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
-        except OSError:
-            try:
-                os.ftruncate(self._fd, end)
-            except OSError:
-                self._abandon()  # the next writer cuts it
-                raise
-            raise
+            self._wal.append(line)
+        finally:
+            self._closed = not self._wal.is_open
 
     def _close(self, usage: TokenUsage | None) -> None:
         if self._closed:
             return
-        if self._fd >= 0:
+        if self._wal.is_open:
             self._append(trailer_line(self._chunks, usage, closed_at=datetime.now(UTC)))
         try:
-            if self._fd >= 0:
-                self._gate("trailer written")
-                self._rename()
+            if self._wal.is_open:
+                self._wal.gate("trailer written")
+                self._wal.rename()
         finally:
             self._abandon()
 
-    def _rename(self) -> None:
-        if not self._has_name():
-            raise PersistenceError(
-                "deleted or replaced while it was written: nothing is left to close",
-                path=self._paths.wal,
-            )
-        if sys.platform == "win32":
-            self._release()  # an open file cannot be renamed there
-        self._paths.wal.replace(self._paths.final)
-
     def _abandon(self) -> None:
         self._closed = True
-        self._release()
-
-    def _release(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            try:
-                _unlock(fd)
-            finally:
-                os.close(fd)
-
-    def _has_name(self) -> bool:
-        """Say whether the WAL's name leads to the file that is open."""
-        try:
-            return os.path.samestat(os.fstat(self._fd), self._paths.wal.lstat())
-        except FileNotFoundError:
-            return False
-
-
-if sys.platform == "win32":
-
-    def _lock(fd: int, path: Path) -> None:
-        """Without ``flock`` nothing keeps a second writer off."""
-
-    def _unlock(fd: int) -> None:
-        pass
-
-else:
-    import fcntl
-
-    def _lock(fd: int, path: Path) -> None:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SessionBusy("another writer holds it", path=path) from error
-
-    def _unlock(fd: int) -> None:
-        # Said, not left to close(): a forked child may still have the descriptor.
-        fcntl.flock(fd, fcntl.LOCK_UN)
+        self._wal.release()
