@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 from uuid import UUID
@@ -92,11 +93,10 @@ class SessionStore:
         checks.positive("max_line_bytes", max_line_bytes, int)
         checks.positive("sweep_interval_s", sweep_interval_s, (int, float))
         checks.positive("poll_interval_s", poll_interval_s, (int, float))
-        self.directory = sessions_dir(directory)
         #: What this store has done so far.
         self.stats = StoreStats()
         self._max_line_bytes = max_line_bytes
-        self._place = Place(self.directory, sweep_interval_s, poll_interval_s, events)
+        self._place = Place(sessions_dir(directory), sweep_interval_s, poll_interval_s, events)
 
     async def __aenter__(self) -> Self:
         await self._place.hold()
@@ -109,6 +109,11 @@ class SessionStore:
         tb: TracebackType | None,
     ) -> None:
         self._place.release()
+
+    @property
+    def directory(self) -> Path:
+        """Where the session files lie."""
+        return self._place.directory
 
     @property
     def polled_because(self) -> str | None:

@@ -1,9 +1,9 @@
 """whole lines -> records.
 
 One fast path (``usual``) decodes a whole block in C, once the block is proven to hold one object a
-line; one exact path (``parsing``) decides about the odd line. Both give the same records (tests/test_decoding.py compares them).
-A line above ``BIG_LINE_BYTES`` is decoded in steps (bigline), so that a thread can do it beside the
-event loop.
+line; one exact path (``parsing``) decides about the odd line. Both give the same records
+(``tests/test_format_decoding.py`` compares them). A line above ``BIG_LINE_BYTES`` is decoded in
+steps (``bigline``), so that a thread can do it beside the event loop.
 Whatever the bytes, the outcome is a record or a ``Damage``; nothing is raised.
 Nothing here opens, waits or logs.
 """

@@ -190,5 +190,3 @@ else:
             return None
         return False
 
-
-__TURN_POLL_S = 0.0005
