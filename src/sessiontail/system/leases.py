@@ -189,4 +189,3 @@ else:
                 return True
             return None
         return False
-
