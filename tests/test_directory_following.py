@@ -907,7 +907,7 @@ async def test_a_stuck_consumer_holds_up_no_other_and_no_memory(trusting: Sessio
                 actor.say("x" * 1000)
             await heard(other, 10)
         assert stuck._engine._subscription is not None
-        held = len(stuck._engine._subscription.marked)
+        held = len(stuck._engine._subscription.dirty)
         batches = sum(lane.stream.waiting for lane in lanes(stuck))
         got = await heard(stuck, 10 * 51 - 1)
 

@@ -176,7 +176,7 @@ def test_nobody_has_a_turn_before_its_time_and_a_sooner_time_stays() -> None:
     assert isinstance(schedule.next(NOW_S + 9), Sleep)
 
 
-def test_who_leaves_has_no_turn_whatever_line_it_stands_in() -> None:
+def test_who_leaves_has_no_turn_whatever_queue_it_stands_in() -> None:
     schedule = Schedule[Slot]()
     slots = [Slot() for _ in range(5)]
     schedule.wait(slots[0])

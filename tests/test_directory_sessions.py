@@ -86,9 +86,9 @@ def batch_of(lane: Lane) -> Batch:
 
 
 def test_a_mark_of_an_unknown_file_begins_it(bench: Bench) -> None:
-    bench.sessions.mark(NAME, decisive=True, now_s=0)
-    bench.sessions.mark("é", decisive=False, now_s=0)
-    bench.sessions.mark("\udcff", decisive=True, now_s=0)  # no cursor could hold it
+    bench.sessions.mark(NAME, may_have_ended=True, now_s=0)
+    bench.sessions.mark("é", may_have_ended=False, now_s=0)
+    bench.sessions.mark("\udcff", may_have_ended=True, now_s=0)  # no cursor could hold it
 
     assert {stem: lane.ending for stem, lane in bench.sessions.lanes.items()} == {
         NAME: True,
@@ -97,16 +97,16 @@ def test_a_mark_of_an_unknown_file_begins_it(bench: Bench) -> None:
     assert bench.turns() == [*bench.sessions.lanes.values()]
 
 
-@pytest.mark.parametrize("decisive", [False, True])
+@pytest.mark.parametrize("may_have_ended", [False, True])
 def test_a_mark_of_a_session_gives_it_a_turn_and_a_verdict_if_it_may_have_ended(
-    bench: Bench, *, decisive: bool
+    bench: Bench, *, may_have_ended: bool
 ) -> None:
     lane = bench.sessions.add(NAME)
     bench.turns()
     lane.judge = False
-    bench.sessions.mark(NAME, decisive=decisive, now_s=0)
+    bench.sessions.mark(NAME, may_have_ended=may_have_ended, now_s=0)
 
-    assert (lane.judge, bench.turns()) == (decisive, [lane])
+    assert (lane.judge, bench.turns()) == (may_have_ended, [lane])
 
 
 def test_what_was_there_stands_in_line_in_its_order(bench: Bench, tmp_path: Path) -> None:
@@ -131,9 +131,9 @@ def test_a_file_without_a_header_or_an_id_is_warned_of_once_and_looked_at_again(
             assert (bench.sessions.lanes, lane.is_open) == ({}, False)
     assert caplog.messages == ["skipped notes: it does not start with a header"]
 
-    bench.sessions.mark("notes", decisive=False, now_s=0)
+    bench.sessions.mark("notes", may_have_ended=False, now_s=0)
     assert bench.schedule.next(0) == Sleep(None)  # it grew: no reason to look
-    bench.sessions.mark("notes", decisive=True, now_s=0)
+    bench.sessions.mark("notes", may_have_ended=True, now_s=0)
     (foreign,) = bench.turns()
     assert isinstance(foreign, ForeignFile)
 

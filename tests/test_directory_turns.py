@@ -111,7 +111,7 @@ async def test_a_life_in_turns(bench: Bench, tmp_path: Path) -> None:
     assert bench.state() is LaneState.IDLE
     assert bench.turns.table is None  # thousands of locks are not kept
     actor.say("two").close()
-    bench.sessions.mark(NAME, decisive=True, now_s=time.monotonic())
+    bench.sessions.mark(NAME, may_have_ended=True, now_s=time.monotonic())
     assert bench.turn(Why.NEWS) == actor.records[2:]
     assert bench.turn(Why.NEWS) == []
 
@@ -132,7 +132,7 @@ async def test_a_writer_that_is_gone_is_told_and_one_that_comes_back_too(
     assert not bench.lane.is_open
 
     with actor.resume(cut=True):
-        bench.sessions.mark(NAME, decisive=False, now_s=time.monotonic())
+        bench.sessions.mark(NAME, may_have_ended=False, now_s=time.monotonic())
         assert bench.turn(Why.NEWS) == actor.records[1:]
     assert bench.told == ["started", "abandoned", "resumed"]
 
@@ -155,7 +155,7 @@ async def test_a_look_that_has_to_wait_goes_on_in_a_thread_and_what_is_told_mean
     bench.sessions.add(NAME)
     assert bench.turn(Why.NEWS) == []
     assert bench.state() is LaneState.AWAY
-    bench.sessions.mark(NAME, decisive=False, now_s=time.monotonic())
+    bench.sessions.mark(NAME, may_have_ended=False, now_s=time.monotonic())
     assert bench.schedule.next(time.monotonic()) == Sleep(None)
     blocked.released.set()
     await bench.back()

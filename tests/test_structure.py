@@ -177,7 +177,7 @@ def test_every_module_begins_with_its_arrow_or_its_job(path: Path) -> None:
     assert "->" in first or first.endswith((".", ":"))
 
 
-# What users meet: DESIGN.md, "Names that users meet".
+# What users meet, and find under the same name in each version.
 PROMISED = {
     "Chunk",
     "ChunkKind",

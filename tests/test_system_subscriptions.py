@@ -33,7 +33,7 @@ async def test_marks_of_a_slow_follower_take_no_room(directory: Path) -> None:
             write(directory / "a.jsonl")
             watch.drain()
 
-        assert subscription.marked == {"a": True}
+        assert subscription.dirty == {"a": True}
         subscription.close()
 
 
@@ -54,34 +54,34 @@ def marks(*subscriptions: Subscription) -> list[dict[str, bool]]:
 
 
 @pytest.mark.parametrize(
-    ("decisive", "marked"),
+    ("may_have_ended", "dirty"),
     [([False], False), ([True], True), ([True, False], True), ([False, True, False], True)],
 )
 def test_an_end_that_was_marked_is_not_unmarked_by_what_comes_later(
-    decisive: list[bool], *, marked: bool
+    may_have_ended: list[bool], *, marked: bool
 ) -> None:
     subscription = of("a")
-    for one in decisive:
-        subscription.mark("a", decisive=one)
+    for one in may_have_ended:
+        subscription.mark("a", may_have_ended=one)
 
     assert subscription.take() == ({"a": marked}, False)
 
 
 def test_what_was_taken_is_not_taken_again() -> None:
     subscription = of(None)
-    subscription.mark("a", decisive=True)
+    subscription.mark("a", may_have_ended=True)
     subscription.mark_everything()
     first = subscription.take()
-    subscription.mark("b", decisive=False)
+    subscription.mark("b", may_have_ended=False)
 
     assert first == ({"a": True}, True)
     assert [subscription.take(), subscription.take()] == [({"b": False}, False), ({}, False)]
 
 
 @pytest.mark.parametrize(
-    ("act", "marked"),
+    ("act", "dirty"),
     [
-        (lambda s: s.mark("a", decisive=False), True),
+        (lambda s: s.mark("a", may_have_ended=False), True),
         (lambda s: s.mark_everything(), True),
         (lambda s: s.fail(PersistenceError("unreadable")), False),
         (lambda s: s.signal.set(), False),
@@ -135,8 +135,8 @@ def test_a_change_is_marked_for_those_who_follow_that_session_and_for_who_follow
     one, other, every = of("a"), of("b"), of(None)
     for subscription in (one, other, every):
         followers.add(subscription)
-    followers.mark("a", decisive=True)
-    followers.mark("c", decisive=False)
+    followers.mark("a", may_have_ended=True)
+    followers.mark("c", may_have_ended=False)
 
     assert marks(one, other, every) == [{"a": True}, {}, {"a": True, "c": False}]
 
@@ -147,9 +147,9 @@ def test_what_a_survey_found_is_news_to_those_only_who_know_what_lay_there() -> 
     every.has_stock = True
     for subscription in (one, newcomer, every):
         followers.add(subscription)
-    followers.mark("a", decisive=False, surveyed=True)
+    followers.mark("a", may_have_ended=False, surveyed=True)
     found = marks(one, newcomer, every)
-    followers.mark("a", decisive=False)
+    followers.mark("a", may_have_ended=False)
 
     assert found == [{"a": False}, {}, {"a": False}]
     assert marks(one, newcomer, every) == [{"a": False}] * 3

@@ -222,7 +222,7 @@ async def test_one_that_fails_as_nobody_foresaw_is_logged_and_others_are_taken(
         await until(lambda: bool(caplog.records))
         monkeypatch.setattr(surveying, "survey", survey)
         write(directory / "a.jsonl")
-        await until(lambda: "a" in subscription.marked)
+        await until(lambda: "a" in subscription.dirty)
 
         assert f"cannot look at {directory}, will try again" in caplog.messages
         assert subscription.error is None
@@ -245,7 +245,7 @@ async def test_that_somebody_has_all_descriptors_for_a_while_is_nobodys_error(
             await sweeps(stats, 3)
         error = subscription.error
         write(directory / "a.jsonl")
-        await until(lambda: "a" in subscription.marked)
+        await until(lambda: "a" in subscription.dirty)
 
         assert error is None
         subscription.close()
@@ -279,7 +279,7 @@ async def test_a_look_that_is_wanted_at_once_is_not_waited_for(directory: Path) 
         await watch.take_stock(subscription)
         write(directory / "a.jsonl")
         watch.look_soon()
-        await until(lambda: "a" in subscription.marked)
+        await until(lambda: "a" in subscription.dirty)
 
         assert watch.interval_s == 600
         subscription.close()

@@ -115,7 +115,7 @@ async def bed(directory: Path) -> AsyncIterator[Bed]:
 
 
 @pytest.mark.parametrize(
-    ("mask", "decisive"),
+    ("mask", "may_have_ended"),
     [
         (inotify.MODIFY, False),
         (inotify.CREATE, False),
@@ -131,9 +131,9 @@ async def bed(directory: Path) -> AsyncIterator[Bed]:
     ],
 )
 def test_a_file_may_have_ended_when_it_was_closed_renamed_or_deleted(
-    mask: int, *, decisive: bool
+    mask: int, *, may_have_ended: bool
 ) -> None:
-    assert is_decisive(mask) is decisive
+    assert is_decisive(mask) is may_have_ended
 
 
 async def test_a_directory_is_watched_while_somebody_needs_that(bed: Bed) -> None:

@@ -1,4 +1,4 @@
-"""looks that would have to wait -> threads beside the line, a few at a time.
+"""looks that would have to wait -> threads beside the queue, a few at a time.
 
 A slow, cold or huge file delays itself alone.
 """

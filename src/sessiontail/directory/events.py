@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from uuid import UUID
 
 import msgspec
 from anyio import BusyResourceError
+from anyio.abc import AsyncResource
 from anyio.lowlevel import checkpoint
 
 from sessiontail.directory.following import Following
@@ -45,7 +45,7 @@ class SessionEvent:
     meta: PersistedSessionMeta
 
 
-class SessionWatch(AsyncIterator[SessionEvent]):
+class SessionWatch(AsyncIterator[SessionEvent], AsyncResource):
     """What happens to the sessions of a directory, in order; it never ends by itself.
 
     Made by ``SessionStore.watch``. An async iterator and an async context manager; a step that is
@@ -82,17 +82,6 @@ class SessionWatch(AsyncIterator[SessionEvent]):
         self._pulling = False
         # Reads the meta of the next event.
         self._call: Call[PersistedSessionMeta | None] | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self._following.close()
 
     def __aiter__(self) -> Self:
         return self

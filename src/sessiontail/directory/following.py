@@ -239,12 +239,12 @@ class Following:
             assert self._watch is not None
             self._watch.drain()  # who was told of meanwhile comes before it
         everything = False
-        if subscription.marked or subscription.everything:
-            marked, everything = subscription.take()
+        if subscription.dirty or subscription.everything:
+            dirty, everything = subscription.take()
             now_s = time.monotonic()
             self._noticed_s = self._noticed_s or now_s
-            for stem, decisive in marked.items():
-                self.sessions.mark(stem, decisive=decisive, now_s=now_s)
+            for stem, may_have_ended in dirty.items():
+                self.sessions.mark(stem, may_have_ended=may_have_ended, now_s=now_s)
         if again is not None:
             self._schedule.ready(again)
         if everything:

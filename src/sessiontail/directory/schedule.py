@@ -1,11 +1,11 @@
 """what is told of sessions, and time -> whose turn is next.
 
-Sessions that may have news stand in line and take turns, so that a busy one does not starve a
+Sessions that may have news are queued and take turns, so that a busy one does not starve a
 quiet one. Nothing here looks at a file, a clock or an event loop: time comes as an argument.
 
     state      when something is told  when its time comes  what gives it its turn else
     UNOPENED   READY                   -                    nobody has news
-    READY      READY                   READY                its place in line
+    READY      READY                   READY                its place in the queue
     AWAY       AWAY, noted             AWAY, noted          its thread is done
     SETTLING   READY                   IDLE, a turn         the lock table is there
     IDLE       READY                   IDLE, a turn         -
@@ -42,7 +42,7 @@ class LaneState(Enum):
 
     #: There since the start; nothing is known of it.
     UNOPENED = "unopened"
-    #: Stands in line: it may have news.
+    #: Is queued: it may have news.
     READY = "ready"
     #: A thread works for it.
     AWAY = "away"
@@ -83,7 +83,7 @@ class Slot:
         self.judge = True
         #: When it has a turn though nothing is told, on the monotonic clock.
         self.due_s = math.inf
-        #: The number of its last place in a line: places with another are given up.
+        #: The number of its last place in a queue: places with another are given up.
         self.ticket = 0
 
 
@@ -111,11 +111,11 @@ Round: TypeAlias = Literal["round"]
 class Schedule(Generic[_S]):
     """Whose turn is next."""
 
-    __slots__ = ("_asked", "_count", "_lines", "_news", "_settling", "_timers", "_turns")
+    __slots__ = ("_asked", "_count", "_news", "_queues", "_settling", "_timers", "_turns")
 
     def __init__(self) -> None:
-        self._lines: dict[Why, deque[tuple[_S, int]]] = {why: deque() for why in Why}
-        self._news = self._lines[Why.NEWS]
+        self._queues: dict[Why, deque[tuple[_S, int]]] = {why: deque() for why in Why}
+        self._news = self._queues[Why.NEWS]
         # Want the lock table; wait for the one that was asked for.
         self._settling: list[tuple[_S, int]] = []
         self._asked: list[tuple[_S, int]] = []
@@ -129,7 +129,7 @@ class Schedule(Generic[_S]):
         self._stand(slot, Why.FIRST)
 
     def ready(self, slot: _S) -> None:
-        """Let it stand in line; who is away has another turn when it is back."""
+        """Queue it for a turn; who is away has another one when it is back."""
         if slot.state is LaneState.READY:
             return
         if slot.state is LaneState.AWAY:
@@ -160,7 +160,7 @@ class Schedule(Generic[_S]):
             self._settling.append((slot, slot.ticket))
 
     def rest(self, slot: _S, state: LaneState = LaneState.IDLE) -> None:
-        """Let it wait for what is told, or its time; unless it stands in line again already."""
+        """Let it wait for what is told, or its time; unless it is queued again already."""
         if slot.state is LaneState.IDLE:
             slot.state = state
 
@@ -183,13 +183,13 @@ class Schedule(Generic[_S]):
 
     def answered(self) -> None:
         """Note that it is there: those that waited for it have their turns."""
-        self._lines[Why.VERDICT].extend(self._asked)
+        self._queues[Why.VERDICT].extend(self._asked)
         self._asked = []
 
     @property
     def in_round(self) -> bool:
         """Whether somebody has not had a turn with the last lock table."""
-        return bool(self._lines[Why.VERDICT])
+        return bool(self._queues[Why.VERDICT])
 
     def next(self, now_s: float) -> Turn[_S] | Sleep | Round:
         """Return whose turn it is; its state is IDLE from then on, and what the turn makes of it.
@@ -203,30 +203,30 @@ class Schedule(Generic[_S]):
             if self._settling:
                 return "round"
         while True:
-            why = self._next_line()
+            why = self._next_queue()
             if why is None:
                 return Sleep(self._timers[0][0] if self._timers else None)
-            slot, ticket = self._lines[why].popleft()
+            slot, ticket = self._queues[why].popleft()
             if slot.ticket == ticket:
                 self._turns += 1
                 slot.state = LaneState.IDLE
                 return Turn(slot, why)
 
-    def _next_line(self) -> Why | None:
-        lines = self._lines
+    def _next_queue(self) -> Why | None:
+        queues = self._queues
         if self._news and self._turns % 2:
             return Why.NEWS
-        waiting = Why.DUE if lines[Why.DUE] else Why.FIRST
-        if lines[waiting] and self._turns % TURNS_BETWEEN_WAITING == 0:
+        waiting = Why.DUE if queues[Why.DUE] else Why.FIRST
+        if queues[waiting] and self._turns % TURNS_BETWEEN_WAITING == 0:
             return waiting
         for why in (Why.BACK, Why.VERDICT, Why.NEWS, waiting):
-            if lines[why]:
+            if queues[why]:
                 return why
         return None
 
     def _stand(self, slot: _S, why: Why) -> None:
         slot.ticket += 1
-        self._lines[why].append((slot, slot.ticket))
+        self._queues[why].append((slot, slot.ticket))
 
     def _take_due(self, now_s: float) -> None:
         for _ in range(MOST_DUE):

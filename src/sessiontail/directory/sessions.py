@@ -100,27 +100,27 @@ class Sessions:
         self._schedule.ready(lane)
         return lane
 
-    def mark(self, stem: str, *, decisive: bool, now_s: float) -> None:
+    def mark(self, stem: str, *, may_have_ended: bool, now_s: float) -> None:
         """Note that something was told of a file.
 
         Args:
             stem: which.
-            decisive: whether it may have ended.
+            may_have_ended: whether it may have ended.
             now_s: the time, on the monotonic clock.
         """
         lane = self.lanes.get(stem)
         if lane is not None:
-            if decisive:
+            if may_have_ended:
                 lane.judge = True
                 if lane.follower is not None:
                     lane.follower.end.expect_end()
             self._schedule.ready(lane)
         elif stem in self._foreign:
-            if decisive:
+            if may_have_ended:
                 foreign = self._foreign[stem]
                 self._schedule.look_at(foreign, now_s + foreign.pause_s)
         elif stem.isascii() or is_text(stem):
-            self.add(stem).ending = decisive
+            self.add(stem).ending = may_have_ended
 
     def look_at_open(self) -> None:
         """Let all that hold a descriptor be judged: their directory is gone."""

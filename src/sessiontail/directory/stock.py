@@ -92,7 +92,7 @@ class Stocktaking:
         gate("after scan")
         watch.drain()  # what came meanwhile is told
         if wanted.after is None and not wanted.include_closed:
-            for stem in subscription.marked:  # closed since this began
+            for stem in subscription.dirty:  # closed since this began
                 if stem in stock.ended and stem not in stock.lanes:
                     stock.ended.discard(stem)
         return stock

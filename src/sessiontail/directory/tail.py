@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self, TypeAlias
 from uuid import UUID
+
+from anyio.abc import AsyncResource
 
 from sessiontail.directory.following import Following
 from sessiontail.directory.stock import Wanted
@@ -24,7 +25,7 @@ __all__ = ["DirectoryTail"]
 SessionRecord: TypeAlias = tuple[UUID, Record]
 
 
-class DirectoryTail(AsyncIterator[SessionRecord]):
+class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
     """One stream of the records of all sessions in a directory; it never ends by itself.
 
     Made by ``SessionStore.tail_all``. An async iterator and an async context manager; a step that
@@ -95,17 +96,6 @@ class DirectoryTail(AsyncIterator[SessionRecord]):
     def __del__(self) -> None:
         if self._following is not None and not self._following.closed:
             self._following.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __aiter__(self) -> Self:
         return self

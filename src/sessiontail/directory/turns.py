@@ -1,7 +1,7 @@
 """a lane's turn -> records, an outcome, or what the lane waits for.
 
 A turn is one look, of at most one batch. A look that would have to wait goes on in a thread beside
-the line, and its lane comes back with the result.
+the queue, and its lane comes back with the result.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Turns:
         self.gate: Callable[[str], None] = no_gate
         #: Whose records wait to be handed over.
         self.current: Lane | None = None
-        #: Who has more to read, or a verdict due: it stands in line again behind who was told of.
+        #: Who has more to read, or a verdict due: it is queued again behind who was told of.
         self.again: Lane | None = None
         #: The lock table of the round of verdicts that is under way.
         self.table: LockTable | None = None
@@ -89,7 +89,7 @@ class Turns:
         self._stats = stats
 
     def let_one_open(self) -> None:
-        """Let one that waits for a descriptor stand in line, if there is one for it by now."""
+        """Queue one that waits for a descriptor, if there is one for it by now."""
         if self._starved and self._sessions.files.may_open(self._starved[0]):
             lane = self._starved.popleft()
             self._schedule.return_(lane)
@@ -193,7 +193,7 @@ class Turns:
         dirty, lane.dirty = lane.dirty, False
         then(self, lane, found)
         if dirty:  # it may have changed behind the look; also where that found nothing
-            self._sessions.mark(lane.stem, decisive=lane.judge, now_s=lane.active_s)
+            self._sessions.mark(lane.stem, may_have_ended=lane.judge, now_s=lane.active_s)
 
     def _take_opened(self, lane: Lane, opened: Opened) -> None:
         if opened.follower is None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from anyio import BusyResourceError, ClosedResourceError
+from anyio.abc import AsyncResource
 
 from sessiontail.errors import PersistenceError
 from sessiontail.format.cursor import START, Position
@@ -27,7 +27,7 @@ __all__ = ["RecordFeed"]
 _T = TypeVar("_T")
 
 
-class RecordFeed(AsyncIterator[Record]):
+class RecordFeed(AsyncIterator[Record], AsyncResource):
     """Hands records out one by one, or by the batch: the pull side of every reader.
 
     An async iterator and an async context manager; leaving the context, exhausting the iterator
@@ -47,17 +47,6 @@ class RecordFeed(AsyncIterator[Record]):
         self._stream = RecordStream(self._after)
 
     def __del__(self) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
         self.close()
 
     def __aiter__(self) -> Self:

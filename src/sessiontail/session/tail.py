@@ -147,8 +147,8 @@ class SessionTail(RecordFeed):
         # Kept as a time, not as a span: a wait that is cancelled and tried again does not lose it.
         recheck_s = None if self._recheck_at_s is None else self._recheck_at_s - time.monotonic()
         if await subscription.wait(None if recheck_s is None else max(0.0, recheck_s)):
-            marked, everything = subscription.take()
-            if everything or any(marked.values()):
+            dirty, everything = subscription.take()
+            if everything or any(dirty.values()):
                 follower.end.expect_end()
                 self._judge = True
         if self._recheck_at_s is not None and self._recheck_at_s <= time.monotonic():

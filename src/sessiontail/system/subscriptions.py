@@ -26,10 +26,10 @@ class Subscription:
 
     __slots__ = (
         "_leave",
+        "dirty",
         "error",
         "everything",
         "has_stock",
-        "marked",
         "signal",
         "stats",
         "stem",
@@ -48,7 +48,7 @@ class Subscription:
         self.stem = stem
         self.stats = stats
         #: Stems that changed -> whether they may have ended.
-        self.marked: dict[str, bool] = {}
+        self.dirty: dict[str, bool] = {}
         #: Whether marks were lost, so that everything may have changed.
         self.everything = False
         #: Whether it knows what lay there, so that it is to be told what differs from that.
@@ -62,21 +62,21 @@ class Subscription:
 
     async def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for a mark or another signal, or for so long; return whether there is a mark."""
-        if self.marked or self.everything:
+        if self.dirty or self.everything:
             await checkpoint()
         else:
             await self.signal.wait(timeout_s)
-        return bool(self.marked or self.everything)
+        return bool(self.dirty or self.everything)
 
     def take(self) -> tuple[dict[str, bool], bool]:
-        """Return ``marked`` and ``everything``, and begin anew."""
-        taken = self.marked, self.everything
-        self.marked, self.everything = {}, False
+        """Return ``dirty`` and ``everything``, and begin anew."""
+        taken = self.dirty, self.everything
+        self.dirty, self.everything = {}, False
         return taken
 
-    def mark(self, stem: str, *, decisive: bool) -> None:
+    def mark(self, stem: str, *, may_have_ended: bool) -> None:
         """Note that a session has changed."""
-        self.marked[stem] = decisive or self.marked.get(stem, False)
+        self.dirty[stem] = may_have_ended or self.dirty.get(stem, False)
         self.signal.set()
 
     def mark_everything(self) -> None:
@@ -145,19 +145,19 @@ class Followers:
             del self._by_stem[stem]
         return True
 
-    def mark(self, stem: str, *, decisive: bool, surveyed: bool = False) -> None:
+    def mark(self, stem: str, *, may_have_ended: bool, surveyed: bool = False) -> None:
         """Mark that a session has changed, for those who follow it.
 
         Args:
             stem: which.
-            decisive: whether it may have ended.
+            may_have_ended: whether it may have ended.
             surveyed: whether a survey found it: it is news to those who know what lay there.
         """
         for subscription in self._by_stem.get(stem, ()):
-            subscription.mark(stem, decisive=decisive)
+            subscription.mark(stem, may_have_ended=may_have_ended)
         for subscription in self._all:
             if subscription.has_stock or not surveyed:
-                subscription.mark(stem, decisive=decisive)
+                subscription.mark(stem, may_have_ended=may_have_ended)
 
     def mark_everything(self) -> None:
         """Mark everything for everybody: marks were lost."""

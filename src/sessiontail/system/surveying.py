@@ -151,12 +151,12 @@ class Surveys:
             if time.monotonic() - paused_s >= MAX_HOLD_S:
                 await checkpoint()
                 paused_s = time.monotonic()
-            stem, decisive = found.changed.popitem()
+            stem, may_have_ended = found.changed.popitem()
             self._unheld.discard(stem)
-            self._followers.mark(stem, decisive=decisive, surveyed=True)
+            self._followers.mark(stem, may_have_ended=may_have_ended, surveyed=True)
         if found.unheld is not None:
             for stem in found.unheld - self._unheld:
-                self._followers.mark(stem, decisive=True, surveyed=True)
+                self._followers.mark(stem, may_have_ended=True, surveyed=True)
             self._unheld = found.unheld
         self._marks = found.marks
 

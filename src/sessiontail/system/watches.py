@@ -22,7 +22,7 @@ _FILE_EVENTS = (
 GONE = inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT | inotify.IGNORED
 IGNORED = inotify.IGNORED
 # After these a file may have ended, not only grown.
-_DECISIVE = (
+_MAY_END = (
     inotify.CLOSE_WRITE | inotify.MOVED_FROM | inotify.MOVED_TO | inotify.DELETE | inotify.ATTRIB
     | inotify.DELETE_SELF | inotify.MOVE_SELF
 )  # fmt: skip
@@ -43,7 +43,7 @@ class Mode(Enum):
 
 def is_decisive(mask: int) -> bool:
     """Say whether a file may have ended after these events."""
-    return bool(mask & _DECISIVE)
+    return bool(mask & _MAY_END)
 
 
 class Watches:

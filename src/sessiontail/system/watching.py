@@ -147,7 +147,7 @@ class DirectoryWatch:
         subscription.stem = stem
         self._followers.add(subscription)
         self._watches.fit()
-        subscription.mark(stem, decisive=True)
+        subscription.mark(stem, may_have_ended=True)
 
     def _remove(self, subscription: Subscription) -> bool:
         if not self._followers.remove(subscription):
@@ -207,7 +207,7 @@ class DirectoryWatch:
             stem = split[0]
         if self._sweeper.told is not None:
             self._sweeper.told.add(stem)
-        self._followers.mark(stem, decisive=is_decisive(mask))
+        self._followers.mark(stem, may_have_ended=is_decisive(mask))
 
     def overflowed(self) -> None:
         """Mark everything: the kernel dropped events."""
