@@ -42,7 +42,7 @@ def opened(lane: Lane, directory: Path, *, block: bool = True, **options: Any) -
         "stats": StoreStats(),
         "remote": False,
     }
-    return open_lane(lane, lane.paths(directory), block=block, **(values | options))
+    return open_lane(lane, directory, block=block, **(values | options))
 
 
 def followed(lane: Lane, directory: Path, **options: Any) -> Follower:

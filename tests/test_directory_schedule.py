@@ -11,6 +11,7 @@ from sessiontail.directory.schedule import (
     MOST_DUE,
     TURNS_BETWEEN_WAITING,
     LaneState,
+    Rest,
     Schedule,
     Sleep,
     Slot,
@@ -30,11 +31,11 @@ def put(state: LaneState) -> tuple[Bench, Slot]:
     make: dict[LaneState, Callable[[], None]] = {
         UNOPENED: lambda: schedule.wait(slot),
         READY: lambda: schedule.ready(slot),
-        AWAY: lambda: schedule.away(slot),
-        SETTLING: lambda: schedule.settle(slot),
-        IDLE: lambda: schedule.rest(slot),
-        ABANDONED: lambda: schedule.rest(slot, ABANDONED),
-        FAILED: lambda: schedule.rest(slot, FAILED),
+        AWAY: lambda: schedule.put(slot, Rest(AWAY)),
+        SETTLING: lambda: schedule.put(slot, Rest(SETTLING)),
+        IDLE: lambda: schedule.put(slot, Rest(IDLE)),
+        ABANDONED: lambda: schedule.put(slot, Rest(ABANDONED)),
+        FAILED: lambda: schedule.put(slot, Rest(FAILED)),
     }
     make[state]()
     assert slot.state is state
@@ -110,11 +111,11 @@ def test_a_session_has_its_turn_as_the_table_says(
 def test_who_settles_waits_for_a_table_that_is_asked_for_after_that() -> None:
     schedule = Schedule[Slot]()
     first, second = Slot(), Slot()
-    schedule.settle(first)
+    schedule.put(first, Rest(SETTLING))
 
     assert schedule.next(NOW_S) == "round"
     schedule.asked()
-    schedule.settle(second)  # too late for this one
+    schedule.put(second, Rest(SETTLING))  # too late for this one
     assert schedule.next(NOW_S) == Sleep(None)
     schedule.answered()
     assert schedule.in_round
@@ -130,7 +131,7 @@ def test_who_was_read_since_the_table_was_asked_for_waits_for_the_next_one() -> 
     schedule.asked()
     schedule.ready(slot)
     assert schedule.next(NOW_S) == Turn(slot, Why.NEWS)
-    schedule.settle(slot)
+    schedule.put(slot, Rest(SETTLING))
     schedule.answered()
 
     assert schedule.next(NOW_S) == "round"
@@ -156,8 +157,8 @@ def test_what_is_told_in_a_turn_counts_more_than_what_the_turn_finds() -> None:
     schedule, slot = put(READY)
     schedule.next(NOW_S)
     schedule.ready(slot)
-    schedule.settle(slot)
-    schedule.rest(slot, ABANDONED)
+    schedule.put(slot, Rest(SETTLING))
+    schedule.put(slot, Rest(ABANDONED))
 
     assert slot.state is READY
     assert schedule.next(NOW_S) == Turn(slot, Why.NEWS)
@@ -181,8 +182,8 @@ def test_who_leaves_has_no_turn_whatever_queue_it_stands_in() -> None:
     slots = [Slot() for _ in range(5)]
     schedule.wait(slots[0])
     schedule.ready(slots[1])
-    schedule.settle(slots[2])
-    schedule.away(slots[3])
+    schedule.put(slots[2], Rest(SETTLING))
+    schedule.put(slots[3], Rest(AWAY))
     schedule.back(slots[3])
     schedule.look_at(slots[4], NOW_S)
     for slot in slots:
@@ -202,12 +203,12 @@ def crowd(schedule: Bench, number: int, why: Why) -> list[Slot]:
         elif why is Why.NEWS:
             schedule.ready(slot)
         elif why is Why.BACK:
-            schedule.away(slot)
+            schedule.put(slot, Rest(AWAY))
             schedule.back(slot)
         elif why is Why.DUE:
             schedule.look_at(slot, NOW_S)
         else:
-            schedule.settle(slot)
+            schedule.put(slot, Rest(SETTLING))
     if why is Why.VERDICT:
         schedule.asked()
         schedule.answered()

@@ -6,6 +6,7 @@ import errno
 import logging
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sessiontail.directory.lane import Lane
@@ -40,7 +41,7 @@ class Opened(NamedTuple):
 
 def open_lane(
     lane: Lane,
-    paths: SessionPaths,
+    directory: Path,
     *,
     ended: bytes | None,
     max_line_bytes: int,
@@ -56,6 +57,7 @@ def open_lane(
         BlockingIOError: that would have to wait, and ``block`` is False.
         OSError: a file is there and cannot be opened or read.
     """
+    paths = lane.paths(directory)
     if block:
         files = open_all(paths, is_done=partial(_is_done, ended=ended), remote=remote)
     else:

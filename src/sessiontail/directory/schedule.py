@@ -29,7 +29,7 @@ from collections import deque
 from enum import Enum
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
-__all__ = ["LaneState", "Schedule", "Sleep", "Slot", "Turn", "Why"]
+__all__ = ["LaneState", "Rest", "Schedule", "Sleep", "Slot", "Turn", "Why"]
 
 # Turns of which one is for what can wait.
 TURNS_BETWEEN_WAITING = 4
@@ -104,6 +104,14 @@ class Sleep(NamedTuple):
     until_s: float | None
 
 
+class Rest(NamedTuple):
+    """What a session waits for behind its turn."""
+
+    state: LaneState
+    #: When it has a turn and a verdict though nothing is told, on the monotonic clock.
+    look_at_s: float | None = None
+
+
 #: The lock table is to be asked for: some wait for it.
 Round: TypeAlias = Literal["round"]
 
@@ -138,10 +146,21 @@ class Schedule(Generic[_S]):
         slot.state = LaneState.READY
         self._stand(slot, Why.NEWS)
 
-    def away(self, slot: _S) -> None:
-        """Note that a thread works for it."""
-        slot.state = LaneState.AWAY
+    def put(self, slot: _S, rest: Rest) -> None:
+        """Let it wait behind its turn; unless that has settled where it is, or it is queued again.
+
+        AWAY: a thread works for it, until ``back``. SETTLING: it wants a lock table that is read
+        after this.
+        """
+        if rest.look_at_s is not None:
+            self.look_at(slot, rest.look_at_s)
+        taken = slot.state is not LaneState.IDLE and rest.state is not LaneState.AWAY
+        if taken or rest.state is LaneState.IDLE:
+            return
+        slot.state = rest.state
         slot.ticket += 1
+        if rest.state is LaneState.SETTLING:
+            self._settling.append((slot, slot.ticket))
 
     def return_(self, slot: _S) -> None:
         """Note that there was no thread for it, after all."""
@@ -151,18 +170,6 @@ class Schedule(Generic[_S]):
         """Note that the thread is done with it."""
         if slot.state is LaneState.AWAY:
             self._stand(slot, Why.BACK)
-
-    def settle(self, slot: _S) -> None:
-        """Note that it wants the lock table; one that is read after this."""
-        if slot.state is LaneState.IDLE:
-            slot.state = LaneState.SETTLING
-            slot.ticket += 1
-            self._settling.append((slot, slot.ticket))
-
-    def rest(self, slot: _S, state: LaneState = LaneState.IDLE) -> None:
-        """Let it wait for what is told, or its time; unless it is queued again already."""
-        if slot.state is LaneState.IDLE:
-            slot.state = state
 
     def look_at(self, slot: _S, at_s: float) -> None:
         """Give it a turn and a verdict at a time; a sooner one stays."""

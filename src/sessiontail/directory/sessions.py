@@ -12,7 +12,7 @@ from uuid import UUID
 from sessiontail.directory.holding import OpenFiles
 from sessiontail.directory.lane import ForeignFile, Lane
 from sessiontail.directory.opening import key_of
-from sessiontail.directory.schedule import LaneState, Schedule
+from sessiontail.directory.schedule import LaneState, Rest, Schedule
 from sessiontail.directory.stock import Stock
 from sessiontail.errors import PersistenceError
 from sessiontail.format.batch import Batch
@@ -175,8 +175,7 @@ class Sessions:
                 self.files.park(lane)
         else:
             self.files.park(lane)  # not at once: what is held may have no name any more
-        self._schedule.rest(lane, LaneState.FAILED)
-        self._schedule.look_at(lane, retry_at_s)
+        self._schedule.put(lane, Rest(LaneState.FAILED, retry_at_s))
 
     def end(self, lane: Lane, outcome: Outcome, watch: DirectoryWatch) -> None:
         """Note how a session's file ended."""
@@ -229,7 +228,7 @@ class Sessions:
             self.finish(lane, watch)  # nobody comes back to this one, and another is there
             return
         self.files.park(lane)
-        self._schedule.rest(lane, LaneState.ABANDONED)
+        self._schedule.put(lane, Rest(LaneState.ABANDONED))
 
     def _may_have_wal(self, lane: Lane, watch: DirectoryWatch) -> bool:
         """Say whether there is another file for a lane; on another machine opening will tell."""

@@ -16,11 +16,11 @@ from typing import Any
 from sessiontail.directory.beside import Beside
 from sessiontail.directory.lane import ForeignFile, Lane
 from sessiontail.directory.opening import Opened, Reopened, open_lane, reopen_lane
-from sessiontail.directory.schedule import Schedule, Turn, Why
+from sessiontail.directory.schedule import LaneState, Rest, Schedule, Turn, Why
 from sessiontail.directory.sessions import Sessions
 from sessiontail.format.batch import Batch
 from sessiontail.format.lifecycle import EventKind, Outcome
-from sessiontail.session.follower import no_gate
+from sessiontail.session.follower import Follower, no_gate
 from sessiontail.system.locks import LockTable
 from sessiontail.system.stats import StoreStats
 from sessiontail.system.watching import DirectoryWatch
@@ -29,6 +29,9 @@ __all__ = ["Turns"]
 
 # When a session that could not be read is tried again.
 RETRY_S = 1.0
+
+# It waits for what is told.
+IDLE = Rest(LaneState.IDLE)
 
 
 class Turns:
@@ -115,39 +118,62 @@ class Turns:
         lane.active_s = now_s
         try:
             if turn.why is Why.BACK:
-                try:
-                    self._come_back(lane)
-                finally:
-                    self._start()  # when it is known whether the lane keeps its file
+                rest = self._come_back(lane)
             elif lane.is_open:
-                self._step(lane, table)
+                rest = self._step(lane, table)
             else:
-                self._open(lane, table)
+                rest = self._open(lane, table)
+            self._schedule.put(lane, rest)
+            if turn.why is Why.BACK and lane.dirty:
+                # It may have changed behind the look; also where that found nothing.
+                lane.dirty = False
+                self._sessions.mark(lane.stem, may_have_ended=lane.judge, now_s=now_s)
         except OSError as error:
             lane.judge = True
             self._fail(lane, error)
             if lane.stream.waiting:  # what it has given before that is handed over
                 self.current = lane
+        for other, no_thread in self._beside.start():
+            self._schedule.return_(other)
+            self._fail(other, no_thread)
 
-    def _open(self, lane: Lane, table: LockTable | None) -> None:
+    def _come_back(self, lane: Lane) -> Rest:
+        call, function, then = self._beside.take(lane)
+        try:
+            found = call.result()
+        except BlockingIOError:  # it has more to do than a thread does in one go
+            return self._lend(lane, function, then)
+        return then(self, lane, found)
+
+    def _open(self, lane: Lane, table: LockTable | None) -> Rest:
         """Open or reopen a lane's file, and look."""
+        if not self._sessions.files.may_open(lane):
+            self._starved.append(lane)
+            return Rest(LaneState.AWAY)
         self.gate("before open")
+        remote = self._watch.remote
+        then: Callable[..., Rest]
         if lane.follower is not None:
-            reopen = partial(reopen_lane, lane.follower, remote=self._watch.remote)
-            self._look(lane, reopen, partial(Turns._take_reopened, table=table))
-            return
-        open_ = partial(
-            open_lane,
-            lane,
-            lane.paths(self._directory),
-            ended=self._sessions.ended.get(lane.stem),
-            max_line_bytes=self._max_line_bytes,
-            stats=self._stats,
-            remote=self._watch.remote,
-        )
-        self._look(lane, open_, Turns._take_opened)
+            look: Callable[..., Any] = partial(reopen_lane, lane.follower, remote=remote)
+            then = partial(Turns._take_reopened, table=table)
+        else:
+            look = partial(
+                open_lane,
+                lane,
+                self._directory,
+                ended=self._sessions.ended.get(lane.stem),
+                max_line_bytes=self._max_line_bytes,
+                stats=self._stats,
+                remote=remote,
+            )
+            then = Turns._take_opened
+        try:
+            found = look(block=False)
+        except BlockingIOError:
+            return self._lend(lane, look, then)
+        return then(self, lane, found)
 
-    def _step(self, lane: Lane, table: LockTable | None) -> None:
+    def _step(self, lane: Lane, table: LockTable | None) -> Rest:
         follower = lane.follower
         assert follower is not None
         # What is told from here on is a verdict that this look does not give.
@@ -156,57 +182,26 @@ class Turns:
             found = follower.step(judge=judge, table=table, block=False)
         except BlockingIOError:
             step = partial(follower.step, judge=judge, table=table)
-            self._lend(lane, step, partial(Turns._take_found, table=table, judge=judge))
-        else:
-            self._take_found(lane, found, table=table, judge=judge)
+            return self._lend(lane, step, partial(Turns._take_found, table=table, judge=judge))
+        return self._take_found(lane, found, table=table, judge=judge)
 
-    def _look(self, lane: Lane, function: Callable[..., Any], then: Callable[..., None]) -> None:
-        """Open, and call ``then(self, lane, found)``; in a thread, if that would block."""
-        if not self._sessions.files.may_open(lane):
-            self._schedule.away(lane)
-            self._starved.append(lane)
-            return
-        try:
-            found = function(block=False)
-        except BlockingIOError:
-            self._lend(lane, function, then)
-        else:
-            then(self, lane, found)
+    def _lend(self, lane: Lane, look: Callable[..., Any], then: Callable[..., Rest]) -> Rest:
+        """Let a look go on in a thread; ``then(self, lane, found)`` takes what it finds."""
+        self._beside.lend(lane, look, then)
+        return Rest(LaneState.AWAY)
 
-    def _lend(self, lane: Lane, function: Callable[..., Any], then: Callable[..., None]) -> None:
-        self._schedule.away(lane)
-        self._beside.lend(lane, function, then)
-        self._start()
-
-    def _start(self) -> None:
-        for lane, error in self._beside.start():
-            self._schedule.return_(lane)
-            self._fail(lane, error)
-
-    def _come_back(self, lane: Lane) -> None:
-        call, function, then = self._beside.take(lane)
-        try:
-            found = call.result()
-        except BlockingIOError:  # it has more to do than a thread does in one go
-            self._lend(lane, function, then)
-            return
-        dirty, lane.dirty = lane.dirty, False
-        then(self, lane, found)
-        if dirty:  # it may have changed behind the look; also where that found nothing
-            self._sessions.mark(lane.stem, may_have_ended=lane.judge, now_s=lane.active_s)
-
-    def _take_opened(self, lane: Lane, opened: Opened) -> None:
+    def _take_opened(self, lane: Lane, opened: Opened) -> Rest:
         if opened.follower is None:
             self._sessions.absent(lane, self._watch, done=opened.done)
-            return
+            return IDLE
         opened.follower.gate = self.gate
         if lane.ending:
             opened.follower.end.expect_end()
         lane.begin(opened.follower, opened.position)
         self._sessions.files.add(lane)
-        self._step(lane, None)
+        return self._step(lane, None)
 
-    def _take_reopened(self, lane: Lane, found: Reopened, *, table: LockTable | None) -> None:
+    def _take_reopened(self, lane: Lane, found: Reopened, *, table: LockTable | None) -> Rest:
         assert lane.follower is not None
         if found.file is None:
             # Gone, or exchanged for another: what was read of it was all.
@@ -221,58 +216,69 @@ class Turns:
             self._sessions.end(lane, Outcome.REPLACED, self._watch)
         else:
             self._sessions.files.add(lane)
-            self._step(lane, table)
+            return self._step(lane, table)
+        return IDLE
 
     def _take_found(
         self, lane: Lane, found: Batch | Outcome | None, *, table: LockTable | None, judge: bool
-    ) -> None:
+    ) -> Rest:
         """Take what a look has found."""
-        assert lane.follower is not None
-        self._sessions.errors.pop(lane.stem, None)
-        if isinstance(found, Batch):
-            self._take_batch(lane, found, table, judge=judge)
-            return
-        if found is not None:
-            self._sessions.end(lane, found, self._watch)
-        elif lane.follower.wants_locks:
-            lane.judge = lane.judge or judge
-            self._schedule.settle(lane)
-        elif judge:
-            self._plan(lane)
-        self._sessions.files.rest(lane)
-
-    def _take_batch(
-        self, lane: Lane, batch: Batch, table: LockTable | None, *, judge: bool
-    ) -> None:
         follower = lane.follower
         assert follower is not None
+        self._sessions.errors.pop(lane.stem, None)
+        if isinstance(found, Batch):
+            return self._take_batch(lane, follower, found, table, judge=judge)
+        rest = IDLE
+        if found is not None:
+            self._sessions.end(lane, found, self._watch)
+        elif follower.wants_locks:
+            lane.judge = lane.judge or judge
+            rest = Rest(LaneState.SETTLING)
+        elif judge:
+            rest = Rest(LaneState.IDLE, follower.look_at_s)
+        self._sessions.files.rest(lane)
+        return rest
+
+    def _take_batch(
+        self,
+        lane: Lane,
+        follower: Follower,
+        batch: Batch,
+        table: LockTable | None,
+        *,
+        judge: bool,
+    ) -> Rest:
+        look_at_s = follower.look_at_s
         kind: EventKind | None = None
-        self._plan(lane)
         if lane.abandoned:
             lane.abandoned, kind = False, EventKind.RESUMED
         elif lane.is_new and not batch.start.offset and batch.records:
             known = lane.stem in self._sessions.ended
             kind = EventKind.RESUMED if known else EventKind.STARTED
         if batch.records and self._sessions.is_foreign(lane, batch):
-            return
+            return IDLE
         lane.stream.put(batch)
         if batch.records:
             self.current = lane
         if table is not None and follower.is_held(table):
             # Its writer lived when the table was read: that answers why it was asked.
             judge = False
-            self._plan(lane)
+            look_at_s = sooner(look_at_s, follower.look_at_s)
         lane.judge = lane.judge or judge
         if lane.judge or not follower.reader.at_end or follower.trailer_seen:
             self.again = lane
         self._sessions.files.rest(lane)
         if kind is not None:  # last: it calls the user's function
             self._sessions.tell(lane, kind)
-
-    def _plan(self, lane: Lane) -> None:
-        if lane.follower is not None and lane.follower.look_at_s is not None:
-            self._schedule.look_at(lane, lane.follower.look_at_s)
+        return Rest(LaneState.IDLE, look_at_s)
 
     def _fail(self, lane: Lane, error: OSError) -> None:
         retry_s = min(RETRY_S, self._watch.interval_s)
         self._sessions.fail(lane, error, time.monotonic() + retry_s)
+
+
+def sooner(one_s: float | None, other_s: float | None) -> float | None:
+    """Return the earlier of two times; None is never."""
+    if one_s is None or other_s is None:
+        return other_s if one_s is None else one_s
+    return min(one_s, other_s)
