@@ -16,6 +16,7 @@ from sessiontail.directory import beside as module
 from sessiontail.directory.beside import MOST_BESIDE, Beside
 from sessiontail.directory.holding import OpenFiles
 from sessiontail.directory.lane import Lane
+from sessiontail.directory.schedule import LaneState, Rest
 from sessiontail.format.cursor import START
 from sessiontail.system.signals import Home, Signal
 from sessiontail.system.stats import StoreStats
@@ -69,8 +70,8 @@ def released() -> Iterator[threading.Event]:
     event.set()  # no thread is left waiting
 
 
-def nothing(*_: object, **__: object) -> None:
-    """Take no result."""
+def nothing(*_: object, **__: object) -> Rest:
+    return Rest(LaneState.IDLE)
 
 
 async def test_a_look_is_taken_in_a_thread_that_may_wait_and_comes_back(tmp_path: Path) -> None:

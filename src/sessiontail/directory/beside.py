@@ -12,6 +12,7 @@ from typing import Any
 
 from sessiontail.directory.holding import OpenFiles
 from sessiontail.directory.lane import Lane
+from sessiontail.directory.schedule import Rest
 from sessiontail.system.calls import Call
 from sessiontail.system.signals import Home, Signal
 from sessiontail.system.threads import NoThread
@@ -47,7 +48,7 @@ class Beside:
         self._out = 0
         self._back: deque[Lane] = deque()
 
-    def lend(self, lane: Lane, function: Callable[..., Any], then: Callable[..., None]) -> None:
+    def lend(self, lane: Lane, function: Callable[..., Any], then: Callable[..., Rest]) -> None:
         """Have ``function(block=True)`` called in a thread; ``start`` begins it.
 
         Args:
@@ -94,7 +95,7 @@ class Beside:
         while self._back:
             yield self._back.popleft()
 
-    def take(self, lane: Lane) -> tuple[Call[Any], Callable[..., Any], Callable[..., None]]:
+    def take(self, lane: Lane) -> tuple[Call[Any], Callable[..., Any], Callable[..., Rest]]:
         """Return the call that is over, what it called, and what takes its result."""
         call, lane.call = lane.call, None
         work, lane.work = lane.work, None

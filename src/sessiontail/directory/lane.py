@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sessiontail.directory.schedule import LaneState, Slot
+from sessiontail.directory.schedule import LaneState, Rest, Slot
 from sessiontail.format.cursor import Position
 from sessiontail.session.follower import Follower
 from sessiontail.session.stream import RecordStream
@@ -50,7 +50,7 @@ class Lane(Slot):
         self.last: int | None = None
         self.follower: Follower | None = None
         #: A look that wants a thread, or has one, and what takes its result; and the call.
-        self.work: tuple[Callable[..., Any], Callable[..., None]] | None = None
+        self.work: tuple[Callable[..., Any], Callable[..., Rest]] | None = None
         self.call: Call[Any] | None = None
         #: Whether its first mark said that it may have ended.
         self.ending = False
