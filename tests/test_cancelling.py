@@ -25,7 +25,7 @@ from sessiontail import (
     SessionStore,
     SessionTail,
 )
-from sessiontail.directory import scan, tail as following
+from sessiontail.directory import scan, stock
 from sessiontail.system.files import SessionFile
 from sessiontail.system.locks import LockTable
 
@@ -186,7 +186,7 @@ async def writing_on(waits: Callable[[], int], left: list[Any]) -> None:
 
 BEGINNINGS: dict[str, tuple[Any, str, Callable[[SessionStore], Any]]] = {
     "scan": (LockTable, "read", lambda store: store.scan()),
-    "tail_all": (following, "_take_stock", lambda store: store.tail_all(include_closed=True)),
+    "tail_all": (stock, "take_stock", lambda store: store.tail_all(include_closed=True)),
     "watch": (scan, "begin_scan", lambda store: store.watch(include_existing=True)),
 }
 

@@ -54,7 +54,7 @@ def marks(*subscriptions: Subscription) -> list[dict[str, bool]]:
 
 
 @pytest.mark.parametrize(
-    ("may_have_ended", "dirty"),
+    ("may_have_ended", "marked"),
     [([False], False), ([True], True), ([True, False], True), ([False, True, False], True)],
 )
 def test_an_end_that_was_marked_is_not_unmarked_by_what_comes_later(
@@ -79,7 +79,7 @@ def test_what_was_taken_is_not_taken_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("act", "dirty"),
+    ("act", "marked"),
     [
         (lambda s: s.mark("a", may_have_ended=False), True),
         (lambda s: s.mark_everything(), True),

@@ -39,7 +39,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("act", "dirty"),
+    ("act", "marked"),
     [
         (lambda d: os.close(os.open(d / "new.jsonl", os.O_CREAT)), {"new": False}),
         (lambda d: (d / "new.jsonl").write_bytes(b"x"), {"new": True}),

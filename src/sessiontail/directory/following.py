@@ -65,7 +65,7 @@ class Following:
         stats: StoreStats,
         tell: Tell,
     ) -> None:
-        self.closed = False
+        self.closed = True  # until all is made
         self.begun = False
         self._pulling = False
         self._directory = directory
@@ -87,6 +87,11 @@ class Following:
         self._subscription: Subscription | None = None
         self._beside: Beside | None = None
         self._turns: Turns | None = None
+        self.closed = False
+
+    def __del__(self) -> None:
+        if not self.closed:
+            self.close()
 
     @property
     def current(self) -> Lane | None:

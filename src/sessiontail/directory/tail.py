@@ -32,8 +32,6 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
     is cancelled can be retried, and nothing is lost. One task at a time may pull.
     """
 
-    _following: Following | None = None  # until all is made
-
     def __init__(
         self,
         directory: Path,
@@ -93,10 +91,6 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
             tell=partial(_tell, on_event),
         )
 
-    def __del__(self) -> None:
-        if self._following is not None and not self._following.closed:
-            self._following.close()
-
     def __aiter__(self) -> Self:
         return self
 
@@ -109,7 +103,7 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
             PersistenceError: the directory cannot be read.
             anyio.BusyResourceError: another task waits for the next one.
         """
-        following = self._engine
+        following = self._following
         while True:
             lane = following.current or await following.next_lane()
             assert lane is not None
@@ -133,7 +127,7 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
         Taken after a record, it stands behind that record. It costs some 10 us a running session,
         and for each 100,000 that are done with 5 ms.
         """
-        following = self._engine
+        following = self._following
         if not following.begun:
             return self._after or NOT_BEGUN
         return following.sessions.position.encode()
@@ -141,18 +135,18 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
     @property
     def errors(self) -> dict[str, PersistenceError]:
         """Sessions that could not be read at the last try, with the error; they are tried again."""
-        return self._engine.sessions.errors
+        return self._following.sessions.errors
 
     @property
     def session_ids(self) -> list[UUID]:
         """Ids of the sessions that are followed now."""
-        lanes = self._engine.sessions.lanes.values()
+        lanes = self._following.sessions.lanes.values()
         return [found for lane in lanes if (found := lane.session_id)]
 
     @property
     def open_files(self) -> int:
         """Descriptors held for session files."""
-        return len(self._engine.sessions.files)
+        return len(self._following.sessions.files)
 
     async def aclose(self) -> None:
         """Release everything; iterating ends."""
@@ -160,21 +154,16 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
 
     def close(self) -> None:
         """Release everything; iterating ends. The cursor stays."""
-        self._engine.close()
-
-    @property
-    def _engine(self) -> Following:
-        assert self._following is not None
-        return self._following
+        self._following.close()
 
     @property
     def _gate(self) -> Callable[[str], None]:
         # Called with the name of each moment that a race could hit; tests act there.
-        return self._engine.gate
+        return self._following.gate
 
     @_gate.setter
     def _gate(self, gate: Callable[[str], None]) -> None:
-        self._engine.gate = gate
+        self._following.gate = gate
 
 
 def _tell(

@@ -39,7 +39,7 @@ def newlines(file: SessionFile, start: int, end: int) -> int:
 def lines_back(file: SessionFile, size: int, last: int) -> int:
     """Return the offset ``last`` lines before the last newline, 0 if there are fewer.
 
-    Blank lines, which are no records, do not count.
+    Empty lines, which are no records, do not count.
     """
     found = 0
     line_end: int | None = None
