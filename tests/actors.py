@@ -299,7 +299,7 @@ async def nothing_more(stream: AsyncIterator[object], seconds: float = 0.05) -> 
 
 
 def lanes(tail: DirectoryTail) -> Collection[Lane]:
-    return tail._engine.sessions.lanes.values()
+    return tail._following.sessions.lanes.values()
 
 
 def resting(tail: DirectoryTail, *, judged: bool = False) -> bool:

@@ -333,7 +333,7 @@ async def test_a_verdict_that_is_due_while_a_thread_looks_is_given_after_that(
                 tasks.start_soon(anext, tail)
                 while not entered.is_set():
                     await checkpoint()
-                engine = tail._engine
+                engine = tail._following
                 assert engine._subscription is not None
                 if tells == "an event":
                     actor.kill()
@@ -368,7 +368,7 @@ async def test_verdicts_that_come_due_together_put_off_nobody_who_has_news(
         due = [lane for lane in lanes(tail) if lane.due_s < math.inf]
         assert len(due) >= 300
         for one in due:
-            tail._engine._schedule.look_at(one, time.monotonic())
+            tail._following._schedule.look_at(one, time.monotonic())
         plain = Turns.take
 
         def take(self: Turns, turn: Turn[Any], now_s: float) -> None:
@@ -675,7 +675,7 @@ from sessiontail import SessionStore
 async def main():
     store = SessionStore(sys.argv[1], sweep_interval_s=0.1)
     async with store, store.tail_all() as tail:
-        await tail._engine.begin()  # all modules are loaded now
+        await tail._following.begin()  # all modules are loaded now
         os.setgid(65534); os.setuid(65534)
         got = {(await anext(tail))[0] for _ in range(3)}
         async def last():
@@ -906,8 +906,8 @@ async def test_a_stuck_consumer_holds_up_no_other_and_no_memory(trusting: Sessio
             for actor in actors:
                 actor.say("x" * 1000)
             await heard(other, 10)
-        assert stuck._engine._subscription is not None
-        held = len(stuck._engine._subscription.dirty)
+        assert stuck._following._subscription is not None
+        held = len(stuck._following._subscription.dirty)
         batches = sum(lane.stream.waiting for lane in lanes(stuck))
         got = await heard(stuck, 10 * 51 - 1)
 
@@ -1036,7 +1036,7 @@ async def test_a_directory_that_is_made_anew_is_found_though_a_file_of_the_old_o
         await heard(tail, 1)
         shutil.rmtree(store.directory)
         await settled(
-            tail, lambda: tail._engine._watch is not None and not tail._engine._watch.present
+            tail, lambda: tail._following._watch is not None and not tail._following._watch.present
         )
         store.directory.mkdir()
 
@@ -1135,7 +1135,7 @@ async def test_a_session_that_is_made_anew_while_a_thread_looks_for_the_last_one
 
     monkeypatch.setattr(opening, "open_all", look_and_make)
     async with store, store.tail_all() as tail:
-        await tail._engine.begin()
+        await tail._following.begin()
         with cold_disk(1.0, 0):
             actor.wal.touch()
             assert await heard(tail, 2) == owed(actor)
@@ -1354,7 +1354,7 @@ async def test_a_cursor_goes_on_in_a_copy_of_the_directory(
     named.write_bytes(session_bytes(2, session_id=UUID(int=99)))
     old.open().say("one").close()
     async with trusting, trusting.tail_all(include_closed=include_closed) as tail:
-        await tail._engine.begin()
+        await tail._following.begin()
         await heard(tail, (4 + 3) * include_closed)
         new.open().say("one").close()
         live.open().say("one")
@@ -1447,7 +1447,7 @@ async def test_a_busy_file_that_is_no_session_is_looked_at_once(
         with foreign.open("ab", buffering=0) as kept:
             kept.write(b'{"event": "no header"}\n')
             await settled(
-                tail, lambda: bool(opens[name]) and "events" not in tail._engine.sessions.lanes
+                tail, lambda: bool(opens[name]) and "events" not in tail._following.sessions.lanes
             )
             looked, reads = opens[name], store.stats.reads
             for _ in range(20):
@@ -1469,7 +1469,7 @@ async def test_a_session_that_takes_the_name_of_a_file_that_was_none_is_heard(
     foreign = store.directory / "events.jsonl.__partial__"
     foreign.write_bytes(b'{"event": "no header"}\n' * 100)
     async with store, store.tail_all() as tail:
-        await settled(tail, lambda: "events" in tail._engine.sessions._foreign)
+        await settled(tail, lambda: "events" in tail._following.sessions._foreign)
         if way == "exchanged":
             aside = store.directory / "aside"
             aside.write_bytes(header_line())
@@ -1702,10 +1702,10 @@ async def test_an_idle_directory_is_only_swept(tmp_path: Path) -> None:
     async with store, store.tail_all() as tail:
         await heard(tail, 50)
         await settled(tail, lambda: resting(tail, judged=True))
-        turns, sweeps, reads = tail._engine._schedule._turns, store.stats.sweeps, store.stats.reads
+        turns, sweeps, reads = tail._following._schedule._turns, store.stats.sweeps, store.stats.reads
         assert await nothing_more(tail, 1)
 
-        assert tail._engine._schedule._turns == turns
+        assert tail._following._schedule._turns == turns
         assert store.stats.reads == reads
         assert store.stats.sweeps - sweeps <= 6
         assert all(actor.writing for actor in actors)

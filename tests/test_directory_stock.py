@@ -190,7 +190,7 @@ async def given_up(tail: DirectoryTail, *actors: Actor) -> None:
     """Pull, and expect no record, until these wait for a writer that comes back."""
 
     def waiting() -> bool:
-        lanes = [tail._engine.sessions.lanes.get(str(actor.id)) for actor in actors]
+        lanes = [tail._following.sessions.lanes.get(str(actor.id)) for actor in actors]
         return all(lane is not None and lane.state is LaneState.ABANDONED for lane in lanes)
 
     await settled(tail, waiting)

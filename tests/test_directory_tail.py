@@ -170,7 +170,7 @@ async def test_only_one_task_at_a_time_may_pull(tmp_path: Path) -> None:
             await anext(tail)
         actor = Actor(tmp_path).open().say("one")  # the first goes on undisturbed
         with anyio.fail_after(30):
-            while not tail.session_ids or tail._following is None or tail._following._pulling:
+            while not tail.session_ids or tail._following._pulling:
                 await wait_all_tasks_blocked()
 
         assert (await heard(tail, 1))[ID] == actor.records[1:]

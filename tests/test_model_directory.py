@@ -102,7 +102,7 @@ class DirectoryModel(RuleBasedStateMachine):
             sweep_interval_s=sweep_interval_s,
         )
         self.open()
-        self.portal.call(self.tail._engine.begin)  # what is closed before is not owed
+        self.portal.call(self.tail._following.begin)  # what is closed before is not owed
 
     def open(self) -> None:
         self.tail = self.store.tail_all(after=self.cursor, max_open=self.max_open)

@@ -154,7 +154,7 @@ def test_there_is_room_until_the_limit_is_reached_by_whomever(
 
 def hot(tail: DirectoryTail) -> set[str]:
     """Names of the files that it holds open."""
-    return {f"{stem}.jsonl.__partial__" for stem in tail._engine.sessions.files._lanes}
+    return {f"{stem}.jsonl.__partial__" for stem in tail._following.sessions.files._lanes}
 
 
 async def silent_until(tail: DirectoryTail, condition: Callable[[], bool]) -> None:

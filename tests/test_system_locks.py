@@ -276,7 +276,7 @@ async def test_a_writer_that_locks_after_its_file_was_read_is_known_to_be_gone(
         tail = lone if way == "lone" else every
         await anext(tail)
         follower = (
-            lone._follower if way == "lone" else every._engine.sessions.lanes[str(ID)].follower
+            lone._follower if way == "lone" else every._following.sessions.lanes[str(ID)].follower
         )
         assert follower is not None
         with anyio.fail_after(30):
@@ -292,7 +292,7 @@ async def test_a_writer_that_locks_after_its_file_was_read_is_known_to_be_gone(
             if way == "lone":
                 assert await drain(lone) == []
                 assert lone.outcome is Outcome.ABANDONED
-            while way == "every" and not every._engine.sessions.lanes[str(ID)].abandoned:
+            while way == "every" and not every._following.sessions.lanes[str(ID)].abandoned:
                 assert await nothing_more(every, 0.01)
 
 

@@ -371,7 +371,7 @@ async def test_a_stream_outlives_that_no_thread_was_to_be_had(
             await heard(tail, 1)
             assert await nothing_more(tail, 0.05)
         with anyio.fail_after(60):
-            while not all(lane.abandoned for lane in tail._engine.sessions.lanes.values()):
+            while not all(lane.abandoned for lane in tail._following.sessions.lanes.values()):
                 await nothing_more(tail, 0.01)
 
-        assert [*tail._engine.sessions.lanes] == [str(second.id)]
+        assert [*tail._following.sessions.lanes] == [str(second.id)]
