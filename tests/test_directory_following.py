@@ -1702,7 +1702,11 @@ async def test_an_idle_directory_is_only_swept(tmp_path: Path) -> None:
     async with store, store.tail_all() as tail:
         await heard(tail, 50)
         await settled(tail, lambda: resting(tail, judged=True))
-        turns, sweeps, reads = tail._following._schedule._turns, store.stats.sweeps, store.stats.reads
+        turns, sweeps, reads = (
+            tail._following._schedule._turns,
+            store.stats.sweeps,
+            store.stats.reads,
+        )
         assert await nothing_more(tail, 1)
 
         assert tail._following._schedule._turns == turns

@@ -18,7 +18,7 @@ from sessiontail.system.notifying import Notifier, hold_notifier
 from sessiontail.system.stamps import FileId
 from sessiontail.system.stats import StoreStats
 from sessiontail.system.subscriptions import Followers, Subscription
-from sessiontail.system.watches import Mode, Watches, is_decisive
+from sessiontail.system.watches import Mode, Watches, may_end
 
 pytestmark = [
     pytest.mark.anyio,
@@ -133,7 +133,7 @@ async def bed(directory: Path) -> AsyncIterator[Bed]:
 def test_a_file_may_have_ended_when_it_was_closed_renamed_or_deleted(
     mask: int, *, may_have_ended: bool
 ) -> None:
-    assert is_decisive(mask) is may_have_ended
+    assert may_end(mask) is may_have_ended
 
 
 async def test_a_directory_is_watched_while_somebody_needs_that(bed: Bed) -> None:

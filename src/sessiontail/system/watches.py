@@ -10,7 +10,7 @@ from sessiontail.system.notifying import Notifier, Sink
 from sessiontail.system.stamps import FileId
 from sessiontail.system.subscriptions import Followers
 
-__all__ = ["GONE", "IGNORED", "Mode", "Watches", "is_decisive"]
+__all__ = ["GONE", "IGNORED", "Mode", "Watches", "may_end"]
 
 _DIRECTORY_EVENTS = (
     inotify.MODIFY | inotify.CLOSE_WRITE | inotify.MOVED_FROM | inotify.MOVED_TO | inotify.CREATE
@@ -41,7 +41,7 @@ class Mode(Enum):
     POLLED = "polled"
 
 
-def is_decisive(mask: int) -> bool:
+def may_end(mask: int) -> bool:
     """Say whether a file may have ended after these events."""
     return bool(mask & _MAY_END)
 

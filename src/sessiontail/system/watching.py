@@ -26,7 +26,7 @@ from sessiontail.system.stats import StoreStats
 from sessiontail.system.subscriptions import Followers, Subscription
 from sessiontail.system.survey import Seen
 from sessiontail.system.sweeping import Sweeper
-from sessiontail.system.watches import GONE, IGNORED, Watches, is_decisive
+from sessiontail.system.watches import GONE, IGNORED, Watches, may_end
 
 logger = logging.getLogger("sessiontail")
 
@@ -207,7 +207,7 @@ class DirectoryWatch:
             stem = split[0]
         if self._sweeper.told is not None:
             self._sweeper.told.add(stem)
-        self._followers.mark(stem, may_have_ended=is_decisive(mask))
+        self._followers.mark(stem, may_have_ended=may_end(mask))
 
     def overflowed(self) -> None:
         """Mark everything: the kernel dropped events."""
