@@ -274,8 +274,9 @@ async def test_files_that_are_opened_in_threads_stay_within_the_budget(
     async with store, store.tail_all(include_closed=True) as tail:
         await heard(tail, len(actors))
 
-    # Two go on where there is no room: both names, one of them twice.
-    assert most <= LIMIT // 2 + 2 * 3
+    # Each opens both names, one of them twice: three, for a moment. Who finds room may find it for
+    # one only; and two go on where there is none.
+    assert most <= LIMIT // 2 + 2 + 2 * 3
 
 
 @pytest.mark.anyio
