@@ -43,6 +43,7 @@ from cold import Blocked, cold_disk
 from samples import ID, chunk_line, header_line, session_bytes
 from sessiontail import (
     DirectoryTail,
+    EventKind,
     Header,
     Record,
     SessionNotFound,
@@ -1616,6 +1617,76 @@ async def test_a_directory_removed_and_made_again_is_watched_again(store: Sessio
         if store.polled_because is None:
             assert store.stats.events
             assert store.stats.sweeps - sweeps <= 2
+
+
+async def test_a_session_that_is_gone_takes_no_descriptor_from_one_that_is_there(
+    store: SessionStore,
+) -> None:
+    actors = [Actor(store.directory, i).open().say("one") for i in ids(2)]
+    async with store, store.tail_all(max_open=1) as tail:
+        await heard(tail, 4)
+        await settled(tail, lambda: resting(tail))
+        held = next(lane.session_id for lane in lanes(tail) if lane.is_open)
+        there, gone = sorted(actors, key=lambda actor: actor.id != held)
+        before = tail._gate
+
+        def gate(moment: str) -> None:
+            before(moment)
+            if moment == "before open" and there.wal.exists():
+                there.say("two").wal.unlink()
+
+        tail._gate = gate
+        gone.wal.unlink()
+
+        assert (await heard(tail, 1))[there.id] == there.records[2:]
+    there.kill()
+    gone.kill()
+
+
+async def test_what_a_handler_of_events_raises_is_its_own_and_costs_no_record(
+    store: SessionStore,
+) -> None:
+    told: list[str] = []
+
+    def handle(_: UUID, kind: EventKind) -> None:
+        told.append(kind)
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    actor = Actor(store.directory).open().say("one")
+    async with store, store.tail_all(on_event=handle) as tail:
+        with pytest.raises(BrokenPipeError), anyio.fail_after(30):
+            await anext(tail)
+        assert await heard(tail, 2) == owed(actor)
+        actor.close()
+        assert (await heard(tail, 1))[actor.id] == actor.records[2:]
+        with pytest.raises(BrokenPipeError), anyio.fail_after(30):
+            await anext(tail)
+        assert await nothing_more(tail)
+
+        assert (told, tail.errors, tail.session_ids) == (["started", "closed"], {}, [])
+
+
+async def test_a_file_that_somebody_s_lease_keeps_from_being_opened_is_tried_again(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    def refuse(*_: Any, **__: Any) -> None:
+        nonlocal tries
+        tries += 1
+        raise BlockingIOError(errno.EWOULDBLOCK, "Resource temporarily unavailable")
+
+    with Actor(store.directory).open() as actor:
+        async with store, store.tail_all() as tail:
+            with monkeypatch.context() as patch:
+                patch.setattr(SessionFile, "__init__", refuse)
+                with anyio.fail_after(30):
+                    while not tail.errors:
+                        assert await nothing_more(tail)
+                assert tries < 10
+
+            assert await heard(tail, 1) == owed(actor)
+            assert tail.errors == {}
 
 
 @pytest.mark.parametrize("max_open", [1, 9])

@@ -74,7 +74,8 @@ def test_the_longest_idle_gives_its_descriptor_to_the_next(make: Make, tmp_path:
     files.add(two)
     files.rest(one)  # it had a turn
 
-    assert files.may_open(three)
+    assert files.may_open(three, beside=False)
+    assert held(files, one, two) == [True, True]  # the file of the third may be gone
     files.add(three)
 
     assert held(files, one, two, three) == [True, False, True]
@@ -90,7 +91,7 @@ def test_none_is_taken_from_a_lane_that_is_not_done_with_it(make: Make, busy: st
         lane.state = LaneState.READY if busy == "stands in line" else LaneState.AWAY
     files.add(lane)
 
-    assert files.may_open(other)
+    assert files.may_open(other, beside=False)
     assert other.brief  # it may, for as long as its turn takes
     assert lane.is_open
 
@@ -101,7 +102,7 @@ def test_only_a_few_may_open_beyond_what_may_be_kept(make: Make) -> None:
     lanes = [Lane(str(number), START) for number in range(LEAST_BRIEF + 1)]
     answers = []
     for lane in lanes:
-        answers.append(files.may_open(lane))
+        answers.append(files.may_open(lane, beside=True))
         if answers[-1]:
             files.lent(lane, opens=True)
 
@@ -109,7 +110,7 @@ def test_only_a_few_may_open_beyond_what_may_be_kept(make: Make) -> None:
     assert files.opening == LEAST_BRIEF
     files.is_back(lanes[0])
     assert files.opening == LEAST_BRIEF - 1
-    assert files.may_open(lanes[-1])
+    assert files.may_open(lanes[-1], beside=True)
 
 
 def test_a_lane_that_only_waits_to_read_opens_nothing(make: Make) -> None:
@@ -124,11 +125,11 @@ def test_files_that_threads_are_opening_count_as_held(make: Make) -> None:
     files = OpenFiles(2, StoreStats())
     lanes = [Lane(str(number), START) for number in range(3)]
     for lane in lanes[:2]:
-        assert files.may_open(lane)
+        assert files.may_open(lane, beside=True)
         assert not lane.brief
         files.lent(lane, opens=True)
 
-    assert files.may_open(lanes[2])
+    assert files.may_open(lanes[2], beside=True)
     assert lanes[2].brief
 
 
@@ -154,12 +155,31 @@ def test_of_what_the_process_has_what_is_hot_keeps_its_own(make: Make, budget: B
     files.add(hot)
     allow(budget, 0)
     new = Lane("new", START)
-    assert files.may_open(new)
+    assert files.may_open(new, beside=False)
     assert (new.brief, hot.is_open) == (True, True)
 
     hot.active_s -= COLD_S
-    assert files.may_open(new)
-    assert (new.brief, hot.is_open) == (False, False)
+    assert files.may_open(new, beside=False)
+    assert (new.brief, hot.is_open) == (False, True)
+    opened = make()
+    files.add(opened)
+    assert (opened.brief, held(files, hot, opened)) == (False, [False, True])
+
+
+def test_of_those_that_take_anothers_place_a_few_are_opened_in_threads_at_once(make: Make) -> None:
+    files = OpenFiles(1, StoreStats())
+    idle = make()
+    files.add(idle)
+    lanes = [Lane(str(number), START) for number in range(LEAST_BRIEF + 1)]
+    answers = []
+    for lane in lanes:
+        answers.append(files.may_open(lane, beside=True))
+        if answers[-1]:
+            files.lent(lane, opens=True)
+
+    assert answers == [True] * LEAST_BRIEF + [False]
+    assert idle.is_open
+    assert files.may_open(lanes[-1], beside=False)
 
 
 def test_room_is_left_for_what_threads_open_meanwhile(budget: Budget) -> None:
@@ -167,9 +187,9 @@ def test_room_is_left_for_what_threads_open_meanwhile(budget: Budget) -> None:
     allow(budget, MOST_OPENED + 1)
     one, two, three = (Lane(name, START) for name in ("one", "two", "three"))
     for lane in (one, two):
-        assert files.may_open(lane)
+        assert files.may_open(lane, beside=True)
         files.lent(lane, opens=True)
-    files.may_open(three)
+    files.may_open(three, beside=True)
 
     assert [lane.brief for lane in (one, two, three)] == [False, False, True]
 
@@ -189,11 +209,13 @@ def test_what_was_opened_when_there_is_no_room_any_more_is_not_kept(
 
 def test_a_stream_that_may_hold_none_holds_one(make: Make) -> None:
     files = OpenFiles(0, StoreStats())
-    one, two = make(), Lane("two", START)
-    assert files.may_open(one)
+    one = make()
+    assert files.may_open(one, beside=False)
     assert not one.brief
     files.add(one)
-    assert files.may_open(two)
+    two = make()
+    assert files.may_open(two, beside=False)
+    files.add(two)
 
     assert (one.is_open, two.brief) == (False, False)
 

@@ -136,6 +136,8 @@ def test_who_was_read_since_the_table_was_asked_for_waits_for_the_next_one() -> 
 
     assert schedule.next(NOW_S) == "round"
     schedule.asked()
+    assert schedule.next(NOW_S) == Turn(slot, Why.LATE)  # who holds it is told all the same
+    assert slot.state is SETTLING
     assert schedule.next(NOW_S) == Sleep(None)
     schedule.answered()
     assert schedule.next(NOW_S) == Turn(slot, Why.VERDICT)

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from actors import Actor
-from samples import ID
+from samples import ID, header_line
 from sessiontail import EventKind, Outcome
 from sessiontail.directory.holding import OpenFiles
 from sessiontail.directory.lane import ForeignFile, Lane
@@ -36,14 +36,14 @@ class Bench:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.told: list[tuple[str, UUID | None, EventKind]] = []
+        self._told: list[tuple[str, UUID | None, EventKind]] = []
         self.schedule: Schedule[Lane | ForeignFile] = Schedule()
         self.files = OpenFiles(None, StoreStats())
         self.sessions = Sessions(
             directory,
             schedule=self.schedule,
             files=self.files,
-            tell=lambda *event: self.told.append(event),
+            tell=lambda *event: self._told.append(event),
         )
 
     def open(self, stem: str = NAME) -> Lane:
@@ -60,6 +60,11 @@ class Bench:
         while isinstance(turn := self.schedule.next(time.monotonic()), Turn):
             found.append(turn.slot)
         return found
+
+    @property
+    def told(self) -> list[tuple[str, UUID | None, EventKind]]:
+        self.sessions.tell_news()
+        return self._told
 
     @property
     def kinds(self) -> list[str]:
@@ -136,6 +141,21 @@ def test_a_file_without_a_header_or_an_id_is_warned_of_once_and_looked_at_again(
     bench.sessions.mark("notes", may_have_ended=True, now_s=0)
     (foreign,) = bench.turns()
     assert isinstance(foreign, ForeignFile)
+
+
+def test_a_file_that_has_become_a_session_has_no_turn_left_from_when_it_was_none(
+    bench: Bench, tmp_path: Path
+) -> None:
+    path = tmp_path / "notes.jsonl"
+    path.write_bytes(b"[]\n")
+    lane = bench.open("notes")
+    bench.sessions.is_foreign(lane, batch_of(lane))
+    bench.sessions.mark("notes", may_have_ended=True, now_s=0)
+    path.write_bytes(header_line())
+    lane = bench.open("notes")
+    assert not bench.sessions.is_foreign(lane, batch_of(lane))
+
+    assert bench.schedule.next(1e9) == Sleep(None)
 
 
 def test_a_file_without_a_header_that_has_an_id_for_a_name_is_a_session(

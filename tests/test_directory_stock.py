@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from actors import Actor, cancelled_at, heard, nothing_more, owed
-from samples import ID, header_line
+from samples import ID, header_line, trailer_line
 from sessiontail import CursorInvalid, DirectoryTail, Header, SessionNotFound, SessionStore
 from sessiontail.directory.schedule import LaneState
 from sessiontail.directory.stock import Stock, Wanted, take_stock
@@ -103,6 +103,21 @@ def test_a_wal_is_gone_where_nobody_holds_it_and_it_is_older_than_ten_minutes(
         1: (0, True) if gone else (3, False)
     }
     assert begins(stock_of(tmp_path, last=3)) == {1: (3, False)}
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_wal_that_has_its_trailer_is_gone_at_once_unless_somebody_holds_it(
+    tmp_path: Path, *, held: bool
+) -> None:
+    actor = Actor(tmp_path, ids(1)[0]).open().say("one")
+    actor.write(trailer_line(1))
+    if not held:
+        actor.kill()
+    dated(actor, 0)
+
+    assert begins(stock_of(tmp_path, only_running=True, last=3)) == {
+        1: (3, False) if held else (0, True)
+    }
 
 
 def test_a_damaged_cursor_is_refused(tmp_path: Path) -> None:

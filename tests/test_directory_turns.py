@@ -71,6 +71,7 @@ class Bench:
         assert isinstance(turn, Turn)
         assert turn.why is why
         self.turns.take(turn, now_s)
+        self.sessions.tell_news()
         lane, self.turns.current = self.turns.current, None
         again, self.turns.again = self.turns.again, None
         if again is not None:
@@ -135,6 +136,27 @@ async def test_a_writer_that_is_gone_is_told_and_one_that_comes_back_too(
         bench.sessions.mark(NAME, may_have_ended=False, now_s=time.monotonic())
         assert bench.turn(Why.NEWS) == actor.records[1:]
     assert bench.told == ["started", "abandoned", "resumed"]
+
+
+async def test_who_writes_faster_than_the_lock_table_is_read_is_known_to_be_held(
+    bench: Bench, tmp_path: Path
+) -> None:
+    with Actor(tmp_path).open() as actor:
+        bench.sessions.add(NAME)
+        assert bench.turn(Why.NEWS) == actor.records
+        bench.turn(Why.NEWS)
+        assert bench.schedule.next(time.monotonic()) == "round"
+        bench.schedule.asked()
+        actor.say("one")
+        bench.sessions.mark(NAME, may_have_ended=False, now_s=time.monotonic())
+        assert bench.turn(Why.NEWS) == actor.records[1:]
+        assert bench.lane.judge
+        bench.turns.table = LockTable.read()
+        bench.schedule.answered()
+        bench.schedule._turns += bench.schedule._turns % 2  # not the turn of news
+        bench.turn(Why.LATE)
+
+        assert (bench.lane.judge, bench.state()) == (False, LaneState.READY)
 
 
 async def test_a_name_without_a_file_is_forgotten(bench: Bench) -> None:

@@ -72,6 +72,21 @@ async def test_what_happens_to_a_session_file_marks_it(
         one.close()
 
 
+async def test_a_directory_that_is_there_when_somebody_leaves_is_looked_at_at_once(
+    directory: Path,
+) -> None:
+    directory.rmdir()
+    async with watched(directory, poll_s=60) as watch:
+        every, one = follow(watch), follow(watch, "a")
+        assert await watch.take_stock(every) is None
+        directory.mkdir()
+        write(directory / "b.jsonl")
+        one.close()
+
+        await until(lambda: every.everything or "b" in every.dirty)
+        every.close()
+
+
 async def test_a_write_by_an_open_writer_is_no_end_and_its_close_is_one(directory: Path) -> None:
     async with watched(directory) as watch:
         subscription = follow(watch, "a")

@@ -84,7 +84,7 @@ class Beside:
     def _next(self) -> Lane | None:
         # In turns: neither who reads nor who opens puts the other off.
         opens = self._files.opening * 2 < self._out or not self._reads
-        if opens and self._opens and self._files.may_open(self._opens[0]):
+        if opens and self._opens and self._files.may_open(self._opens[0], beside=True):
             lane = self._opens.popleft()
             self._files.lent(lane, opens=True)
             return lane

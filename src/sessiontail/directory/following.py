@@ -204,6 +204,7 @@ class Following:
             turn = self._schedule.next(now_s)
             if isinstance(turn, Turn):
                 turns.take(turn, now_s)
+                self.sessions.tell_news()
             elif isinstance(turn, Sleep):
                 self._gate("before waiting")
                 await self._sleep(turn.until_s)

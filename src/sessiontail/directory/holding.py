@@ -47,23 +47,27 @@ class OpenFiles:
     def __len__(self) -> int:
         return len(self._lanes)
 
-    def may_open(self, lane: Lane) -> bool:
-        """Find a descriptor for a lane; say whether it may open its file now.
+    def may_open(self, lane: Lane, *, beside: bool) -> bool:
+        """Say whether a lane may open its file now: on the event loop, or beside it in a thread.
 
-        Of ``most`` the coldest gives its own. Of what the process has, what is hot keeps it: without
-        room a file is read and closed, and a few may be for as long as a thread takes.
+        Where there is no room, another lane gives its descriptor up for it, once it is open: its
+        file may be gone, and theirs have no name any more. So a few may be open beyond the limit.
         """
-        lane.brief = not self._make_room()
+        if self._has_room:
+            lane.brief = False
+            return True
+        lane.brief = self._spared() is None
+        if not (beside or lane.brief):
+            return True
         limit = min(budget.limit, self._most or budget.limit)
-        most = max(LEAST_BRIEF, min(MOST_BRIEF, limit // BRIEF_SHARE))
-        return not lane.brief or len(self._beyond) < most
+        return len(self._beyond) < max(LEAST_BRIEF, min(MOST_BRIEF, limit // BRIEF_SHARE))
 
     def lent(self, lane: Lane, *, opens: bool) -> None:
         """Note that a lane waits for a thread with its descriptor, or that a thread opens its file."""
+        if lane.brief or (opens and not self._has_room):
+            self._beyond.add(lane)
         if opens:
             self._opening.add(lane)
-        if lane.brief:
-            self._beyond.add(lane)
 
     def is_back(self, lane: Lane) -> None:
         """Note that the thread is done with it, or that there was none."""
@@ -78,10 +82,11 @@ class OpenFiles:
     def add(self, lane: Lane) -> None:
         """Note that a lane has opened its file."""
         # There may have been room when a thread began to open it, and none now.
-        if self._full:
-            lane.brief = not self._make_room()
-        elif budget.exceeded:
-            lane.brief = True
+        if self._full or budget.exceeded:
+            spared = self._spared()
+            lane.brief = spared is None
+            if spared is not None:
+                self.park(spared)
         self._lanes[lane.stem] = lane
         self._stats.open_files += 1
 
@@ -90,24 +95,25 @@ class OpenFiles:
         held = len(self._lanes) + len(self._opening)
         return self._most is not None and held >= self._most
 
-    def _make_room(self) -> bool:
-        """Find a descriptor that may be kept; say whether there is one.
+    @property
+    def _has_room(self) -> bool:
+        return not self._full and budget.spare > MOST_OPENED * len(self._opening)
 
-        None is taken that a thread reads by, or whose lane has more to read: that may have no name
-        any more.
+    def _spared(self) -> Lane | None:
+        """Return the lane that gives its descriptor to another; None: that one is read and closed.
+
+        Of ``most`` it is the coldest. Of what the process has, what is hot keeps it. Never one that
+        a thread reads by, or whose lane has more to read: that may have no name any more.
         """
-        if not self._full and budget.spare > MOST_OPENED * len(self._opening):
-            return True
         for _ in range(min(MOST_ASKED, len(self._lanes))):
             coldest = next(iter(self._lanes.values()))
             if not coldest.is_idle:
                 self._lanes.move_to_end(coldest.stem)
             elif self._full or time.monotonic() - coldest.active_s >= COLD_S:
-                self.park(coldest)
-                return True
+                return coldest
             else:
-                return False
-        return False
+                return None
+        return None
 
     def rest(self, lane: Lane) -> None:
         """Keep the descriptor of a lane that had its turn, if there is one for it."""

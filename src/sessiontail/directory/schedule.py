@@ -14,7 +14,8 @@ quiet one. Nothing here looks at a file, a clock or an event loop: time comes as
 
 In its turn it is IDLE, and what it finds makes of it what is to be: READY where there is more,
 AWAY where a thread must look, SETTLING where who writes it is to be known. What was told of it in
-between counts more: it is then READY.
+between counts more: it is then READY. Who had a turn while the lock table was read is told late,
+and stays where it is: that somebody holds it is as true as before.
 
 Half of the turns are for news. The others go to what has come back from threads, then to ends, so
 that one session that always has more to read puts neither off; and every fourth turn to what can
@@ -64,6 +65,8 @@ class Why(Enum):
     BACK = "back"
     #: The lock table that it asked for is there.
     VERDICT = "verdict"
+    #: The same, but it had a turn since: who holds it is known, and not that nobody does.
+    LATE = "late"
     #: Its time has come.
     DUE = "due"
     #: It was never opened.
@@ -201,6 +204,8 @@ class Schedule(Generic[_S]):
     def next(self, now_s: float) -> Turn[_S] | Sleep | Round:
         """Return whose turn it is; its state is IDLE from then on, and what the turn makes of it.
 
+        But for a LATE one: it stays where it is.
+
         Args:
             now_s: the time, on the monotonic clock.
         """
@@ -218,6 +223,8 @@ class Schedule(Generic[_S]):
                 self._turns += 1
                 slot.state = LaneState.IDLE
                 return Turn(slot, why)
+            if why is Why.VERDICT and slot.state in (LaneState.READY, LaneState.SETTLING):
+                return Turn(slot, Why.LATE)
 
     def _next_queue(self) -> Why | None:
         queues = self._queues

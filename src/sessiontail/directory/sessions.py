@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -47,6 +48,7 @@ class Sessions:
     __slots__ = (
         "_directory",
         "_foreign",
+        "_news",
         "_schedule",
         "_tell",
         "ended",
@@ -73,6 +75,7 @@ class Sessions:
         self._directory = directory
         self._schedule = schedule
         self._tell = tell
+        self._news: deque[tuple[str, UUID | None, EventKind]] = deque()
         self._foreign: dict[str, ForeignFile] = {}
 
     @property
@@ -135,7 +138,7 @@ class Sessions:
             return False
         first = batch.records[0]
         if not isinstance(first, Damage):
-            self._foreign.pop(lane.stem, None)
+            self._no_longer_foreign(lane.stem)
             lane.stream.note(first)  # its id is needed for the first record
             return False
         known = self._foreign.get(lane.stem)
@@ -147,6 +150,11 @@ class Sessions:
         self.forget(lane)
         return True
 
+    def _no_longer_foreign(self, stem: str) -> None:
+        foreign = self._foreign.pop(stem, None)
+        if foreign is not None:
+            self._schedule.leave(foreign)
+
     def absent(self, lane: Lane, watch: DirectoryWatch, *, done: bool) -> None:
         """Note that there is nothing to open for a lane.
 
@@ -155,7 +163,7 @@ class Sessions:
             watch: of the directory.
             done: whether a file is there that is done with.
         """
-        self._foreign.pop(lane.stem, None)
+        self._no_longer_foreign(lane.stem)
         known = lane.stem in self.ended
         if known and done:
             self.forget(lane)
@@ -201,9 +209,10 @@ class Sessions:
         reader = lane.follower.reader
         # On another machine no call is for the loop: a file of that size is done with.
         key = ended_key(reader.known_end, 0) if reader.file.remote else key_of(reader.file)
+        goes_on = self._may_have_wal(lane, watch)
         self.ended.add(lane.stem, key)
         self.forget(lane)
-        if self._may_have_wal(lane, watch):
+        if goes_on:
             self.add(lane.stem)  # what was told of that is taken
 
     def forget(self, lane: Lane) -> None:
@@ -215,8 +224,13 @@ class Sessions:
         self.errors.pop(lane.stem, None)
 
     def tell(self, lane: Lane, kind: EventKind) -> None:
-        """Tell what happened; it calls the user's function."""
-        self._tell(lane.stem, lane.session_id, kind)
+        """Note what happened, to be told behind the turn."""
+        self._news.append((lane.stem, lane.session_id, kind))
+
+    def tell_news(self) -> None:
+        """Tell what happened; it calls the user's function, and what that raises is the user's."""
+        while self._news:
+            self._tell(*self._news.popleft())
 
     def _abandon(self, lane: Lane, watch: DirectoryWatch) -> None:
         # Its writer may come back: the position stays, the descriptor goes.

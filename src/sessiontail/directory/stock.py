@@ -19,7 +19,7 @@ from sessiontail.session.ending import FAR_S
 from sessiontail.session.summary import Depth, read_meta
 from sessiontail.system.calls import Call
 from sessiontail.system.locks import LockTable
-from sessiontail.system.paths import WAL_ENDING
+from sessiontail.system.paths import stem_paths
 from sessiontail.system.subscriptions import Subscription
 from sessiontail.system.survey import Seen
 from sessiontail.system.watching import DirectoryWatch
@@ -89,6 +89,7 @@ class Stocktaking:
         stock = await self._in_thread(
             take_stock, self._directory, self._seen or {}, wanted, include_closed
         )
+        self._seen = None
         gate("after scan")
         watch.drain()  # what came meanwhile is told
         if wanted.after is None and not wanted.include_closed:
@@ -136,7 +137,7 @@ def take_stock(
         lane.seen = found
         if resumed is None:
             lane.last = wanted.last
-            if wanted.only_running and _is_gone(found, directory / (stem + WAL_ENDING), locks):
+            if wanted.only_running and _is_gone(found, stem_paths(stem, directory).wal, locks):
                 lane.last, lane.abandoned = 0, True
         elif stem in resumed.before_end:
             lane.last, size = resumed.before_end[stem]

@@ -93,7 +93,7 @@ class Turns:
 
     def let_one_open(self) -> None:
         """Queue one that waits for a descriptor, if there is one for it by now."""
-        if self._starved and self._sessions.files.may_open(self._starved[0]):
+        if self._starved and self._sessions.files.may_open(self._starved[0], beside=False):
             lane = self._starved.popleft()
             self._schedule.return_(lane)
             self._schedule.ready(lane)
@@ -107,12 +107,16 @@ class Turns:
         """
         lane, table = turn.slot, None
         if isinstance(lane, ForeignFile):
-            self._sessions.add(lane.stem)
+            if lane.stem not in self._sessions.lanes:
+                self._sessions.add(lane.stem)
             return
-        if turn.why is Why.VERDICT:
+        if turn.why in (Why.VERDICT, Why.LATE):
             table = self.table
             if not self._schedule.in_round:
                 self.table = None  # thousands of locks are not kept for nothing
+            if turn.why is Why.LATE:
+                self._hear(lane, table)
+                return
             if not lane.wants_verdict:
                 return
         lane.active_s = now_s
@@ -137,17 +141,29 @@ class Turns:
             self._schedule.return_(other)
             self._fail(other, no_thread)
 
+    def _hear(self, lane: Lane, table: LockTable | None) -> None:
+        """Take from a lock table that somebody holds a lane's file: that answers why it was asked."""
+        follower = lane.follower
+        if follower is None or table is None or not lane.judge:
+            return
+        if self._sessions.lanes.get(lane.stem) is lane and follower.is_held(table):
+            lane.judge = False
+            if follower.look_at_s is not None:
+                self._schedule.look_at(lane, follower.look_at_s)
+
     def _come_back(self, lane: Lane) -> Rest:
         call, function, then = self._beside.take(lane)
         try:
             found = call.result()
-        except BlockingIOError:  # it has more to do than a thread does in one go
-            return self._lend(lane, function, then)
+        except BlockingIOError:
+            if not lane.is_open:
+                raise  # somebody's lease is in the way
+            return self._lend(lane, function, then)  # more to do than a thread does in one go
         return then(self, lane, found)
 
     def _open(self, lane: Lane, table: LockTable | None) -> Rest:
         """Open or reopen a lane's file, and look."""
-        if not self._sessions.files.may_open(lane):
+        if not self._sessions.files.may_open(lane, beside=False):
             self._starved.append(lane)
             return Rest(LaneState.AWAY)
         self.gate("before open")
@@ -268,7 +284,7 @@ class Turns:
         if lane.judge or not follower.reader.at_end or follower.trailer_seen:
             self.again = lane
         self._sessions.files.rest(lane)
-        if kind is not None:  # last: it calls the user's function
+        if kind is not None:
             self._sessions.tell(lane, kind)
         return Rest(LaneState.IDLE, look_at_s)
 

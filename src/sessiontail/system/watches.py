@@ -154,7 +154,6 @@ class Watches:
         if self._narrowed.get(stem) not in (None, watch):
             self.widen(stem)
         self._narrowed[stem], self._stems[watch] = watch, stem
-        self.fit()
 
     def widen(self, stem: str) -> None:
         """Watch a session's open file no longer."""

@@ -128,7 +128,7 @@ class DirectoryWatch:
         subscription = Subscription(stem, stats, leave=self.unsubscribe)
         self._followers.count_into(stats, 1)
         self._followers.add(subscription)
-        self._watches.fit()
+        self._fit()
         if self._background is None:
             self._background = Background(self._sweeper.tend)
         return subscription
@@ -146,7 +146,7 @@ class DirectoryWatch:
         self._remove(subscription)
         subscription.stem = stem
         self._followers.add(subscription)
-        self._watches.fit()
+        self._fit()
         subscription.mark(stem, may_have_ended=True)
 
     def _remove(self, subscription: Subscription) -> bool:
@@ -155,12 +155,17 @@ class DirectoryWatch:
         stem = subscription.stem
         if stem is not None and not self._followers.follow(stem):
             self._watches.widen(stem)
-        self._watches.fit()
+        self._fit()
         return True
+
+    def _fit(self) -> None:
+        if self._watches.fit() and not self._sweeper.present:
+            self._sweeper.look_soon()  # it is there by now, and so may its sessions be
 
     def narrow(self, fd: int, stem: str) -> None:
         """Watch one open file instead of the directory: a lone tail needs no others' events."""
         self._watches.narrow(fd, stem)
+        self._fit()
 
     async def take_stock(self, subscription: Subscription) -> dict[str, Seen] | None:
         """Look at the whole directory for a new follower; marks tell it what changes from here on.
@@ -195,7 +200,7 @@ class DirectoryWatch:
                 return
             if mask & IGNORED:
                 self._watches.widen(stem)
-                self._watches.fit()
+                self._fit()
         elif mask & GONE:
             self._watches.forget_directory()
             self._lost()
