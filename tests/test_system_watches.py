@@ -204,6 +204,7 @@ async def test_all_who_follow_are_served_by_their_open_files_or_by_the_directory
     with open_files(bed, "a", "b") as (a, b):
         for fd, stem in ((a, "a"), (b, "b")):
             bed.watches.narrow(fd, stem)
+            bed.watches.fit()
             modes.append(bed.watches.mode)
         os.write(b, b"x")
         happened = bed.happened()

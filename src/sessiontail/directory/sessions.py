@@ -23,6 +23,7 @@ from sessiontail.format.ended import EndedSessions, ended_key
 from sessiontail.format.lifecycle import EventKind, Outcome
 from sessiontail.format.records import Damage
 from sessiontail.system.files import explain
+from sessiontail.system.locks import LockTable
 from sessiontail.system.stamps import id_of_name
 from sessiontail.system.survey import is_text
 from sessiontail.system.watching import DirectoryWatch
@@ -124,6 +125,16 @@ class Sessions:
                 self._schedule.look_at(foreign, now_s + foreign.pause_s)
         elif stem.isascii() or is_text(stem):
             self.add(stem).ending = may_have_ended
+
+    def hear(self, lane: Lane, table: LockTable | None) -> None:
+        """Take from a lock table that somebody holds a file: that answers why it was asked."""
+        follower = lane.follower
+        if follower is None or table is None or not lane.judge:
+            return
+        if self.lanes.get(lane.stem) is lane and follower.is_held(table):
+            lane.judge = False
+            if follower.look_at_s is not None:
+                self._schedule.look_at(lane, follower.look_at_s)
 
     def look_at_open(self) -> None:
         """Let all that hold a descriptor be judged: their directory is gone."""

@@ -115,7 +115,7 @@ class Turns:
             if not self._schedule.in_round:
                 self.table = None  # thousands of locks are not kept for nothing
             if turn.why is Why.LATE:
-                self._hear(lane, table)
+                self._sessions.hear(lane, table)
                 return
             if not lane.wants_verdict:
                 return
@@ -140,16 +140,6 @@ class Turns:
         for other, no_thread in self._beside.start():
             self._schedule.return_(other)
             self._fail(other, no_thread)
-
-    def _hear(self, lane: Lane, table: LockTable | None) -> None:
-        """Take from a lock table that somebody holds a lane's file: that answers why it was asked."""
-        follower = lane.follower
-        if follower is None or table is None or not lane.judge:
-            return
-        if self._sessions.lanes.get(lane.stem) is lane and follower.is_held(table):
-            lane.judge = False
-            if follower.look_at_s is not None:
-                self._schedule.look_at(lane, follower.look_at_s)
 
     def _come_back(self, lane: Lane) -> Rest:
         call, function, then = self._beside.take(lane)

@@ -139,7 +139,10 @@ class Watches:
             self.notifier.unwatch(watch, self._sink)
 
     def narrow(self, fd: int, stem: str) -> None:
-        """Watch one open file instead of the directory; its events follow it through renames."""
+        """Watch one open file, so that it needs the directory no longer: ``fit`` sees to that.
+
+        Its events follow it through renames.
+        """
         followers = self._followers
         if self.notifier is None or self.polled_because is not None:
             return
