@@ -50,7 +50,7 @@ from sessiontail import (
     SessionState,
     SessionStore,
 )
-from sessiontail.directory import following, lane as lane_module, opening
+from sessiontail.directory import following, holding, lane as lane_module, opening
 from sessiontail.directory.schedule import Turn
 from sessiontail.directory.turns import Turns
 from sessiontail.format.cursor import Position
@@ -1116,6 +1116,27 @@ async def test_a_session_that_is_told_of_keeps_its_descriptor_until_it_is_read(
             first.id: first.records[1:],
             second.id: second.records[read:],
         }
+
+
+async def test_where_no_descriptor_is_left_what_is_begun_is_read_to_its_end(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holding, "BRIEF_S", 60.0)
+    actors = [Actor(store.directory, i).open() for i in ids(2)]
+    for actor in actors:
+        actor.say(*(f"{n}" for n in range(3_000)))
+    async with store, store.tail_all(max_open=1) as tail:
+        got: dict[UUID, list[Record]] = {actor.id: [] for actor in actors}
+        with anyio.fail_after(30):
+            while not all(got.values()):
+                session_id, record = await anext(tail)
+                got[session_id].append(record)
+        for actor in actors:
+            actor.kill()
+            actor.wal.unlink()
+        left = await heard(tail, sum(len(a.records) - len(got[a.id]) for a in actors))
+
+        assert {i: got[i] + left.get(i, []) for i in got} == {a.id: a.records for a in actors}
 
 
 async def test_a_session_that_is_made_anew_while_a_thread_looks_for_the_last_one_is_found(

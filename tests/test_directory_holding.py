@@ -148,6 +148,31 @@ def test_a_lane_without_a_descriptor_to_keep_gives_it_back_after_its_turn(
     files.rest(lane)  # again is no error
 
 
+def test_who_has_more_to_read_keeps_what_it_has_for_a_moment_only(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = OpenFiles(1, StoreStats())
+    lanes = [make(whole=False) for _ in range(LEAST_BRIEF + 1)]
+    for lane in lanes:
+        assert files.may_open(lane, beside=False)
+        files.add(lane)
+        files.rest(lane)
+    waiting = Lane("waiting", START)
+
+    assert [lane.is_open for lane in lanes] == [True] * len(lanes)
+    assert not files.may_open(waiting, beside=False)
+    files.lent(lanes[1], opens=False)
+    files.is_back(lanes[1])
+    assert not files.may_open(waiting, beside=False)
+
+    monkeypatch.setattr(holding, "BRIEF_S", 0.0)
+    for lane in lanes:
+        files.rest(lane)
+
+    assert [lane.is_open for lane in lanes] == [True] + [False] * LEAST_BRIEF
+    assert files.may_open(waiting, beside=False)
+
+
 def test_of_what_the_process_has_what_is_hot_keeps_its_own(make: Make, budget: Budget) -> None:
     stats = StoreStats()
     files = OpenFiles(None, stats)

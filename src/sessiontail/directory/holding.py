@@ -20,6 +20,8 @@ MOST_ASKED = 16
 BRIEF_SHARE = 8
 LEAST_BRIEF = 2
 MOST_BRIEF = 16
+# How long one of them keeps its descriptor while it has more to read; then others have a turn.
+BRIEF_S = 1.0
 # What a thread that opens may hold for a moment: both names, and one of them again.
 MOST_OPENED = 3
 
@@ -39,10 +41,10 @@ class OpenFiles:
         self._stats = stats
         # The longest idle first.
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
-        # Those that threads open; and which of all that threads are to work for hold, or will hold,
-        # a descriptor that there is no room for.
+        # Those that threads open; and who holds, or will hold, a descriptor that there is no room
+        # for, and since when: a thread is to work for it, or it has more to read.
         self._opening: set[Lane] = set()
-        self._beyond: set[Lane] = set()
+        self._beyond: dict[Lane, float] = {}
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -65,14 +67,15 @@ class OpenFiles:
     def lent(self, lane: Lane, *, opens: bool) -> None:
         """Note that a lane waits for a thread with its descriptor, or that a thread opens its file."""
         if lane.brief or (opens and not self._has_room):
-            self._beyond.add(lane)
+            self._beyond.setdefault(lane, time.monotonic())
         if opens:
             self._opening.add(lane)
 
     def is_back(self, lane: Lane) -> None:
         """Note that the thread is done with it, or that there was none."""
         self._opening.discard(lane)
-        self._beyond.discard(lane)
+        if not lane.brief or lane.stem not in self._lanes:
+            self._beyond.pop(lane, None)
 
     @property
     def opening(self) -> int:
@@ -116,17 +119,29 @@ class OpenFiles:
         return None
 
     def rest(self, lane: Lane) -> None:
-        """Keep the descriptor of a lane that had its turn, if there is one for it."""
+        """Keep the descriptor of a lane that had its turn, if there is one for it.
+
+        Where there is none it is kept for a moment by who has more to read: between two turns the
+        file may lose its name, and what was not read of it would be gone.
+        """
         if lane.stem in self._lanes:
-            if lane.brief or lane.abandoned:
+            if lane.abandoned or (lane.brief and not self._has_more(lane)):
                 self.park(lane)
             else:
                 self._lanes.move_to_end(lane.stem)
+
+    def _has_more(self, lane: Lane) -> bool:
+        assert lane.follower is not None
+        now_s = time.monotonic()
+        since_s = self._beyond.setdefault(lane, now_s)
+        return not lane.follower.reader.at_end and now_s - since_s < BRIEF_S
 
     def park(self, lane: Lane) -> None:
         """Give a lane's descriptor back; its position stays."""
         if self._lanes.pop(lane.stem, None) is None:
             return
+        if lane.call is None:
+            self._beyond.pop(lane, None)
         self._stats.open_files -= 1
         if lane.call is None:  # else it is closed when its thread is done
             lane.close_file()
