@@ -49,6 +49,7 @@ from sessiontail import (
     SessionNotFound,
     SessionState,
     SessionStore,
+    Trailer,
 )
 from sessiontail.directory import following, holding, lane as lane_module, opening
 from sessiontail.directory.schedule import Turn
@@ -1638,6 +1639,27 @@ async def test_a_directory_removed_and_made_again_is_watched_again(store: Sessio
         if store.polled_because is None:
             assert store.stats.events
             assert store.stats.sweeps - sweeps <= 2
+
+
+async def test_a_copy_under_way_beside_a_wal_is_read_once(store: SessionStore) -> None:
+    whole = session_bytes(chunks=9)
+    half = len(whole) // 2
+    told: list[str] = []
+    with Actor(store.directory).open().say("wal") as actor, actor.final.open("wb", 0) as copy:
+        copy.write(whole[:half])
+        async with (
+            store,
+            store.tail_all(include_closed=True, on_event=lambda _, kind: told.append(kind)) as tail,
+        ):
+            got = (await heard(tail, whole[:half].count(b"\n")))[ID]
+            assert await nothing_more(tail, 0.1)
+            copy.write(whole[half:])
+            got += (await heard(tail, whole.count(b"\n") - len(got)))[ID]
+            assert isinstance(got[-1], Trailer)
+            assert await heard(tail, 2) == owed(actor)
+
+            assert await nothing_more(tail)
+    assert told[:2] == ["started", "closed"]
 
 
 async def test_a_session_that_is_gone_takes_no_descriptor_from_one_that_is_there(

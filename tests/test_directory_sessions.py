@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from sessiontail import EventKind, Outcome
 from sessiontail.directory.holding import OpenFiles
 from sessiontail.directory.lane import ForeignFile, Lane
 from sessiontail.directory.schedule import LaneState, Schedule, Sleep, Turn
-from sessiontail.directory.sessions import Sessions
+from sessiontail.directory.sessions import MOST_RETRY_S, Sessions
 from sessiontail.directory.stock import Wanted, take_stock
 from sessiontail.format.batch import Batch
 from sessiontail.format.cursor import START
@@ -176,15 +177,24 @@ def test_a_file_that_cannot_be_read_is_tried_again_and_told_once(
     lane = bench.open()
     error = OSError(errno.EIO, "no such sector")
     with caplog.at_level(logging.WARNING):
-        bench.sessions.fail(lane, error, retry_at_s=5.0)
-        first = (lane.is_open, lane.state)
-        bench.sessions.fail(lane, error, retry_at_s=5.0)
+        bench.sessions.fail(lane, error, 4.0, retry_s=1.0)
+        first = (lane.is_open, lane.state, lane.due_s)
+        lane.due_s = math.inf  # it had its turn
+        bench.sessions.fail(lane, error, 5.0, retry_s=1.0)
 
-    assert first == (True, LaneState.FAILED)  # it may have no name any more
+    assert first == (True, LaneState.FAILED, 5.0)  # it may have no name any more
     assert not lane.is_open
     assert [*bench.sessions.errors] == [NAME]
     assert len(caplog.messages) == 1
-    assert bench.schedule.next(4.0) == Sleep(5.0)
+    assert lane.due_s == 7.0
+    for now_s in range(10):
+        lane.due_s = math.inf
+        bench.sessions.fail(lane, error, float(now_s), retry_s=1.0)
+    assert lane.due_s == 9.0 + MOST_RETRY_S
+    bench.sessions.read(lane)
+    lane.due_s = math.inf
+    bench.sessions.fail(lane, error, 4.0, retry_s=1.0)
+    assert lane.due_s == 5.0
     bench.sessions.forget(lane)
     assert bench.sessions.errors == {}
 

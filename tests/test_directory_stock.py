@@ -331,6 +331,52 @@ async def test_with_last_only_what_runs_begins_so_many_records_before_its_end(
 
 
 @pytest.mark.anyio
+async def test_what_closes_while_stock_is_taken_begins_before_its_end_too(
+    tmp_path: Path,
+) -> None:
+    store = SessionStore(tmp_path)  # looks do not tell it from what was closed before
+    actor = Actor(store.directory).open().say(*"abcdef")
+    async with store, store.tail_all(last=2) as tail:
+        at(tail, "before scan", actor.close)
+
+        assert await heard(tail, 2) == {ID: actor.records[-2:]}
+        await settled(tail, lambda: not tail.session_ids)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("longer", ["closed", "running"])
+async def test_of_two_files_the_later_begins_before_its_end(
+    store: SessionStore, longer: str
+) -> None:
+    counts = (50, 5) if longer == "closed" else (5, 50)
+    Actor(store.directory).open().say(*map(str, range(counts[0]))).close()
+    with Actor(store.directory).open().say(*map(str, range(counts[1]))) as actor:
+        async with store, store.tail_all(include_closed=True, last=2) as tail:
+            assert await heard(tail, 2) == {ID: actor.records[-2:]}
+            actor.say("more")
+            assert await heard(tail, 1) == {ID: actor.records[-1:]}
+            assert await nothing_more(tail)
+
+
+@pytest.mark.anyio
+async def test_of_what_was_told_to_be_gone_nothing_is_told_again_behind_a_cursor(
+    store: SessionStore,
+) -> None:
+    gone, wrote = (crashed(store.directory, i, "old") for i in ids(2))
+    async with store, store.tail_all(only_running=True) as tail:
+        await given_up(tail, gone, wrote)
+        cursor = tail.cursor
+    wrote.resume(cut=True).say("new")
+    wrote.kill()
+    told = Told()
+    async with store, store.tail_all(only_running=True, after=cursor, on_event=told) as tail:
+        assert await heard(tail, 2) == {wrote.id: wrote.records[2:]}
+        await given_up(tail, gone, wrote)
+
+        assert told == [(wrote.id, "abandoned")]
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("how", ["young", "held"])
 async def test_what_is_not_known_to_be_gone_is_heard(store: SessionStore, how: str) -> None:
     actor = Actor(store.directory).open().say("one")

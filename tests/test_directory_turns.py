@@ -13,7 +13,7 @@ import pytest
 
 from actors import Actor
 from cold import Blocked
-from samples import ID
+from samples import ID, header_line
 from sessiontail import Record
 from sessiontail.directory.beside import Beside
 from sessiontail.directory.holding import OpenFiles
@@ -22,6 +22,7 @@ from sessiontail.directory.schedule import LaneState, Schedule, Sleep, Turn, Why
 from sessiontail.directory.sessions import Sessions
 from sessiontail.directory.turns import RETRY_S, Turns
 from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.session.ending import ABSENT_LOOKS, GRACE_LOOK_S
 from sessiontail.system.files import SessionFile
 from sessiontail.system.locks import LockTable
 from sessiontail.system.signals import Home, Signal
@@ -59,9 +60,9 @@ class Bench:
             stats=stats,
         )
 
-    def turn(self, why: Why) -> list[Record]:
+    def turn(self, why: Why, *, later_s: float = 0.0) -> list[Record]:
         """Give the next turn, which is for this; return what it has to hand over."""
-        now_s = time.monotonic()
+        now_s = time.monotonic() + later_s
         turn = self.schedule.next(now_s)
         if turn == "round":
             self.schedule.asked()
@@ -209,6 +210,61 @@ async def test_a_file_that_fails_is_tried_again_and_loses_nothing(
     assert bench.sessions.errors == {}
 
 
+async def test_a_file_that_is_put_aside_for_a_moment_is_not_deleted(
+    bench: Bench, tmp_path: Path
+) -> None:
+    actor = Actor(tmp_path).open().say("one")
+    aside = actor.wal.with_name("aside")
+    bench.sessions.add(NAME)
+    bench.turn(Why.NEWS)
+    bench.files.park_all()
+    actor.wal.rename(aside)
+    bench.sessions.mark(NAME, may_have_ended=True, now_s=time.monotonic())
+    assert bench.turn(Why.NEWS) == []  # a thread looks: a name that is not there is not cached
+    await bench.back()
+    assert bench.turn(Why.BACK) == []
+    aside.rename(actor.wal)
+    actor.say("two").kill()
+
+    # It is looked for again, though nothing is told.
+    assert bench.turn(Why.DUE, later_s=GRACE_LOOK_S) == actor.records[2:]
+    assert bench.told == ["started"]
+
+
+async def test_blank_lines_before_the_header_are_no_sign_of_life(
+    bench: Bench, tmp_path: Path
+) -> None:
+    actor = Actor(tmp_path).open(header=False)
+    actor.write(b"\n\n")
+    bench.sessions.add(NAME)
+    assert bench.turn(Why.NEWS) == []
+    told = [*bench.told]
+    actor.write(header_line(ID))
+    bench.sessions.mark(NAME, may_have_ended=False, now_s=time.monotonic())
+
+    assert bench.turn(Why.NEWS) == actor.records
+    assert (told, bench.told) == ([], ["started"])
+    actor.kill()
+
+
+async def test_a_look_that_fails_for_another_reason_is_taken_again_by_who_tries_again(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any) -> bytes:
+        raise MemoryError
+
+    actor = Actor(tmp_path).open().say("one")
+    bench.sessions.add(NAME)
+    with monkeypatch.context() as patch:
+        patch.setattr(SessionFile, "read_cached", failing)
+        with pytest.raises(MemoryError):
+            bench.turn(Why.NEWS)
+
+    assert bench.turn(Why.NEWS) == actor.records
+    assert bench.sessions.errors == {}
+    actor.kill()
+
+
 async def test_a_file_that_was_none_is_looked_at_as_a_session(bench: Bench, tmp_path: Path) -> None:
     foreign = ForeignFile(NAME)
     bench.schedule.look_at(foreign, 0.0)
@@ -226,6 +282,13 @@ async def test_a_file_that_another_replaced_while_it_was_closed_begins_anew(
     bench.files.park_all()
     old.wal.rename(tmp_path / "moved away")
     with old, Actor(tmp_path).open().say("new") as new:
-        assert bench.turn(Why.NEWS) == []
+        why = Why.NEWS
+        for look in range(ABSENT_LOOKS):
+            assert bench.told == ["started"]
+            assert bench.turn(why, later_s=look * GRACE_LOOK_S) == []
+            if bench.state() is LaneState.AWAY:
+                await bench.back()
+                assert bench.turn(Why.BACK) == []
+            why = Why.DUE
         assert bench.turn(Why.NEWS) == new.records
     assert bench.told == ["started", "replaced"]

@@ -79,7 +79,8 @@ AT_FIRST_SIGHT: list[tuple[str, Evidence, Any]] = [
     ("a copy under way", seen(place="final"), TRAILER_GRACE_S),
     ("a copy that stopped long ago", old(FAR_S, place="final"), ABANDONED),
     ("a copy of nearly then", old(FAR_S - 1, place="final"), TRAILER_GRACE_S),
-    ("a copy beside a WAL", seen(place="final", usurped=True), ABANDONED),
+    ("a copy beside a WAL", seen(place="final", usurped=True), TRAILER_GRACE_S),
+    ("an old copy beside a WAL", old(FAR_S, place="final", usurped=True), ABANDONED),
     ("final, old, not asked", old(FAR_S, place="final", writer=Writer.NOT_ASKED), "ask"),
     ("final, old, held", old(FAR_S, place="final", writer=Writer.HOLDS), FAILED_RECHECK_S),
     ("final, old, no table now", old(FAR_S, place="final", writer=Writer.FAILED), FAILED_RECHECK_S),
@@ -148,6 +149,35 @@ def test_a_wal_that_is_whole_or_empty_is_given_time_for_its_rename_or_its_lock(
     assert case.sees(file) == GRACE_LOOK_S
     assert case.sees(file, after_s=RENAME_GRACE_S - 0.01) == GRACE_LOOK_S
     assert case.sees(file, after_s=0.01) is ABANDONED
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_writer_that_comes_back_unseen_is_not_known_to_be_gone(*, empty: bool) -> None:
+    case = Case()
+    file = seen(size=0, read=0) if empty else seen()
+    case.sees(file._replace(writer=Writer.HOLDS))
+    case.sees(file, after_s=RENAME_GRACE_S)
+    assert case.sees(file, after_s=RENAME_GRACE_S) is ABANDONED
+
+    case.detector.resumed()
+    more = seen(size=600, read=600)
+    assert case.sees(more) == QUIET_S
+    case.sees(more._replace(trailer=True, writer=Writer.HOLDS))
+    assert case.sees(more._replace(trailer=True)) == GRACE_LOOK_S
+
+
+@pytest.mark.parametrize(("others", "outcome"), [(False, DELETED), (True, REPLACED)])
+def test_a_file_that_is_not_held_and_has_no_name_is_looked_for_three_times(
+    outcome: Outcome, *, others: bool
+) -> None:
+    detector = Case().detector
+    for _ in range(ABSENT_LOOKS - 1):
+        assert detector.missing(others=others, now_s=NOW_S) == LookAgain(NOW_S + GRACE_LOOK_S)
+    detector.found()
+    for _ in range(ABSENT_LOOKS - 1):
+        assert detector.missing(others=others, now_s=NOW_S) == LookAgain(NOW_S + GRACE_LOOK_S)
+
+    assert detector.missing(others=others, now_s=NOW_S) is outcome
 
 
 def test_a_writer_that_comes_back_begins_the_time_for_the_rename_anew() -> None:

@@ -174,10 +174,10 @@ def test_who_follows_and_what_is_known_at_any_time() -> None:
 
     assert removed == [True, False, True, False, True]
     assert found == [
-        ([], [], False, False),
-        ([every, one, two], ["a"], True, True),
-        ([two], ["a"], False, True),
-        ([], [], False, False),
+        ([], [], False, 0),
+        ([every, one, two], ["a"], True, 2),
+        ([two], ["a"], False, 1),
+        ([], [], False, 0),
     ]
 
 

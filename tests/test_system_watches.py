@@ -197,6 +197,29 @@ async def test_what_is_polled_is_watched_by_nothing(directory: Path) -> None:
     bed.watches.close()
 
 
+async def test_two_files_of_one_session_are_both_told_of(bed: Bed) -> None:
+    names = [bed.directory / "a.jsonl", bed.directory / "a.jsonl.__partial__"]
+    for _ in names:
+        bed.follow("a")
+    with names[0].open("wb", buffering=0) as one, names[1].open("wb", buffering=0) as other:
+        modes = []
+        for file in (one, other, one, other):
+            bed.watches.narrow(file.fileno(), "a")
+            bed.watches.fit()
+            modes.append(bed.watches.mode)
+        bed.happened()
+        one.write(b"x\n")
+        other.write(b"x\n")
+        happened = bed.happened()
+        bed.watches.leave("a")
+        bed.watches.narrow(other.fileno(), "a")
+        bed.watches.fit()
+
+    assert modes == [Mode.NARROWED, Mode.WATCHED, Mode.WATCHED, Mode.WATCHED]
+    assert happened == [(None, name.name) for name in names]
+    assert bed.watches.mode is Mode.NARROWED
+
+
 async def test_all_who_follow_are_served_by_their_open_files_or_by_the_directory(bed: Bed) -> None:
     modes = []
     bed.follow("a")

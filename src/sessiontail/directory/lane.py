@@ -56,7 +56,7 @@ class Lane(Slot):
         self.ending = False
         #: Whether its writer was found gone; it may come back.
         self.abandoned = False
-        #: Whether its first record is the session's first sign of life.
+        #: Whether its next record is the session's first sign of life.
         self.is_new = True
         #: Whether it gives its descriptor back after each turn: there is none to keep.
         self.brief = False
@@ -87,6 +87,7 @@ class Lane(Slot):
         """Follow an open file from a position."""
         self.follower = follower
         self.seen = None
+        self.is_new = self.is_new and not position.offset
         self.stream = RecordStream(position)
 
     @property

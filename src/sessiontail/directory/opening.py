@@ -83,9 +83,10 @@ def _place(lane: Lane, readers: list[FileReader], *, block: bool) -> tuple[Posit
     if lane.last is not None:
         if not block:
             raise BlockingIOError(errno.EAGAIN, "to be searched from its end")
-        reader = readers[0]
-        # Before the end that it had when this began.
-        end = None if lane.seen is None else lane.seen.size
+        # Of two, the one that was seen; before the end that it had when this began.
+        seen = lane.seen
+        reader = next((r for r in readers if seen and r.file.id == seen.id), readers[-1])
+        end = seen.size if seen is not None and reader.file.id == seen.id else None
         positions = [(position_before_end(reader.file, lane.last, end), reader)]
     else:
         positions = [(lane.after, reader) for reader in readers]

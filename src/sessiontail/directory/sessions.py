@@ -32,6 +32,9 @@ __all__ = ["Sessions"]
 
 logger = logging.getLogger("sessiontail")
 
+# The longest pause between two tries to read a session: 1,000 that nobody may read cost 100 a second.
+MOST_RETRY_S = 10.0
+
 #: Called with a session's stem, its id where that is known, and what happened to it.
 Tell: TypeAlias = Callable[[str, UUID | None, EventKind], None]
 
@@ -50,6 +53,7 @@ class Sessions:
         "_directory",
         "_foreign",
         "_news",
+        "_pauses",
         "_schedule",
         "_tell",
         "ended",
@@ -78,6 +82,8 @@ class Sessions:
         self._tell = tell
         self._news: deque[tuple[str, UUID | None, EventKind]] = deque()
         self._foreign: dict[str, ForeignFile] = {}
+        # How long those with an error wait for the next try.
+        self._pauses: dict[str, float] = {}
 
     @property
     def position(self) -> DirectoryPosition:
@@ -118,6 +124,8 @@ class Sessions:
                 lane.judge = True
                 if lane.follower is not None:
                     lane.follower.end.expect_end()
+                else:
+                    lane.ending = True
             self._schedule.ready(lane)
         elif stem in self._foreign:
             if may_have_ended:
@@ -183,18 +191,32 @@ class Sessions:
         else:
             self.forget(lane)  # nothing was told of it, so nothing is now
 
-    def fail(self, lane: Lane, error: OSError, retry_at_s: float) -> None:
-        """Put a session that cannot be read now aside; it is tried again."""
+    def read(self, lane: Lane) -> None:
+        """Note that a session could be read."""
+        if self.errors.pop(lane.stem, None) is not None:
+            del self._pauses[lane.stem]
+
+    def fail(self, lane: Lane, error: OSError, now_s: float, retry_s: float) -> None:
+        """Put a session that cannot be read now aside; it is tried again, ever more seldom.
+
+        Args:
+            lane: which.
+            error: why.
+            now_s: the time, on the monotonic clock.
+            retry_s: how soon it is tried for the first time; sooner if something is told of it.
+        """
         if error.errno in (errno.EMFILE, errno.ENFILE):
             self.files.halve()
         if lane.stem not in self.errors:
             self.errors[lane.stem] = explain(error, lane.paths(self._directory).wal)
+            self._pauses[lane.stem] = retry_s
             logger.warning("cannot read %s, will try again: %s", lane.stem, error)
             if lane.brief:
                 self.files.park(lane)
         else:
             self.files.park(lane)  # not at once: what is held may have no name any more
-        self._schedule.put(lane, Rest(LaneState.FAILED, retry_at_s))
+            self._pauses[lane.stem] = min(2 * self._pauses[lane.stem], MOST_RETRY_S)
+        self._schedule.put(lane, Rest(LaneState.FAILED, now_s + self._pauses[lane.stem]))
 
     def end(self, lane: Lane, outcome: Outcome, watch: DirectoryWatch) -> None:
         """Note how a session's file ended."""
@@ -232,7 +254,7 @@ class Sessions:
         self._schedule.leave(lane)
         if self.lanes.get(lane.stem) is lane:
             del self.lanes[lane.stem]
-        self.errors.pop(lane.stem, None)
+        self.read(lane)
 
     def tell(self, lane: Lane, kind: EventKind) -> None:
         """Note what happened, to be told behind the turn."""

@@ -89,13 +89,15 @@ class Stocktaking:
         stock = await self._in_thread(
             take_stock, self._directory, self._seen or {}, wanted, include_closed
         )
-        self._seen = None
+        seen, self._seen = self._seen or {}, None
         gate("after scan")
         watch.drain()  # what came meanwhile is told
         if wanted.after is None and not wanted.include_closed:
             for stem in subscription.dirty:  # closed since this began
                 if stem in stock.ended and stem not in stock.lanes:
                     stock.ended.discard(stem)
+                    lane = stock.lanes[stem] = _existing(stem, seen[stem], wanted)
+                    stock.order.insert(0, lane)
         return stock
 
     async def _in_thread(self, function: Callable[..., _T], *args: Any) -> _T:
@@ -133,10 +135,8 @@ def take_stock(
                 continue
             if found.closed is not None:
                 ended.add(stem, ended_key(*found.closed))
-        lane = lanes[stem] = Lane(stem, START)
-        lane.seen = found
+        lane = lanes[stem] = _existing(stem, found, wanted)
         if resumed is None:
-            lane.last = wanted.last
             if wanted.only_running and _is_gone(found, stem_paths(stem, directory).wal, locks):
                 lane.last, lane.abandoned = 0, True
         elif stem in resumed.before_end:
@@ -147,11 +147,20 @@ def take_stock(
         # Some of them were renamed while the directory was read, or are gone: opening will tell.
         for stem, position in resumed.open.items():
             lane = lanes[stem] = Lane(stem, position)
-            lane.seen = seen.get(stem)
+            there = lane.seen = seen.get(stem)
+            if wanted.only_running and there is not None and there.size == position.offset:
+                lane.abandoned = _is_gone(there, stem_paths(stem, directory).wal, locks)
             order.append(lane)
         order.sort(key=_written_last)
     ended.ids_as_text()
     return Stock(lanes, order, ended)
+
+
+def _existing(stem: str, found: Seen, wanted: Wanted) -> Lane:
+    lane = Lane(stem, START)
+    lane.seen = found
+    lane.last = wanted.last if wanted.after is None else None
+    return lane
 
 
 def _is_gone(found: Seen, wal: Path, locks: LockTable) -> bool:

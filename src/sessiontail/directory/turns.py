@@ -20,6 +20,7 @@ from sessiontail.directory.schedule import LaneState, Rest, Schedule, Turn, Why
 from sessiontail.directory.sessions import Sessions
 from sessiontail.format.batch import Batch
 from sessiontail.format.lifecycle import EventKind, Outcome
+from sessiontail.session.ending import LookAgain
 from sessiontail.session.follower import Follower, no_gate
 from sessiontail.system.locks import LockTable
 from sessiontail.system.stats import StoreStats
@@ -27,7 +28,7 @@ from sessiontail.system.watching import DirectoryWatch
 
 __all__ = ["Turns"]
 
-# When a session that could not be read is tried again.
+# When a session that could not be read is tried again, for the first time.
 RETRY_S = 1.0
 
 # It waits for what is told.
@@ -137,6 +138,10 @@ class Turns:
             self._fail(lane, error)
             if lane.stream.waiting:  # what it has given before that is handed over
                 self.current = lane
+        except Exception:  # no memory for a long line: who tries again has it looked at again
+            lane.judge = True
+            self._schedule.ready(lane)
+            raise
         for other, no_thread in self._beside.start():
             self._schedule.return_(other)
             self._fail(other, no_thread)
@@ -209,11 +214,17 @@ class Turns:
 
     def _take_reopened(self, lane: Lane, found: Reopened, *, table: LockTable | None) -> Rest:
         assert lane.follower is not None
+        end = lane.follower.end
         if found.file is None:
+            missing = end.missing(others=found.others, now_s=time.monotonic())
+            if isinstance(missing, LookAgain):
+                state = LaneState.ABANDONED if lane.abandoned else LaneState.IDLE
+                return Rest(state, missing.at_s)
             # Gone, or exchanged for another: what was read of it was all.
-            outcome = Outcome.REPLACED if found.others else Outcome.DELETED
-            self._sessions.end(lane, outcome, self._watch)
-        elif found.others and lane.abandoned and lane.follower.end.renamed:
+            self._sessions.end(lane, missing, self._watch)
+            return IDLE
+        end.found()
+        if found.others and lane.abandoned and end.renamed:
             # Renamed without a trailer, which nobody comes back to; reopened under its id.
             self._sessions.files.add(lane)
             self._sessions.finish(lane, self._watch)
@@ -231,7 +242,7 @@ class Turns:
         """Take what a look has found."""
         follower = lane.follower
         assert follower is not None
-        self._sessions.errors.pop(lane.stem, None)
+        self._sessions.read(lane)
         if isinstance(found, Batch):
             return self._take_batch(lane, follower, found, table, judge=judge)
         rest = IDLE
@@ -240,7 +251,7 @@ class Turns:
         elif follower.wants_locks:
             lane.judge = lane.judge or judge
             rest = Rest(LaneState.SETTLING)
-        elif judge:
+        else:
             rest = Rest(LaneState.IDLE, follower.look_at_s)
         self._sessions.files.rest(lane)
         return rest
@@ -258,11 +269,13 @@ class Turns:
         kind: EventKind | None = None
         if lane.abandoned:
             lane.abandoned, kind = False, EventKind.RESUMED
-        elif lane.is_new and not batch.start.offset and batch.records:
+            follower.end.resumed()
+        elif lane.is_new and batch.records:
             known = lane.stem in self._sessions.ended
             kind = EventKind.RESUMED if known else EventKind.STARTED
         if batch.records and self._sessions.is_foreign(lane, batch):
             return IDLE
+        lane.is_new = lane.is_new and not batch.records
         lane.stream.put(batch)
         if batch.records:
             self.current = lane
@@ -280,7 +293,7 @@ class Turns:
 
     def _fail(self, lane: Lane, error: OSError) -> None:
         retry_s = min(RETRY_S, self._watch.interval_s)
-        self._sessions.fail(lane, error, time.monotonic() + retry_s)
+        self._sessions.fail(lane, error, time.monotonic(), retry_s)
 
 
 def sooner(one_s: float | None, other_s: float | None) -> float | None:

@@ -175,6 +175,27 @@ class EndDetector:
         self._recheck_after_s = 4 * after_s if 4 * after_s <= LAST_RECHECK_S else None
         return LookAgain(now_s + after_s)
 
+    def resumed(self) -> None:
+        """Note that a record came behind an end that was told: another writer is at it."""
+        self._seen_writer = False
+        self._unheld_since_s = None
+
+    def missing(self, *, others: bool, now_s: float) -> Outcome | LookAgain:
+        """Decide on a file that is not held, and that none of its names leads to.
+
+        Args:
+            others: whether another file has one of them.
+            now_s: the time, on the monotonic clock.
+        """
+        self._absent_looks += 1
+        if self._absent_looks < ABSENT_LOOKS:
+            return LookAgain(now_s + GRACE_LOOK_S)  # it may be put aside for a moment
+        return Outcome.REPLACED if others else Outcome.DELETED
+
+    def found(self) -> None:
+        """Note that one of its names leads to the file."""
+        self._absent_looks = 0
+
     def decide(self, seen: Evidence, *, now_s: float, wall_s: float) -> Decision:
         """Decide on what was seen of the file after its end was met.
 
@@ -202,7 +223,7 @@ class EndDetector:
             return Outcome.CLOSED
         left_s = (QUIET_S if self._remote else TRAILER_GRACE_S) - (now_s - self._quiet_since_s)
         # Its own time says nothing once it was seen written: who copies sets it.
-        old = seen.usurped or (wall_s - seen.mtime_ns / 1e9 >= FAR_S and not self._grew)
+        old = wall_s - seen.mtime_ns / 1e9 >= FAR_S and not self._grew
         if left_s > 0 and (self._remote or not old):
             return self._when_quiet(now_s, left_s)
         if seen.writer is Writer.NOT_ASKED:

@@ -85,6 +85,8 @@ class SessionTail(RecordFeed):
         self._stats = stats or StoreStats()
         self._follower: Follower | None = None
         self._judge = True
+        # Whether its end was met, and another writer is waited for.
+        self._gone = False
         # The lock table that the next look wants.
         self._asked: Asked | None = None
         # When to judge again though nothing is told.
@@ -115,6 +117,9 @@ class SessionTail(RecordFeed):
                 raise explain(error, self.path) from error
             if isinstance(found, Batch):
                 self._plan(follower)
+                if self._gone:
+                    self._gone = False
+                    follower.end.resumed()
                 self._stream.put(found)
                 if found.records:
                     return
@@ -132,6 +137,7 @@ class SessionTail(RecordFeed):
             if found is not None and not (self._patient and may_come_back):
                 self.outcome = found
                 raise StopAsyncIteration
+            self._gone = self._gone or found is not None
             if self._judge:
                 self._recheck_at_s = None
                 self._plan(follower)

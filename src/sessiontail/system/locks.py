@@ -133,8 +133,12 @@ class Locks:
 
     def _tell(self) -> None:
         assert self._call is not None
-        table, self._due_s = self._call.result()
-        self._call = None
+        call, self._call = self._call, None
+        try:
+            table, self._due_s = call.result()
+        except Exception:
+            self._answer(LockTable(None, failed=True))
+            raise
         self._answer(table)
 
     def _answer(self, table: LockTable) -> None:

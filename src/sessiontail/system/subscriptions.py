@@ -123,9 +123,9 @@ class Followers:
         """Whether somebody follows every session."""
         return bool(self._all)
 
-    def follow(self, stem: str) -> bool:
-        """Say whether somebody follows a session by its name."""
-        return stem in self._by_stem
+    def follow(self, stem: str) -> int:
+        """Return how many follow a session by its name."""
+        return len(self._by_stem.get(stem, ()))
 
     def add(self, subscription: Subscription) -> None:
         """Mark for a follower from now on."""

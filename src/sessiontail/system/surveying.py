@@ -5,6 +5,7 @@ A survey is the look that no event asked for.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection
 from functools import partial
@@ -74,7 +75,7 @@ class Surveys:
         # What surveys take, and what the last one took.
         self._cost_s = self._last_cost_s = 0.0
         self._taken_at_s = time.monotonic()
-        self._compared_at_s = 0.0
+        self._compared_at_s = -math.inf
 
     def due_in_s(self, interval_s: float, *, trusted: bool) -> float:
         """Return how soon the next one is due.
@@ -88,7 +89,7 @@ class Surveys:
 
     def compare_soon(self) -> None:
         """Compare the lock table in the next one, whenever that was done last."""
-        self._compared_at_s = 0.0
+        self._compared_at_s = -math.inf
 
     def begin(
         self, *, whole: bool, polled: bool, trusted: bool, stock_for: Subscription | None

@@ -61,6 +61,7 @@ class Watches:
         "_followers",
         "_narrowed",
         "_sink",
+        "_split",
         "_stems",
         "directory_id",
         "notifier",
@@ -85,6 +86,8 @@ class Watches:
         # Sessions that are watched by their open file instead of by the directory.
         self._narrowed: dict[str, int] = {}
         self._stems: dict[int, str] = {}
+        # Those of which two files are open.
+        self._split: set[str] = set()
 
     @property
     def mode(self) -> Mode:
@@ -156,7 +159,19 @@ class Watches:
             return
         if self._narrowed.get(stem) not in (None, watch):
             self.widen(stem)
+            if followers.follow(stem) > 1:
+                # They may have different files open: the directory's events are of both.
+                self._split.add(stem)
+        if stem in self._split:
+            if watch not in self._stems:
+                self.notifier.unwatch(watch, self._sink)
+            return
         self._narrowed[stem], self._stems[watch] = watch, stem
+
+    def leave(self, stem: str) -> None:
+        """Forget a session that nobody follows by name."""
+        self.widen(stem)
+        self._split.discard(stem)
 
     def widen(self, stem: str) -> None:
         """Watch a session's open file no longer."""

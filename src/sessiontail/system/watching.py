@@ -154,7 +154,7 @@ class DirectoryWatch:
             return False
         stem = subscription.stem
         if stem is not None and not self._followers.follow(stem):
-            self._watches.widen(stem)
+            self._watches.leave(stem)
         self._fit()
         return True
 
