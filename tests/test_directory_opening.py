@@ -22,10 +22,13 @@ from sessiontail.directory.opening import (
     key_of,
     open_lane,
     reopen_lane,
+    verdict_on,
 )
 from sessiontail.format.batch import Batch
 from sessiontail.format.cursor import START, Position
 from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.format.lifecycle import Outcome
+from sessiontail.session.ending import ABSENT_LOOKS, LookAgain
 from sessiontail.session.follower import Follower
 from sessiontail.session.reader import FileReader
 from sessiontail.system.calls import Call
@@ -311,4 +314,43 @@ def test_a_thread_that_failed_has_opened_nothing_to_close(tmp_path: Path) -> Non
 
     close_what_came(lane, call)
 
+    assert held_of(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("became", "verdicts"),
+    [
+        ("longer", [None] * 3),
+        ("rewritten", [Outcome.REPLACED]),
+        ("gone", ["again", "again", Outcome.DELETED]),
+        ("another", ["again", "again", Outcome.REPLACED]),
+    ],
+)
+def test_what_became_of_a_file_that_was_not_held(
+    tmp_path: Path, became: str, verdicts: list[Any]
+) -> None:
+    assert len(verdicts) in {1, ABSENT_LOOKS}
+    actor = Actor(tmp_path).open().say("one")
+    follower = followed(Lane(str(ID), START), tmp_path)
+    read(follower)
+    follower.reader.close()
+    if became == "longer":
+        actor.say("two")
+    elif became == "rewritten":
+        actor.wal.write_bytes(session_bytes(chunks=5)[::-1])
+    else:
+        actor.wal.rename(tmp_path / "elsewhere")
+    actor.kill()
+    if became == "another":
+        actor.wal.write_bytes(session_bytes())
+
+    found = []
+    for _ in verdicts:
+        again = reopen_lane(follower, remote=False, block=True)
+        verdict = verdict_on(follower, again, now_s=1.0)
+        found.append("again" if isinstance(verdict, LookAgain) else verdict)
+        if verdict is None:
+            follower.reader.close()
+
+    assert found == verdicts
     assert held_of(tmp_path) == []

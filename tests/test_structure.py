@@ -4,10 +4,13 @@ import ast
 import importlib
 import re
 import statistics
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -245,8 +248,38 @@ def test_what_a_module_lists_is_its_own(module: str) -> None:
 
     for name in loaded.__all__:
         value = getattr(loaded, name)
-        if callable(value) and name != "PersistedSessionHeader":  # openrath's name for Header
+        if (
+            isinstance(value, (type, FunctionType)) and name != "PersistedSessionHeader"
+        ):  # openrath's name for Header
             assert value.__module__ == loaded.__name__
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_what_is_taken_from_a_module_is_what_it_lists(path: Path) -> None:
+    for node in ast.walk(parse(path)):
+        if not isinstance(node, ast.ImportFrom) or not node.module:
+            continue
+        module = node.module.removeprefix("sessiontail.")
+        if module in MODULES:
+            listed = importlib.import_module(node.module).__all__
+            taken = {alias.name for alias in node.names if f"{module}.{alias.name}" not in MODULES}
+            assert taken <= {*listed}
+
+
+# These are tables: they need no file, no clock and no loop, and nothing that has them.
+PURE = ["directory.schedule", "session.ending"]
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_what_is_pure_imports_nothing_that_is_not(module: str) -> None:
+    imports = f"import sys, sessiontail.{module}; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", imports], capture_output=True, check=True, text=True
+    )
+    ours = {name for name in run.stdout.split() if own(iter([name])) and not name.endswith(module)}
+
+    assert ours <= {"sessiontail._lazy", "sessiontail.format.lifecycle"}
+    assert {"anyio", "asyncio", "aiofiles"}.isdisjoint(run.stdout.split())
 
 
 def test_the_package_says_that_it_is_typed() -> None:

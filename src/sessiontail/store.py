@@ -49,7 +49,7 @@ from sessiontail.system.place import Place
 from sessiontail.system.stats import StoreStats
 from sessiontail.system.watching import POLL_INTERVAL_S, SWEEP_INTERVAL_S
 
-__all__ = ["SessionStore"]
+__all__ = ["OnAbandoned", "SessionStore"]
 
 # So many metas are sorted here, in 2 ms; more in a thread.
 _FEW = 2048

@@ -13,7 +13,7 @@ from sessiontail.cli.terminal import Output
 from sessiontail.format.encoding import header_record
 from sessiontail.format.records import Chunk, Header, Record, TokenUsage, Trailer
 
-__all__ = ["EXCERPT", "Renderer", "age", "as_json", "dump", "kind_of", "size", "tokens"]
+__all__ = ["EXCERPT", "Renderer", "age", "as_json", "dump", "kind_of", "size", "text_of", "tokens"]
 
 _STYLES = {
     "system": "dim",

@@ -8,7 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from sessiontail.directory.schedule import LaneState, Rest, Slot
+from sessiontail.format.batch import Batch
 from sessiontail.format.cursor import Position
+from sessiontail.format.lifecycle import EventKind
 from sessiontail.session.follower import Follower
 from sessiontail.session.stream import RecordStream
 from sessiontail.system.calls import Call
@@ -89,6 +91,23 @@ class Lane(Slot):
         self.seen = None
         self.is_new = self.is_new and not position.offset
         self.stream = RecordStream(position)
+
+    def told_by(self, batch: Batch, *, known: bool) -> EventKind | None:
+        """Return what a batch tells of the session besides its records, and note that it did.
+
+        Args:
+            batch: what was read of it next.
+            known: whether a file of it is done with.
+        """
+        if self.abandoned:
+            assert self.follower is not None
+            self.abandoned = False
+            self.follower.end.resumed()
+            return EventKind.RESUMED
+        if not (self.is_new and batch.records):
+            return None
+        self.is_new = False
+        return EventKind.RESUMED if known else EventKind.STARTED
 
     @property
     def wants_verdict(self) -> bool:

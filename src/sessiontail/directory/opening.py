@@ -13,8 +13,10 @@ from sessiontail.directory.lane import Lane
 from sessiontail.errors import CursorInvalid
 from sessiontail.format.cursor import START, Position
 from sessiontail.format.ended import EndedSessions, content_print, ended_key
+from sessiontail.format.lifecycle import Outcome
 from sessiontail.format.marks import WINDOW_BYTES
 from sessiontail.session.before_end import position_before_end
+from sessiontail.session.ending import LookAgain
 from sessiontail.session.follower import Follower
 from sessiontail.session.generations import find_again, open_all, open_only
 from sessiontail.session.reader import FileReader
@@ -26,7 +28,15 @@ from sessiontail.system.stats import StoreStats
 
 logger = logging.getLogger("sessiontail")
 
-__all__ = ["Opened", "Reopened", "close_what_came", "key_of", "open_lane", "reopen_lane"]
+__all__ = [
+    "Opened",
+    "Reopened",
+    "close_what_came",
+    "key_of",
+    "open_lane",
+    "reopen_lane",
+    "verdict_on",
+]
 
 
 class Opened(NamedTuple):
@@ -181,6 +191,23 @@ def reopen_lane(follower: Follower, *, remote: bool, block: bool) -> Reopened:
         file.close()  # not verified: to be opened again
         raise
     return Reopened(file, others, changed)
+
+
+def verdict_on(follower: Follower, found: Reopened, *, now_s: float) -> Outcome | LookAgain | None:
+    """Return what became of the file of a lane; None: it is there, as it was.
+
+    Args:
+        follower: the lane's.
+        found: what is under its names; a file that is another by now is closed.
+        now_s: the time, on the monotonic clock.
+    """
+    if found.file is None:
+        return follower.end.missing(others=found.others, now_s=now_s)
+    follower.end.found()
+    if not found.changed:
+        return None
+    found.file.close()
+    return Outcome.REPLACED
 
 
 def close_what_came(lane: Lane, call: Call[Any]) -> None:

@@ -24,11 +24,12 @@ from sessiontail.format.lifecycle import EventKind, Outcome
 from sessiontail.format.records import Damage
 from sessiontail.system.files import explain
 from sessiontail.system.locks import LockTable
+from sessiontail.system.paths import SessionPaths
 from sessiontail.system.stamps import id_of_name
 from sessiontail.system.survey import is_text
 from sessiontail.system.watching import DirectoryWatch
 
-__all__ = ["Sessions"]
+__all__ = ["Sessions", "Tell"]
 
 logger = logging.getLogger("sessiontail")
 
@@ -193,7 +194,7 @@ class Sessions:
 
     def read(self, lane: Lane) -> None:
         """Note that a session could be read."""
-        if self.errors.pop(lane.stem, None) is not None:
+        if self.errors.pop(lane.stem, None):
             del self._pauses[lane.stem]
 
     def fail(self, lane: Lane, error: OSError, now_s: float, retry_s: float) -> None:
@@ -242,7 +243,7 @@ class Sessions:
         reader = lane.follower.reader
         # On another machine no call is for the loop: a file of that size is done with.
         key = ended_key(reader.known_end, 0) if reader.file.remote else key_of(reader.file)
-        goes_on = self._may_have_wal(lane, watch)
+        goes_on = _may_have_wal(lane.paths(self._directory), watch)
         self.ended.add(lane.stem, key)
         self.forget(lane)
         if goes_on:
@@ -271,22 +272,25 @@ class Sessions:
             self.tell(lane, EventKind.ABANDONED)
         lane.abandoned = True
         follower = lane.follower
-        if follower is not None and follower.end.renamed and self._may_have_wal(lane, watch):
+        if (
+            follower is not None
+            and follower.end.renamed
+            and _may_have_wal(lane.paths(self._directory), watch)
+        ):
             self.finish(lane, watch)  # nobody comes back to this one, and another is there
             return
         self.files.park(lane)
         self._schedule.put(lane, Rest(LaneState.ABANDONED))
-
-    def _may_have_wal(self, lane: Lane, watch: DirectoryWatch) -> bool:
-        """Say whether there is another file for a lane; on another machine opening will tell."""
-        return watch.remote or id_of_name(lane.paths(self._directory).spelled[0]) is not None
 
     def _went_with_directory(self, lane: Lane, watch: DirectoryWatch) -> bool:
         """Say whether only the directory is gone, or renamed: the session may come back with it."""
         if watch.present if watch.remote else self._directory.exists():
             return False
         watch.look_soon()  # no event tells, while somebody has a file of it open
-        if lane.is_open:
-            assert lane.follower is not None
-            return lane.follower.reader.file.stat().st_nlink > 0
-        return True
+        follower = lane.follower if lane.is_open else None
+        return follower is None or follower.reader.file.stat().st_nlink > 0
+
+
+def _may_have_wal(paths: SessionPaths, watch: DirectoryWatch) -> bool:
+    """Say whether there is another file for a session; on another machine opening will tell."""
+    return watch.remote or id_of_name(paths.spelled[0]) is not None

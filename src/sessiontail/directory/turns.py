@@ -15,11 +15,11 @@ from typing import Any
 
 from sessiontail.directory.beside import Beside
 from sessiontail.directory.lane import ForeignFile, Lane
-from sessiontail.directory.opening import Opened, Reopened, open_lane, reopen_lane
+from sessiontail.directory.opening import Opened, Reopened, open_lane, reopen_lane, verdict_on
 from sessiontail.directory.schedule import LaneState, Rest, Schedule, Turn, Why
 from sessiontail.directory.sessions import Sessions
 from sessiontail.format.batch import Batch
-from sessiontail.format.lifecycle import EventKind, Outcome
+from sessiontail.format.lifecycle import Outcome
 from sessiontail.session.ending import LookAgain
 from sessiontail.session.follower import Follower, no_gate
 from sessiontail.system.locks import LockTable
@@ -213,28 +213,21 @@ class Turns:
         return self._step(lane, None)
 
     def _take_reopened(self, lane: Lane, found: Reopened, *, table: LockTable | None) -> Rest:
-        assert lane.follower is not None
-        end = lane.follower.end
-        if found.file is None:
-            missing = end.missing(others=found.others, now_s=time.monotonic())
-            if isinstance(missing, LookAgain):
-                state = LaneState.ABANDONED if lane.abandoned else LaneState.IDLE
-                return Rest(state, missing.at_s)
-            # Gone, or exchanged for another: what was read of it was all.
-            self._sessions.end(lane, missing, self._watch)
+        follower = lane.follower
+        assert follower is not None
+        verdict = verdict_on(follower, found, now_s=time.monotonic())
+        if isinstance(verdict, LookAgain):
+            state = LaneState.ABANDONED if lane.abandoned else LaneState.IDLE
+            return Rest(state, verdict.at_s)
+        if verdict is not None:
+            self._sessions.end(lane, verdict, self._watch)
             return IDLE
-        end.found()
-        if found.others and lane.abandoned and end.renamed:
+        self._sessions.files.add(lane)
+        if found.others and lane.abandoned and follower.end.renamed:
             # Renamed without a trailer, which nobody comes back to; reopened under its id.
-            self._sessions.files.add(lane)
             self._sessions.finish(lane, self._watch)
-        elif found.changed:
-            found.file.close()
-            self._sessions.end(lane, Outcome.REPLACED, self._watch)
-        else:
-            self._sessions.files.add(lane)
-            return self._step(lane, table)
-        return IDLE
+            return IDLE
+        return self._step(lane, table)
 
     def _take_found(
         self, lane: Lane, found: Batch | Outcome | None, *, table: LockTable | None, judge: bool
@@ -266,16 +259,9 @@ class Turns:
         judge: bool,
     ) -> Rest:
         look_at_s = follower.look_at_s
-        kind: EventKind | None = None
-        if lane.abandoned:
-            lane.abandoned, kind = False, EventKind.RESUMED
-            follower.end.resumed()
-        elif lane.is_new and batch.records:
-            known = lane.stem in self._sessions.ended
-            kind = EventKind.RESUMED if known else EventKind.STARTED
         if batch.records and self._sessions.is_foreign(lane, batch):
             return IDLE
-        lane.is_new = lane.is_new and not batch.records
+        kind = lane.told_by(batch, known=lane.stem in self._sessions.ended)
         lane.stream.put(batch)
         if batch.records:
             self.current = lane

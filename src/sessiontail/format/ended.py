@@ -14,7 +14,7 @@ import msgspec
 
 from sessiontail.format.marks import fingerprint
 
-__all__ = ["EndedSessions", "content_print", "ended_key", "split_ids"]
+__all__ = ["EndedKey", "EndedSessions", "content_print", "ended_key", "split_ids"]
 
 
 EndedKey: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=22, max_length=22)]

@@ -30,6 +30,8 @@ __all__ = [
     "ChunkTable",
     "PersistedSession",
     "PersistedSessionHeader",
+    "SessionFold",
+    "damaged",
 ]
 
 PersistedSessionHeader = Header

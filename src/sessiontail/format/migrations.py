@@ -12,8 +12,11 @@ from typing import Any, TypeAlias
 
 __all__ = [
     "CURRENT_SCHEMA_VERSION",
+    "UnsupportedVersion",
     "register_chunk_migration",
     "register_header_migration",
+    "upgrade_chunk",
+    "upgrade_header",
 ]
 
 CURRENT_SCHEMA_VERSION = 1

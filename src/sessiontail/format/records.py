@@ -27,6 +27,7 @@ __all__ = [
     "TokenUsage",
     "ToolCall",
     "Trailer",
+    "as_utc",
 ]
 
 

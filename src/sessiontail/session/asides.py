@@ -29,9 +29,14 @@ from sessiontail.system.renaming import rename_new
 
 __all__ = [
     "TURN_WAIT_S",
+    "Aside",
     "Settled",
     "aside_of",
+    "finish_earlier",
+    "is_at",
     "left_aside",
+    "put_right",
+    "restore",
     "settle",
 ]
 
@@ -107,7 +112,7 @@ def settle(directory: Path, *, wait_s: float = TURN_WAIT_S) -> list[Settled]:
     with turn(directory, wait_s):
         for aside in _asides(directory):
             try:
-                settled.append(_put_right(aside))
+                settled.append(put_right(aside))
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -142,7 +147,7 @@ def aside_of(path: Path) -> Path:
     return path.with_name(f".{path.name}{_ASIDE_SUFFIX}")
 
 
-def _put_right(aside: Aside) -> Settled:
+def put_right(aside: Aside) -> Settled:
     """Give a file that was left aside its name back, or what else is due to it."""
     file = SessionFile(aside.path)
     try:
@@ -167,7 +172,7 @@ def restore(aside: Aside, status: os.stat_result, *, held: bool) -> Settled:
     """
     path, origin = aside
     final = path_paths(origin).final
-    if any(_is(status, name) for name in (origin, final)):
+    if any(is_at(status, name) for name in (origin, final)):
         path.unlink()  # a second name: who gave it its name back was killed before this
         return Settled(*aside, "has its name already", done=True)
     # A WAL that the session left behind: continued now, it would be closed over what came later.
@@ -205,7 +210,8 @@ def _own_names(origin: Path, inode: int) -> Iterator[Path]:
         number += 1
 
 
-def _is(status: os.stat_result, path: Path) -> bool:
+def is_at(status: os.stat_result, path: Path) -> bool:
+    """Say whether a file is found under a name. Blocks."""
     try:
         return os.path.samestat(status, path.lstat())
     except FileNotFoundError:
@@ -223,7 +229,7 @@ def is_later(path: Path, status: os.stat_result) -> bool:
 def finish_earlier(path: Path) -> None:
     """Put right what an earlier deletion of this file has left aside."""
     try:
-        settled = _put_right(Aside(aside_of(path), path))
+        settled = put_right(Aside(aside_of(path), path))
     except FileNotFoundError:
         return
     except OSError as error:

@@ -29,10 +29,10 @@ from sessiontail.session.asides import (
     TURN_WAIT_S,
     Aside,
     Settled,
-    _is,
-    _put_right,
     aside_of,
     finish_earlier,
+    is_at,
+    put_right,
     restore,
 )
 from sessiontail.session.meta import PersistedSessionMeta
@@ -135,9 +135,9 @@ class _Target:
                 "its name is too long to be put aside: shorten it first", path=self.path
             ) from error
         self.taken = True
-        if not _is(self.status, self.aside.path):
+        if not is_at(self.status, self.aside.path):
             self.taken = False
-            settled = _put_right(self.aside)
+            settled = put_right(self.aside)
             note = "" if settled.done else f"; {settled.told}"
             raise PersistenceError(
                 f"replaced since it was opened; list again{note}", path=self.path
@@ -184,12 +184,12 @@ class _Target:
             settled = restore(self.aside, self.status, held=True)
             if not settled.done and not self.awaited:
                 release(self.file)
-                settled = _put_right(self.aside)
+                settled = put_right(self.aside)
         except OSError as error:
             why = explain(error, self.path).message
             settled = Settled(*self.aside, f"stays aside: {why}", done=False)
         self.taken = not settled.done
-        return None if _is(self.status, self.path) else settled
+        return None if is_at(self.status, self.path) else settled
 
 
 def _delete(paths: Sequence[Path], expect: PersistedSessionMeta | None, wait_s: float) -> bool:

@@ -28,9 +28,11 @@ from enum import Enum
 from typing import Literal, NamedTuple, TypeAlias
 
 from sessiontail.format.lifecycle import Outcome
-from sessiontail.session.generations import Place
 
-__all__ = ["FAR_S", "EndDetector", "Evidence", "LookAgain", "Writer"]
+__all__ = ["FAR_S", "EndDetector", "Evidence", "LookAgain", "Where", "Writer"]
+
+#: Under which name a file is found.
+Where: TypeAlias = Literal["wal", "final", "nowhere"]
 
 # A WAL without a known writer is abandoned once it was seen quiet for so long.
 QUIET_S = 60.0
@@ -81,7 +83,7 @@ class Evidence(NamedTuple):
     """What was seen of a file whose end was met."""
 
     #: Which of its names leads to it.
-    place: Place
+    place: Where
     #: Whether another file has one of its names.
     usurped: bool
     #: How many names it has, anywhere.

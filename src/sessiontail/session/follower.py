@@ -15,8 +15,8 @@ from sessiontail.format.cursor import Position
 from sessiontail.format.lifecycle import Outcome
 from sessiontail.format.records import Trailer
 from sessiontail.session.blocks import FileReplaced
-from sessiontail.session.ending import EndDetector, Evidence, LookAgain, Writer
-from sessiontail.session.generations import Place, find_again, place_of
+from sessiontail.session.ending import EndDetector, Evidence, LookAgain, Where, Writer
+from sessiontail.session.generations import find_again, place_of
 from sessiontail.session.reader import FileReader
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import SessionPaths
@@ -157,7 +157,7 @@ class Follower:
             writer,
         )
 
-    def _place(self) -> tuple[Place, bool]:
+    def _place(self) -> tuple[Where, bool]:
         return place_of(self.paths, self.file_id, lambda: self.gate("wal name looked at"))
 
     def _plan(self, again: LookAgain | None) -> None:

@@ -12,12 +12,13 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
 from sessiontail.format.cursor import Position
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.session.before_end import position_before_end
+from sessiontail.session.ending import Where
 from sessiontail.session.reader import FileReader
 from sessiontail.system.files import SessionFile, explain
 from sessiontail.system.paths import SessionPaths
@@ -36,16 +37,13 @@ __all__ = [
     "place_of",
 ]
 
-#: Under which name a file is found.
-Place: TypeAlias = Literal["wal", "final", "nowhere"]
-
 # Not there, or no regular file: not a session.
 _NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ELOOP, errno.ENXIO)
 
 
 def place_of(
     paths: SessionPaths, file: FileId, between: Callable[[], object] = lambda: None
-) -> tuple[Place, bool]:
+) -> tuple[Where, bool]:
     """Return where an open file is found, and whether another file has one of its names. Blocks.
 
     Args:

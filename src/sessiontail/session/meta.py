@@ -21,7 +21,7 @@ from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import WAL_ENDING
 from sessiontail.system.stamps import FileId
 
-__all__ = ["PersistedSessionMeta", "state_of"]
+__all__ = ["PersistedSessionMeta", "as_meta", "judged", "state_of", "with_state"]
 
 
 class PersistedSessionMeta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -115,6 +115,7 @@ def judged(meta: PersistedSessionMeta, locks: LockTable) -> PersistedSessionMeta
 def with_state(
     meta: PersistedSessionMeta, status: os.stat_result, locks: LockTable
 ) -> PersistedSessionMeta:
+    """Return a meta with the state that these locks, and the file's status, give it."""
     state, pid = state_and_pid(status, meta.file, locks, closed=meta.closed)
     if state is meta.state and pid == meta.writer_pid:
         return meta
@@ -142,6 +143,19 @@ def as_meta(  # noqa: PLR0917 - called for every file, where names cost
     torn_bytes: int = 0,
     damaged_lines: int | None = None,
 ) -> PersistedSessionMeta:
+    """Return what a listing says of a file.
+
+    Args:
+        path: under which name it was read.
+        status: as it was then.
+        size: bytes that were looked at.
+        header: its first line.
+        trailer: its last one; None: it has none.
+        chunks: how many it has.
+        locks: say who writes it.
+        torn_bytes: bytes behind the last newline.
+        damaged_lines: how many lines are no records; None: they were not counted.
+    """
     state, pid = state_and_pid(status, path, locks, closed=trailer is not None)
     modified_s = status.st_mtime
     parents = header.parent_session_ids

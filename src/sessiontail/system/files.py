@@ -32,7 +32,16 @@ from sessiontail.system.signals import on_asyncio
 from sessiontail.system.stamps import FileId
 from sessiontail.system.threads import threads
 
-__all__ = ["NOWAIT", "SessionFile", "change", "explain", "in_thread", "open_file"]
+__all__ = [
+    "MAX_THREADS",
+    "NOWAIT",
+    "OPEN_FLAGS",
+    "SessionFile",
+    "change",
+    "explain",
+    "in_thread",
+    "open_file",
+]
 
 OPEN_FLAGS = (
     os.O_RDONLY

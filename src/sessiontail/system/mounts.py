@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sessiontail.system.calls import Call
 
-__all__ = ["Mount", "mount_of"]
+__all__ = ["Mount", "filesystem_type", "mount_of"]
 
 # File systems whose every call may wait for another machine, or for another process.
 _REMOTE = {

@@ -8,7 +8,7 @@ from collections import deque
 
 from anyio.lowlevel import RunVar, checkpoint
 
-from sessiontail.system.signals import Home, _finish
+from sessiontail.system.signals import Home, finish
 
 __all__ = ["Pace", "pace"]
 
@@ -50,7 +50,7 @@ class Pace:
     def _next_turn(self) -> None:
         self._began_s = None
         for _ in range(min(_WOKEN_A_TURN, len(self._waiting))):
-            _finish(self._waiting.popleft())
+            finish(self._waiting.popleft())
         if self._waiting:
             assert self._loop is not None
             self._began_s = time.monotonic()

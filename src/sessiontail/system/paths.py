@@ -19,10 +19,18 @@ __all__ = [
     "SESSIONS_DIR_NAME",
     "SESSION_FILE_SUFFIX",
     "SESSION_PARTIAL_SUFFIX",
+    "WAL_ENDING",
+    "SessionPaths",
     "ensure_sessions_dir",
+    "parse_session_id",
+    "path_paths",
+    "resolve_path",
     "session_file",
     "session_partial_file",
+    "session_paths",
     "sessions_dir",
+    "split_name",
+    "stem_paths",
 ]
 
 SESSIONS_DIR_NAME = "sessions"

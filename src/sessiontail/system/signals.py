@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint
 
-__all__ = ["Home", "Signal", "on_asyncio"]
+__all__ = ["Home", "Signal", "finish", "on_asyncio"]
 
 
 def on_asyncio() -> bool:
@@ -78,7 +78,7 @@ class Signal:
         """Wake who waits, or who comes to wait; on the loop only."""
         self._set = True
         if self._waiter is not None:
-            _finish(self._waiter)
+            finish(self._waiter)
         elif self._event is not None:
             self._event.set()
 
@@ -102,7 +102,7 @@ class Signal:
     async def _wait_on_asyncio(self, timeout_s: float | None) -> None:
         loop = asyncio.get_running_loop()
         waiter = self._waiter = loop.create_future()
-        timer = None if timeout_s is None else loop.call_later(timeout_s, _finish, waiter)
+        timer = None if timeout_s is None else loop.call_later(timeout_s, finish, waiter)
         try:
             await waiter
         finally:
@@ -111,6 +111,7 @@ class Signal:
                 timer.cancel()
 
 
-def _finish(waiter: asyncio.Future[None]) -> None:
+def finish(waiter: asyncio.Future[None]) -> None:
+    """Wake who waits for it, if it does still."""
     if not waiter.done():
         waiter.set_result(None)

@@ -6,7 +6,7 @@ import os
 
 import msgspec
 
-__all__ = ["FileId", "FileStamp", "id_of_name"]
+__all__ = ["OLD_NS", "SETTLED_S", "FileId", "FileStamp", "id_of_name"]
 
 
 class FileId(msgspec.Struct, frozen=True, gc=False):
