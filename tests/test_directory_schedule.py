@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import pytest
 
+from sessiontail.directory import schedule as schedule_module
 from sessiontail.directory.schedule import (
     MOST_DUE,
     TURNS_BETWEEN_WAITING,
@@ -60,38 +62,40 @@ def table_is_there(schedule: Bench, slot: Slot) -> None:
         schedule.answered()
 
 
-# The table of the module's docstring: state, what happens, why it has a turn then (None: it has
-# none).
-TABLE = [
-    (UNOPENED, None, Why.FIRST),
-    (UNOPENED, told, Why.NEWS),
-    (READY, None, Why.NEWS),
-    (READY, told, Why.NEWS),
-    (READY, time_comes, Why.NEWS),
-    (AWAY, None, None),
-    (AWAY, told, None),
-    (AWAY, time_comes, None),
-    (AWAY, thread_is_done, Why.BACK),
-    (SETTLING, told, Why.NEWS),
-    (SETTLING, time_comes, Why.DUE),
-    (SETTLING, table_is_there, Why.VERDICT),
-    (IDLE, None, None),
-    (IDLE, told, Why.NEWS),
-    (IDLE, time_comes, Why.DUE),
-    (IDLE, thread_is_done, None),
-    (IDLE, table_is_there, None),
-    (ABANDONED, None, None),
-    (ABANDONED, told, Why.NEWS),
-    (ABANDONED, time_comes, Why.DUE),
-    (FAILED, None, None),
-    (FAILED, told, Why.NEWS),
-    (FAILED, time_comes, Why.DUE),
-]
+Happens: TypeAlias = Callable[[Bench, Slot], None]
+
+# What a cell of the module's table says: why it has a turn then; None: it has none.
+WHEN_TOLD = {"READY": Why.NEWS, "AWAY, noted": None}
+WHEN_DUE = {"READY": Why.NEWS, "AWAY, noted": None, "IDLE, a turn": Why.DUE}
+ELSE: dict[str, tuple[Happens | None, Why | None]] = {
+    "nobody has news": (None, Why.FIRST),
+    "its place in the queue": (None, Why.NEWS),
+    "its thread is done": (thread_is_done, Why.BACK),
+    "the lock table is there": (table_is_there, Why.VERDICT),
+    "-": (None, None),
+}
+
+
+def table() -> Iterator[tuple[LaneState, Happens | None, Why | None]]:
+    """The table of the module's docstring: state, what happens, why it has a turn then."""
+    assert schedule_module.__doc__
+    rows = [re.split(r" {2,}", row.strip()) for row in schedule_module.__doc__.splitlines()]
+    found = [row for row in rows if row[0] in LaneState.__members__]
+    assert [row[0] for row in found] == [*LaneState.__members__]
+    for name, when_told, when_due, otherwise in found:
+        state = LaneState[name]
+        yield state, told, WHEN_TOLD[when_told]
+        if when_due != "-":
+            yield state, time_comes, WHEN_DUE[when_due]
+        yield state, *ELSE[otherwise]
+
+
+TABLE = [*table(), (IDLE, thread_is_done, None), (IDLE, table_is_there, None)]
 
 
 @pytest.mark.parametrize(("state", "happens", "why"), TABLE)
 def test_a_session_has_its_turn_as_the_table_says(
-    state: LaneState, happens: Callable[[Bench, Slot], None] | None, why: Why | None
+    state: LaneState, happens: Happens | None, why: Why | None
 ) -> None:
     schedule, slot = put(state)
     if happens is not None:

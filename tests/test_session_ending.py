@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from itertools import product
 from typing import Any
 
 import pytest
 
 from sessiontail import Outcome
+from sessiontail.session import ending
 from sessiontail.session.ending import (
     ABSENT_LOOKS,
     FAILED_RECHECK_S,
@@ -113,6 +116,70 @@ AT_FIRST_SIGHT: list[tuple[str, Evidence, Any]] = [
 )
 def test_what_is_seen_once_is_decided_by_the_table(evidence: Evidence, decision: Any) -> None:
     assert Case().sees(evidence) == decision
+
+
+def rows() -> list[list[str]]:
+    """The table of the module's docstring: where, trailer, writer, else, verdict."""
+    assert ending.__doc__
+    lines = [re.split(r" {2,}", line.strip()) for line in ending.__doc__.splitlines()]
+    head = next(number for number, line in enumerate(lines) if line[0] == "where it is")
+    return lines[head + 1 : lines.index([""], head)]
+
+
+PLACES: dict[str, dict[str, Any]] = {
+    "anywhere": {},
+    "final name": {"place": "final"},
+    "WAL": {},
+    "WAL, empty": {"size": 0, "read": 0},
+    "nowhere": {"place": "nowhere"},
+}
+TRAILERS: dict[str, list[bool]] = {
+    "-": [False, True],
+    "any": [False, True],
+    "read": [True],
+    "none": [False],
+}
+# Who writes it, before its end was met and then.
+WRITERS: dict[str, list[list[Writer]]] = {
+    "-": [[Writer.NONE]],
+    "none": [[Writer.NONE]],
+    "holds the lock": [[Writer.HOLDS]],
+    "no table, ever": [[Writer.UNKNOWN]],
+    "seen, and gone": [[Writer.HOLDS, Writer.NONE]],
+    "never seen": [[Writer.NONE]],
+    "gone, as above": [[Writer.HOLDS, Writer.NONE], [Writer.NONE]],
+}
+# What else is so; and how long it was seen to be, or how often.
+ELSE: dict[str, list[tuple[dict[str, Any], float, int]]] = {
+    "-": [({}, 0, 1)],
+    "shorter than was read, or rewritten": [({"size": 499}, 0, 1), ({"rewritten": True}, 0, 1)],
+    "2 s of quiet, or it was always old": [({}, 2, 1), ({"mtime_ns": 0}, 0, 1)],
+    "60 s of quiet, or 10 minutes old": [({}, 60, 1), ({"mtime_ns": 0}, 0, 1)],
+    "2 s without the rename": [({"mtime_ns": 0}, 2, 1)],
+    "2 s without a lock": [({"mtime_ns": 0}, 2, 1)],
+    "no links left": [({"links": 0}, 0, 1)],
+    "linked elsewhere, at three looks": [({}, 0, 3)],
+}
+
+
+@pytest.mark.parametrize("row", rows(), ids=" ".join)
+def test_each_row_of_the_table_is_what_is_decided(row: list[str]) -> None:
+    place, trailer, writer, otherwise, verdict = row
+    wanted = None if verdict == "none" else Outcome[verdict]
+    ways = product(TRAILERS[trailer], WRITERS[writer], ELSE[otherwise])
+    for trailer_read, writers, (what, quiet_s, looks) in ways:
+        case = Case()
+        file = seen(**{**PLACES[place], **what}, trailer=trailer_read)
+        for held in writers:
+            decided = case.sees(file._replace(writer=held))
+        if quiet_s:
+            assert decided is not wanted  # not before its time
+            decided = case.sees(file, after_s=quiet_s)
+        for _ in range(looks - 1):
+            assert decided is not wanted
+            decided = case.sees(file, after_s=GRACE_LOOK_S)
+
+        assert decided is wanted
 
 
 def test_a_lock_that_was_seen_and_is_gone_proves_the_end_at_once() -> None:

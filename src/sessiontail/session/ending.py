@@ -9,6 +9,7 @@ delivered before the end. Nothing here looks at a file or a clock: both come as 
     final name    read     -                   -                                    CLOSED
     final name    none     none                2 s of quiet, or it was always old   ABANDONED
     WAL           any      holds the lock      -                                    none
+    WAL           any      no table, ever      -                                    none
     WAL           none     seen, and gone      -                                    ABANDONED
     WAL           none     never seen          60 s of quiet, or 10 minutes old     ABANDONED
     WAL           read     gone, as above      2 s without the rename               ABANDONED
