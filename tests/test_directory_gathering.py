@@ -14,11 +14,11 @@ from sessiontail import SessionState
 from sessiontail.directory import gathering
 from sessiontail.directory.gathering import NOBODY, Found, begin_scan, read_metas
 from sessiontail.session import glance
-from sessiontail.session.summary import Depth
+from sessiontail.session.summary import Detail
 from sessiontail.system.files import SessionFile
 from sessiontail.system.locks import LockTable
 
-LINES, RECORDS = Depth.LINES, Depth.RECORDS
+LINES, RECORDS = Detail.LINES, Detail.RECORDS
 
 
 def put(directory: Path, name: str, data: bytes) -> Path:
@@ -61,13 +61,13 @@ def test_every_name_gives_a_meta_or_an_error_that_names_the_file(
     assert held_of(tmp_path) == []
 
 
-@pytest.mark.parametrize("depth", [LINES, RECORDS])
+@pytest.mark.parametrize("detail", [LINES, RECORDS])
 def test_a_wal_that_was_renamed_since_its_name_was_read_is_found(
-    tmp_path: Path, depth: Depth
+    tmp_path: Path, detail: Detail
 ) -> None:
     final = put(tmp_path, f"{ID}.jsonl", session_bytes())
 
-    found = read_metas(tmp_path, iter([f"{ID}.jsonl.__partial__"]), NOBODY, depth, ahead=False)
+    found = read_metas(tmp_path, iter([f"{ID}.jsonl.__partial__"]), NOBODY, detail, ahead=False)
 
     assert [meta.path for meta in found.metas] == [final]
     assert found.skipped == []

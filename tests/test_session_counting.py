@@ -18,7 +18,7 @@ from sessiontail import (
 from sessiontail.format.cursor import START
 from sessiontail.session import before_end, counting
 from sessiontail.session.before_end import position_before_end
-from sessiontail.session.summary import Depth, read_meta
+from sessiontail.session.summary import Detail, read_meta
 from sessiontail.system.files import SessionFile
 from sessiontail.system.locks import LockTable
 
@@ -83,7 +83,7 @@ def test_counting_without_decoding_is_counting_with_it(
     locks = LockTable(b"")
 
     counted, _ = read_meta(path, locks)
-    verified, _ = read_meta(path, locks, depth=Depth.RECORDS)
+    verified, _ = read_meta(path, locks, detail=Detail.RECORDS)
 
     def brief(meta: PersistedSessionMeta) -> tuple[object, ...]:
         return meta.chunk_count, meta.closed, meta.closed_at, meta.torn_bytes, meta.state
@@ -112,7 +112,7 @@ def test_counting_on_from_what_was_counted_is_counting_it_all(
             with path.open("ab") as file:
                 file.write(b"".join(part) + chunk_line() + b"{half")
             counted, _ = read_meta(path, locks)
-            verified, _ = read_meta(path, locks, depth=Depth.RECORDS)
+            verified, _ = read_meta(path, locks, detail=Detail.RECORDS)
             opened = SessionFile(path)
             position = position_before_end(opened, last)
             opened.close()

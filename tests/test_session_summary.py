@@ -21,7 +21,7 @@ from sessiontail import (
     list_persisted_sessions,
 )
 from sessiontail.session import summary
-from sessiontail.session.summary import Depth, first_meta, read_and_keep, read_meta
+from sessiontail.session.summary import Detail, first_meta, read_and_keep, read_meta
 from sessiontail.system.files import SessionFile
 from sessiontail.system.locks import LockTable
 
@@ -88,7 +88,7 @@ async def test_a_header_written_between_status_and_reading_is_no_crash(tmp_path:
                 path.write_bytes(header_line())
             return read_cached(offset, size)
 
-    meta, _ = summary._meta(Late(path), str(path), LockTable(b""), depth=Depth.LINES)
+    meta, _ = summary._meta(Late(path), str(path), LockTable(b""), detail=Detail.LINES)
     file.close()
 
     assert meta.size_bytes == len(header_line())
@@ -112,16 +112,16 @@ async def test_reading_the_whole_file_gives_the_same_count(tmp_path: Path) -> No
 # --- by themselves
 
 
-@pytest.mark.parametrize("depth", Depth)
+@pytest.mark.parametrize("detail", Detail)
 @pytest.mark.parametrize("closed", [True, False])
 async def test_of_a_file_without_fault_every_depth_says_the_same(
-    tmp_path: Path, depth: Depth, *, closed: bool
+    tmp_path: Path, detail: Detail, *, closed: bool
 ) -> None:
     path = put(tmp_path, f"{ID}.jsonl", session_bytes(50, closed=closed))
-    meta, cached = read_meta(path, LockTable(b""), depth=depth)
+    meta, cached = read_meta(path, LockTable(b""), detail=detail)
 
     assert (meta.chunk_count, meta.closed, cached) == (50, closed, True)
-    assert meta.damaged_lines == (0 if depth is Depth.RECORDS else None)
+    assert meta.damaged_lines == (0 if detail is Detail.RECORDS else None)
 
 
 async def test_of_a_large_file_without_a_trailer_its_last_chunk_is_believed_where_ends_are_asked(
@@ -130,8 +130,8 @@ async def test_of_a_large_file_without_a_trailer_its_last_chunk_is_believed_wher
     data = header_line() + chunk_line(0, "x" * 5_000_000) + chunk_line(41) + b"{torn"
     path = put(tmp_path, f"{ID}.jsonl.__partial__", data)
     with bytes_read(monkeypatch) as read:
-        ends, _ = read_meta(path, LockTable(b""), depth=Depth.ENDS)
-    lines, _ = read_meta(path, LockTable(b""), depth=Depth.LINES)
+        ends, _ = read_meta(path, LockTable(b""), detail=Detail.ENDS)
+    lines, _ = read_meta(path, LockTable(b""), detail=Detail.LINES)
 
     assert (ends.chunk_count, lines.chunk_count) == (42, 2)
     assert ends.torn_bytes == lines.torn_bytes == 5
@@ -143,7 +143,7 @@ async def test_the_first_of_the_names_that_is_there_is_taken(tmp_path: Path) -> 
     for name in ("b", "c"):
         put(tmp_path, name, session_bytes())
 
-    assert first_meta(names, Depth.LINES).file == names[1]
+    assert first_meta(names, Detail.LINES).file == names[1]
 
 
 async def test_what_is_there_and_no_session_is_an_error_and_not_passed_over(
@@ -154,9 +154,9 @@ async def test_what_is_there_and_no_session_is_an_error_and_not_passed_over(
     names = [str(tmp_path / name) for name in ("a", "b", "c")]
 
     with pytest.raises(DamagedSession) as damaged:
-        first_meta(names, Depth.LINES)
+        first_meta(names, Detail.LINES)
     with pytest.raises(SessionNotFound) as absent:
-        first_meta(names[:1], Depth.LINES)
+        first_meta(names[:1], Detail.LINES)
 
     assert (damaged.value.path, damaged.value.line) == (tmp_path / "b", 1)
     assert absent.value.path == tmp_path / "a"
@@ -170,7 +170,7 @@ async def test_what_cannot_be_read_is_told_with_its_path_and_leaves_no_descripto
     before = set(SessionFile.open_now)
     reads: list[Callable[[], object]] = [
         lambda: read_meta(path, LockTable(b"")),
-        lambda: read_and_keep(str(path), LockTable(b""), depth=Depth.LINES),
+        lambda: read_and_keep(str(path), LockTable(b""), detail=Detail.LINES),
     ]
     for read in reads:
         with pytest.raises(PersistenceError) as caught:

@@ -216,7 +216,7 @@ def test_the_promised_names_are_exported() -> None:
 def test_an_exported_name_is_there_and_documented(name: str) -> None:
     value = getattr(sessiontail, name)
 
-    if isinstance(value, (str, int)) or name == "Record":
+    if isinstance(value, (str, int)) or name in {"Migration", "OnAbandoned", "Record"}:
         return  # documented where it is assigned
     assert value.__doc__
     for attribute, member in vars(value).items() if isinstance(value, type) else ():

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         SessionState as SessionState,
     )
     from sessiontail.format.migrations import (
+        Migration as Migration,
         register_chunk_migration as register_chunk_migration,
         register_header_migration as register_header_migration,
     )
@@ -70,12 +71,13 @@ if TYPE_CHECKING:
     from sessiontail.session.reading import SessionReader as SessionReader
     from sessiontail.session.tail import SessionTail as SessionTail
     from sessiontail.session.writer import SessionWriter as SessionWriter
-    from sessiontail.store import SessionStore as SessionStore
+    from sessiontail.store import OnAbandoned as OnAbandoned, SessionStore as SessionStore
     from sessiontail.system.paths import (
         session_file as session_file,
         session_partial_file as session_partial_file,
         sessions_dir as sessions_dir,
     )
+    from sessiontail.system.stamps import FileId as FileId
     from sessiontail.system.stats import StoreStats as StoreStats
 
 # Where each name comes from, in the order of the data's way: bytes -> records -> session -> store.
@@ -100,6 +102,7 @@ _HOMES = {
     "TokenUsage": "format.records",
     "ToolCall": "format.records",
     "Trailer": "format.records",
+    "Migration": "format.migrations",
     "register_chunk_migration": "format.migrations",
     "register_header_migration": "format.migrations",
     "ChunkTable": "format.folding",
@@ -111,6 +114,7 @@ _HOMES = {
     "session_file": "system.paths",
     "session_partial_file": "system.paths",
     "sessions_dir": "system.paths",
+    "FileId": "system.stamps",
     "StoreStats": "system.stats",
     "PersistedSessionMeta": "session.meta",
     "Settled": "session.asides",
@@ -125,6 +129,7 @@ _HOMES = {
     "DirectoryTail": "directory.tail",
     "SessionEvent": "directory.events",
     "SessionWatch": "directory.events",
+    "OnAbandoned": "store",
     "SessionStore": "store",
     "delete_session": "persistence",
     "list_persisted_sessions": "persistence",

@@ -33,7 +33,7 @@ from sessiontail.session.deleting import delete_both, delete_session_file
 from sessiontail.session.loading import load_file
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.reading import SessionReader
-from sessiontail.session.summary import Depth, first_meta
+from sessiontail.session.summary import Detail, first_meta
 from sessiontail.session.tail import SessionTail
 from sessiontail.session.waiting import wait_for
 from sessiontail.system.files import change, in_thread
@@ -126,7 +126,7 @@ class SessionStore:
         Args:
             verify: decode every line: counts damaged lines, and chunks exactly.
         """
-        return Scan(self.directory, depth=Depth.RECORDS if verify else Depth.LINES)
+        return Scan(self.directory, detail=Detail.RECORDS if verify else Detail.LINES)
 
     async def list(self, *, verify: bool = False) -> list[PersistedSessionMeta]:
         """Return the metas of all sessions, oldest ``created_at`` first.
@@ -417,13 +417,13 @@ class SessionStore:
         Raises:
             DamagedSession: the file does not start with a header.
         """
-        depth = Depth.RECORDS if verify else Depth.LINES
+        detail = Detail.RECORDS if verify else Detail.LINES
         if path is not None:
             file = resolve_path(path)
-            return await in_thread(first_meta, (str(file),), depth, place=str(file.parent))
+            return await in_thread(first_meta, (str(file),), detail, place=str(file.parent))
         self._paths(session_id)  # refuses what is no id
         found = await in_thread(self._locate, session_id, place=str(self.directory))
-        return await in_thread(first_meta, found.newest_first, depth, place=str(self.directory))
+        return await in_thread(first_meta, found.newest_first, detail, place=str(self.directory))
 
     def _paths(self, session_id: UUID | str | None) -> SessionPaths:
         if session_id is None:

@@ -25,7 +25,7 @@ from sessiontail.errors import PersistenceError
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind, SessionState
 from sessiontail.session.meta import PersistedSessionMeta
-from sessiontail.session.summary import Depth, read_meta
+from sessiontail.session.summary import Detail, read_meta
 from sessiontail.system.calls import Call
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import split_name, stem_paths
@@ -139,7 +139,7 @@ class SessionWatch(AsyncIterator[SessionEvent], AsyncResource):
         # Watch first, then list: a session between the two is then told twice, not never.
         await self._following.begin()
         # Kept, as ``_call`` is.
-        scan = self._scan = self._scan or Scan(self._directory, depth=Depth.ENDS)
+        scan = self._scan = self._scan or Scan(self._directory, detail=Detail.ENDS)
         async for meta in scan:
             split = split_name(meta.path.name)
             assert split is not None
@@ -155,7 +155,7 @@ class SessionWatch(AsyncIterator[SessionEvent], AsyncResource):
         paths = stem_paths(stem, self._directory)
         for name in paths.newest_first:
             try:
-                meta, _ = read_meta(name, locks, depth=Depth.ENDS)
+                meta, _ = read_meta(name, locks, detail=Detail.ENDS)
             except PersistenceError:
                 continue
             state = meta.state

@@ -20,7 +20,7 @@ from sessiontail.session.ends import END_BYTES
 from sessiontail.session.glance import usual_meta
 from sessiontail.session.known import known_meta
 from sessiontail.session.meta import PersistedSessionMeta
-from sessiontail.session.summary import Depth, read_and_keep
+from sessiontail.session.summary import Detail, read_and_keep
 from sessiontail.system.files import NOWAIT, OPEN_FLAGS
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import WAL_ENDING
@@ -62,14 +62,14 @@ class First(NamedTuple):
     left_aside: list[PersistenceError] | None
 
 
-def begin_scan(directory: Path, depth: Depth) -> First:
+def begin_scan(directory: Path, detail: Detail) -> First:
     """Read the names in a directory and the first metas, as if nobody held a file."""
     everything = all_names(directory)
     names = sessions_among(everything)
     names.reverse()
-    size = FILES_PER_HOP if depth is Depth.RECORDS else MAX_FILES_PER_HOP
+    size = FILES_PER_HOP if detail is Detail.RECORDS else MAX_FILES_PER_HOP
     first = names[: -size - 1 : -1]
-    found = read_metas(directory, iter(first), NOBODY, depth, ahead=False)
+    found = read_metas(directory, iter(first), NOBODY, detail, ahead=False)
     if found.taken < len(names):
         return First(names, found, None)
     hidden = any(name.startswith(".") for name in everything)
@@ -84,7 +84,7 @@ def read_metas(
     directory: Path,
     names: Iterator[str],
     locks: LockTable,
-    depth: Depth,
+    detail: Detail,
     ahead: bool,  # noqa: FBT001 - passed through a thread
 ) -> Found:
     """Read metas, blocking.
@@ -93,14 +93,14 @@ def read_metas(
         directory: where the files lie.
         names: of the files; may be shared with other threads.
         locks: for their states.
-        depth: as for ``read_meta``.
+        detail: as for ``read_meta``.
         ahead: the files are cold: ask for the next ones before waiting for the first; else give
             up once they turn out to be.
     """
     metas: list[PersistedSessionMeta] = []
     skipped: list[PersistenceError] = []
     taken = cold = 0
-    anew = depth is Depth.RECORDS
+    anew = detail is Detail.RECORDS
     prefix = os.path.join(directory, "")  # noqa: PTH118 - names that are no text, and faster
     while some := [prefix + name for name in islice(names, _FILES_AHEAD)]:
         asked = ahead and not anew
@@ -114,7 +114,7 @@ def read_metas(
             # A WAL may have been renamed since the directory was read.
             for candidate in {path: None, path.removesuffix(WAL_ENDING): None}:
                 try:
-                    meta, cached = read_and_keep(candidate, locks, depth=depth)
+                    meta, cached = read_and_keep(candidate, locks, detail=detail)
                 except SessionNotFound:
                     continue
                 except PersistenceError as error:

@@ -29,7 +29,7 @@ from sessiontail.directory.gathering import (
 from sessiontail.errors import PersistenceError
 from sessiontail.session.asides import left_aside
 from sessiontail.session.meta import PersistedSessionMeta, judged
-from sessiontail.session.summary import Depth
+from sessiontail.session.summary import Detail
 from sessiontail.system.calls import Call
 from sessiontail.system.files import MAX_THREADS
 from sessiontail.system.locks import LockTable
@@ -54,14 +54,14 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
     retried; its threads go on meanwhile.
     """
 
-    def __init__(self, directory: Path, *, depth: Depth = Depth.LINES) -> None:
+    def __init__(self, directory: Path, *, detail: Detail = Detail.LINES) -> None:
         """Prepare; nothing is read before the first is asked for."""
         self.directory = directory
         #: Files that are no sessions, with the reason; complete when the scan is.
         self.skipped: list[PersistenceError] = []
         #: Session files in the directory; None before the scan began.
         self.total: int | None = None
-        self._depth = depth
+        self._detail = detail
         # Names of the files that are still to be read, the next one last.
         self._names: list[str] = []
         self._found: deque[PersistedSessionMeta] = deque()
@@ -138,7 +138,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         if not self._calls:
             # At once: to open the lock table takes the kernel 8 ms without any work (it waits
             # until all processors have looked), 1,000 files take 16.
-            self._calls = [Call("", LockTable.read), self._call(begin_scan, self._depth)]
+            self._calls = [Call("", LockTable.read), self._call(begin_scan, self._detail)]
         table, first = await self._results()
         self._locks = table
         self._names = first.names
@@ -161,13 +161,13 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
     async def _read_some(self) -> None:
         """Read the next files: many at once in one thread while the cache has them."""
         if not self._calls:
-            few = self._depth is Depth.RECORDS or self._threads > 1
+            few = self._detail is Detail.RECORDS or self._threads > 1
             size = FILES_PER_HOP if few else MAX_FILES_PER_HOP
             # What one thread does not take, another does.
             shared = iter(self._names[: -size * self._threads - 1 : -1])
             ahead = self._threads > 1
             self._calls = [
-                self._call(read_metas, shared, self._locks, self._depth, ahead)
+                self._call(read_metas, shared, self._locks, self._detail, ahead)
                 for _ in range(self._threads)
             ]
         self._take(await self._results())

@@ -16,7 +16,7 @@ from sessiontail.format.directory_cursor import DirectoryPosition
 from sessiontail.format.ended import EndedSessions, ended_key
 from sessiontail.format.lifecycle import SessionState
 from sessiontail.session.ending import FAR_S
-from sessiontail.session.summary import Depth, read_meta
+from sessiontail.session.summary import Detail, read_meta
 from sessiontail.system.calls import Call
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import stem_paths
@@ -170,7 +170,7 @@ def _is_gone(found: Seen, wal: Path, locks: LockTable) -> bool:
     if time.time() - found.mtime_ns / 1e9 >= FAR_S:
         return True
     try:
-        meta, _ = read_meta(wal, locks, depth=Depth.ENDS)
+        meta, _ = read_meta(wal, locks, detail=Detail.ENDS)
     except PersistenceError:
         return False  # it may just have begun
     return meta.state in (SessionState.CLOSED, SessionState.ABANDONED)

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
         LineFramer as LineFramer,
         LongLine as LongLine,
     )
+    from sessiontail.format.marks import Mark as Mark
+    from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION as CURRENT_SCHEMA_VERSION
 
 # Where each name comes from; loaded when first asked for.
 _HOMES = {
+    "CURRENT_SCHEMA_VERSION": "migrations",
     "MAX_LINE_BYTES": "framing",
     "Block": "framing",
     "LineFramer": "framing",
     "LongLine": "framing",
+    "Mark": "marks",
     "Batch": "batch",
     "RecordDecoder": "decoding",
 }

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 __all__ = [
     "CURRENT_SCHEMA_VERSION",
+    "Migration",
     "UnsupportedVersion",
     "register_chunk_migration",
     "register_header_migration",

@@ -36,7 +36,7 @@ from sessiontail.session.asides import (
     restore,
 )
 from sessiontail.session.meta import PersistedSessionMeta
-from sessiontail.session.summary import Depth, read_meta
+from sessiontail.session.summary import Detail, read_meta
 from sessiontail.system.files import SessionFile, explain
 from sessiontail.system.leases import is_written, lock, refuse_writers, release, turn
 from sessiontail.system.locks import LockTable
@@ -82,7 +82,7 @@ def delete_session_file(path: Path) -> bool:
     """Delete a file that is a session's by its name or, however damaged else, by its header."""
     if split_name(path.name) is None:
         try:
-            read_meta(path, LockTable(None), depth=Depth.ENDS)
+            read_meta(path, LockTable(None), detail=Detail.ENDS)
         except SessionNotFound:
             pass  # what a deletion left aside is another matter
         except DamagedSession as error:
@@ -281,6 +281,3 @@ def _check_wal(wal: Path, path: Path) -> None:
     # The table hides other pid namespaces, and other systems have none.
     if LockTable.read().holder(status) is not None or is_written(wal):
         raise SessionBusy("a writer has reopened the session; it is kept", path=path)
-
-
-# --- what the system gives

@@ -18,7 +18,7 @@ _LINES_BACK_BYTES = 64 * 1024
 
 
 def items_of(file: SessionFile, framer: LineFramer, size: int) -> Iterator[Block | LongLine]:
-    """Yield whole lines; those above ``_LONG_BYTES`` by their heads, so that none takes memory."""
+    """Yield whole lines; long ones by their heads, so that none takes memory."""
     while framer.position < size:
         data = file.read_now(framer.position, min(_COUNT_BYTES, size - framer.position))
         if not data:

@@ -20,10 +20,10 @@ from sessiontail.session.meta import PersistedSessionMeta, as_meta
 from sessiontail.system.files import SessionFile, explain
 from sessiontail.system.locks import LockTable
 
-__all__ = ["Depth", "first_meta", "read_and_keep", "read_meta"]
+__all__ = ["Detail", "first_meta", "read_and_keep", "read_meta"]
 
 
-class Depth(Enum):
+class Detail(Enum):
     """How much of a file is read for its meta."""
 
     #: Its first line and its last: the chunks of a large file without a trailer are as many as
@@ -36,14 +36,14 @@ class Depth(Enum):
 
 
 def read_meta(
-    path: Path | str, locks: LockTable, *, depth: Depth = Depth.LINES
+    path: Path | str, locks: LockTable, *, detail: Detail = Detail.LINES
 ) -> tuple[PersistedSessionMeta, bool]:
     """Read one file's meta, blocking; return it and whether the page cache had its ends.
 
     Args:
         path: the file.
         locks: the lock table, for its state.
-        depth: how much of it is read.
+        detail: how much of it is read.
 
     Raises:
         DamagedSession: the file does not start with a header.
@@ -53,7 +53,7 @@ def read_meta(
     try:
         file = SessionFile(path)
         try:
-            return _meta(file, str(path), locks, depth=depth)
+            return _meta(file, str(path), locks, detail=detail)
         finally:
             file.close()
     except OSError as error:
@@ -61,25 +61,25 @@ def read_meta(
 
 
 def read_and_keep(
-    path: str, locks: LockTable, *, depth: Depth
+    path: str, locks: LockTable, *, detail: Detail
 ) -> tuple[PersistedSessionMeta, bool]:
     """Read one file's meta as ``read_meta`` does, and keep it for the next listing."""
     try:
         file = SessionFile(path)
         try:
             status = file.stat()
-            found = _meta(file, path, locks, depth=depth)
+            found = _meta(file, path, locks, detail=detail)
         finally:
             file.close()
     except OSError as error:
         raise explain(error, Path(path)) from error
-    if depth is Depth.LINES:
+    if detail is Detail.LINES:
         keep(found[0], status)
     return found
 
 
 def _meta(
-    file: SessionFile, path: str, locks: LockTable, *, depth: Depth
+    file: SessionFile, path: str, locks: LockTable, *, detail: Detail
 ) -> tuple[PersistedSessionMeta, bool]:
     decoder = RecordDecoder()
     head = file.read_cached(0, END_BYTES)
@@ -91,7 +91,7 @@ def _meta(
     status = file.stat()
     size = max(status.st_size, body)
     brief = Brief()
-    if depth is Depth.RECORDS:
+    if detail is Detail.RECORDS:
         decode_all(file, size, brief)
     else:
         start = max(body, size - END_BYTES)
@@ -104,7 +104,7 @@ def _meta(
         if brief.trailer is None:
             brief = (
                 counted_before(status, size)
-                or (last_index(file, body, size) if depth is Depth.ENDS else None)
+                or (last_index(file, body, size) if detail is Detail.ENDS else None)
                 or count(file, body, size, decoder, status)
             )
     meta = as_meta(
@@ -116,12 +116,12 @@ def _meta(
         brief.chunks,
         locks,
         brief.torn_bytes,
-        brief.damaged if depth is Depth.RECORDS else None,
+        brief.damaged if detail is Detail.RECORDS else None,
     )
     return meta, cached
 
 
-def first_meta(names: Sequence[str], depth: Depth) -> PersistedSessionMeta:
+def first_meta(names: Sequence[str], detail: Detail) -> PersistedSessionMeta:
     """Return the meta of the first of these files that is there, blocking.
 
     Raises:
@@ -131,5 +131,5 @@ def first_meta(names: Sequence[str], depth: Depth) -> PersistedSessionMeta:
     """
     for name in names:
         with suppress(SessionNotFound):
-            return read_meta(name, LockTable.read(), depth=depth)[0]
+            return read_meta(name, LockTable.read(), detail=detail)[0]
     raise not_found(names)
