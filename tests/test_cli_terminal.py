@@ -12,7 +12,7 @@ import click
 import pytest
 
 from commands import ONE, at_terminal, closed, run
-from sessiontail.cli.terminal import Meter, Output, clean, confirm, encoded, note, styled
+from sessiontail.cli.terminal import Output, clean, confirm, encoded, note, styled
 
 
 def test_a_session_s_escapes_never_reach_a_terminal(tmp_path: Path) -> None:
@@ -113,12 +113,3 @@ def test_nothing_is_asked_where_nobody_can_answer(
         assert confirm("all?", yes=False) is False
     told = "sessiontail: nothing was deleted: add --yes to do it\n"
     assert capsys.readouterr() == ("", told * 2)
-
-
-def test_a_meter_is_silent_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    meter = Meter("reading")
-    meter._since_s -= 60  # long since
-    meter.show(1, 2)
-    meter.close()
-
-    assert capsys.readouterr() == ("", "")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sessiontail._lazy import lazy
 
 if TYPE_CHECKING:
+    from sessiontail.by_id import OnAbandoned as OnAbandoned, SessionsById as SessionsById
     from sessiontail.directory.events import (
         SessionEvent as SessionEvent,
         SessionWatch as SessionWatch,
@@ -71,7 +72,7 @@ if TYPE_CHECKING:
     from sessiontail.session.reading import SessionReader as SessionReader
     from sessiontail.session.tail import SessionTail as SessionTail
     from sessiontail.session.writer import SessionWriter as SessionWriter
-    from sessiontail.store import OnAbandoned as OnAbandoned, SessionStore as SessionStore
+    from sessiontail.store import SessionStore as SessionStore
     from sessiontail.system.paths import (
         session_file as session_file,
         session_partial_file as session_partial_file,
@@ -129,7 +130,8 @@ _HOMES = {
     "DirectoryTail": "directory.tail",
     "SessionEvent": "directory.events",
     "SessionWatch": "directory.events",
-    "OnAbandoned": "store",
+    "OnAbandoned": "by_id",
+    "SessionsById": "by_id",
     "SessionStore": "store",
     "delete_session": "persistence",
     "list_persisted_sessions": "persistence",

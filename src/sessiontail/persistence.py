@@ -12,6 +12,7 @@ from os import PathLike
 from uuid import UUID
 
 from sessiontail import checks
+from sessiontail.by_id import OnAbandoned
 from sessiontail.directory.plan import PrunePlan
 from sessiontail.errors import PersistenceError
 from sessiontail.format.folding import PersistedSession, PersistedSessionHeader
@@ -25,7 +26,7 @@ from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.reading import SessionReader
 from sessiontail.session.tail import SessionTail
 from sessiontail.session.writer import SessionWriter
-from sessiontail.store import OnAbandoned, SessionStore
+from sessiontail.store import SessionStore
 from sessiontail.system.paths import (
     SESSION_FILE_SUFFIX,
     SESSION_PARTIAL_SUFFIX,

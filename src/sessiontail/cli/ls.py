@@ -13,9 +13,10 @@ import click
 import msgspec
 
 from sessiontail.cli.options import STATES, Moment, directory_option
+from sessiontail.cli.progress import Meter
 from sessiontail.cli.rendering import age, size, tokens
 from sessiontail.cli.targets import shorten
-from sessiontail.cli.terminal import Meter, Output, clean, note
+from sessiontail.cli.terminal import Output, clean, note
 from sessiontail.directory.scan import Scan
 from sessiontail.errors import PersistenceError
 from sessiontail.session.meta import PersistedSessionMeta

@@ -12,8 +12,9 @@ import click
 
 from sessiontail.cli.ls import as_builtins, tell_skipped
 from sessiontail.cli.options import STATES, Size, Span, directory_option
+from sessiontail.cli.progress import Meter
 from sessiontail.cli.rendering import age, size
-from sessiontail.cli.terminal import Meter, Output, confirm, note
+from sessiontail.cli.terminal import Output, confirm, note
 from sessiontail.directory.plan import PruneDecision, PrunePlan
 from sessiontail.directory.prune import Pruned
 from sessiontail.store import SessionStore

@@ -9,10 +9,10 @@ import os
 import stat
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
-from sessiontail.errors import PersistenceError, SessionBusy
+from sessiontail.errors import PersistenceError
 from sessiontail.session.blocks import READ_BYTES
+from sessiontail.system.flocks import lock, unlock
 from sessiontail.system.paths import SessionPaths
 
 __all__ = ["WalFile"]
@@ -71,7 +71,7 @@ class WalFile:
             if not stat.S_ISREG(os.fstat(self.fd).st_mode):
                 raise PersistenceError("not a regular file", path=wal)
             self.gate("opened")
-            _lock(self.fd, wal)
+            lock(self.fd, wal)
             if self._has_name():
                 return
             self.release()  # renamed or deleted before the lock was ours
@@ -126,7 +126,7 @@ class WalFile:
         fd, self.fd = self.fd, -1
         if fd >= 0:
             try:
-                _unlock(fd)
+                unlock(fd)
             finally:
                 os.close(fd)
 
@@ -135,25 +135,3 @@ class WalFile:
             return os.path.samestat(os.fstat(self.fd), self.paths.wal.lstat())
         except FileNotFoundError:
             return False
-
-
-if sys.platform == "win32":
-
-    def _lock(fd: int, path: Path) -> None:
-        """Without ``flock`` nothing keeps a second writer off."""
-
-    def _unlock(fd: int) -> None:
-        pass
-
-else:
-    import fcntl
-
-    def _lock(fd: int, path: Path) -> None:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SessionBusy("another writer holds it", path=path) from error
-
-    def _unlock(fd: int) -> None:
-        # Said, not left to close(): a forked child may still have the descriptor.
-        fcntl.flock(fd, fcntl.LOCK_UN)
