@@ -243,6 +243,16 @@ def held_of(directory: Path) -> list[str]:
     )
 
 
+def threads_at_rest() -> None:
+    """Wait until no thread of ours works: a call whose caller is gone ends by itself.
+
+    Whose test counts calls waits for those of the tests before it.
+    """
+    until_s = time.monotonic() + 10
+    while threads().busy and time.monotonic() < until_s:
+        time.sleep(0.001)
+
+
 class Counts(tuple[int, int, int]):
     """Descriptors, inotify instances and threads of this process, now."""
 
@@ -252,9 +262,7 @@ class Counts(tuple[int, int, int]):
     def now(cls) -> Counts:
         import threading
 
-        until_s = time.monotonic() + 10
-        while threads().busy and time.monotonic() < until_s:
-            time.sleep(0.001)  # a call whose caller is gone ends by itself
+        threads_at_rest()
         held = links()
         watches = sum("inotify" in link for link in held)
         # Pools keep idle workers for their loop; they end with it.

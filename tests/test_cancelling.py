@@ -16,7 +16,7 @@ import trio
 from anyio import wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
-from actors import Actor, Counts, cancelled_at, drain, records_of, take
+from actors import Actor, Counts, cancelled_at, drain, records_of, take, threads_at_rest
 from samples import ID, session_bytes
 from sessiontail import (
     Outcome,
@@ -206,6 +206,7 @@ async def test_a_step_that_is_cut_short_again_and_again_comes_to_its_end(
         released.wait(30)
         return slow(*args)
 
+    threads_at_rest()
     monkeypatch.setattr(where, name, call)
     stream = make(store)
     got: list[Any] = []
