@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 
-from actors import Actor
+from actors import Actor, nothing_more
+from sessiontail import DirectoryTail
 from sessiontail.system import files
 from sessiontail.system.files import SessionFile
 
@@ -67,3 +69,9 @@ class Blocked:
 
         monkeypatch.setattr(SessionFile, "read_cached", read_cached)
         monkeypatch.setattr(SessionFile, "read_now", read_now)
+
+    async def one_waits(self, tail: DirectoryTail) -> None:
+        """Return when a read waits in its thread; the tail goes on, and tells nothing."""
+        with anyio.fail_after(30):
+            while not self.entered.acquire(blocking=False):
+                assert await nothing_more(tail, 0.001)

@@ -985,9 +985,7 @@ async def test_files_whose_reads_hang_hold_up_no_other(
         later.wal.unlink()
         await settled(tail, lambda: later.id not in tail.session_ids)
         assert got == owed(quick, later)
-        with anyio.fail_after(30):
-            while not blocked.entered.acquire(blocking=False):
-                assert await nothing_more(tail, 0.001)
+        await blocked.one_waits(tail)
         blocked.released.set()
 
         assert await heard(tail, 2 * len(slow)) == owed(*slow)
@@ -1090,8 +1088,7 @@ async def test_a_file_that_a_thread_reads_keeps_its_descriptor(
         read = len(slow.records)
         blocked = Blocked(monkeypatch, slow)
         slow.say("x" * 3_000_000)
-        while not blocked.entered.acquire(blocking=False):
-            assert await nothing_more(tail, 0.001)
+        await blocked.one_waits(tail)
         quick.say("one")
         assert await heard(tail, 1) == {quick.id: quick.records[1:]}
         slow.kill()
@@ -1207,8 +1204,7 @@ async def test_a_stream_is_left_though_a_thread_hangs_in_one_of_its_files(
     async with store:
         async with store.tail_all() as tail:
             assert await heard(tail, 1) == owed(quick)
-            while not blocked.entered.acquire(blocking=False):
-                assert await nothing_more(tail, 0.001)
+            await blocked.one_waits(tail)
         with pytest.raises(StopAsyncIteration):
             await anext(tail)
     blocked.released.set()
@@ -1222,8 +1218,7 @@ async def test_a_session_in_a_thread_is_looked_at_again_for_what_came_meanwhile(
     actor = Actor(store.directory).open().say("one")
     blocked = Blocked(monkeypatch, actor)
     async with store, store.tail_all() as tail:
-        while not blocked.entered.acquire(blocking=False):
-            assert await nothing_more(tail, 0.001)
+        await blocked.one_waits(tail)
         actor.say("two")
         assert await nothing_more(tail, 0.05)  # it is told of that
         blocked.released.set()

@@ -14,7 +14,7 @@ from uuid import UUID
 import anyio
 import pytest
 
-from actors import Actor, heard, nothing_more, owed, resting
+from actors import Actor, heard, owed, resting
 from cold import Blocked, cold_disk
 from sessiontail import DirectoryTail, SessionStore
 from sessiontail.directory import holding, turns
@@ -399,9 +399,7 @@ async def test_a_file_that_hangs_holds_up_no_other_where_descriptors_are_short(
     monkeypatch.setattr(SessionFile, "read_cached", lambda *_: None)
     async with SessionStore(hung.wal.parent).tail_all() as tail:
         assert await heard(tail, len(others)) == owed(*others)
-        with anyio.fail_after(30):
-            while not blocked.entered.acquire(blocking=False):  # it may have waited for its turn
-                assert await nothing_more(tail, 0.001)
+        await blocked.one_waits(tail)
         blocked.released.set()
 
         assert await heard(tail, 1) == owed(hung)
