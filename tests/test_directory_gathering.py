@@ -15,6 +15,7 @@ from sessiontail.directory import gathering
 from sessiontail.directory.gathering import NOBODY, Found, begin_scan, read_metas
 from sessiontail.session import glance
 from sessiontail.session.summary import Detail
+from sessiontail.system import readahead
 from sessiontail.system.files import SessionFile
 from sessiontail.system.locks import LockTable
 
@@ -42,7 +43,7 @@ def paths(*found: Found) -> list[str]:
 def cold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is in the page cache."""
     monkeypatch.setattr(SessionFile, "read_cached", lambda *_: None)
-    for module in (gathering, glance):
+    for module in (readahead, glance):
         monkeypatch.setattr(module, "NOWAIT", None)
 
 

@@ -34,7 +34,7 @@ from sessiontail import (
 from sessiontail.directory import gathering, names, scan as scanning
 from sessiontail.directory.scan import by_age
 from sessiontail.session import glance
-from sessiontail.system import calls, files
+from sessiontail.system import calls, files, readahead
 from sessiontail.system.files import SessionFile
 from writers import real_writer
 
@@ -397,7 +397,7 @@ async def test_1500_files_are_listed_right_whatever_the_number_of_threads(
         put(tmp_path, f"{session_id}.jsonl", data)
     if threads > 1:  # as if nothing were in the page cache
         monkeypatch.setattr(SessionFile, "read_cached", lambda *_: None)
-        for where in (gathering, glance):
+        for where in (readahead, glance):
             monkeypatch.setattr(where, "NOWAIT", None)
     scan = SessionStore(tmp_path).scan()
 

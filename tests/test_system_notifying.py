@@ -233,7 +233,9 @@ def test_one_whose_loop_has_ended_is_given_back_by_its_last_holder(backend: str)
     notifier.release()
 
     assert instances() == before
-    assert anyio.run(main, backend=backend) is not notifier
+    other = anyio.run(main, backend=backend)
+    assert other is not notifier
+    other.release()
 
 
 def test_two_loops_have_one_each() -> None:
