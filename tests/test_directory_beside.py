@@ -55,7 +55,8 @@ class Bench:
         with anyio.fail_after(30):
             while len(found) < count:
                 await self.signal.wait()
-                found += self.beside.come_back()
+                found += self.beside.back
+                self.beside.back.clear()
         return found
 
     def leave(self) -> None:

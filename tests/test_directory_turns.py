@@ -83,8 +83,8 @@ class Bench:
         """Wait for a thread."""
         with anyio.fail_after(30):
             await self.signal.wait()
-        for lane in self.beside.come_back():
-            self.schedule.back(lane)
+        while self.beside.back:
+            self.schedule.back(self.beside.back.popleft())
 
     @property
     def lane(self) -> Lane:

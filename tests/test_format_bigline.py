@@ -182,4 +182,5 @@ def test_a_big_line_among_others_keeps_its_place() -> None:
     assert (damage.line, damage.offset) == (4, data.index(b"xx"))
     assert second.text == "y" * 2_000_000
     assert [getattr(one, "index", None) for one in (first, last)] == [0, 2]
-    assert batch.at(3)[:2] == (len(header_line() + chunk_line(0) + big), 3)
+    behind = batch.at(3)
+    assert (behind.offset, behind.lines) == (len(header_line() + chunk_line(0) + big), 3)

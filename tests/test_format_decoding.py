@@ -61,7 +61,8 @@ def assert_blocks_equal_lines(data: bytes, cuts: set[int]) -> None:
     for part in parts(data, cuts):
         batch = decoder.decode(block(part, offset=offset, line=number))
         for count, record in enumerate(batch.records, 1):
-            found.append((record, count == len(batch.records), *batch.at(count)[:2]))
+            behind = batch.at(count)
+            found.append((record, count == len(batch.records), behind.offset, behind.lines))
         offset, number = offset + len(part), number + part.count(b"\n")
 
     expected = one_by_one(data)

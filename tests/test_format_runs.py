@@ -87,7 +87,7 @@ def test_a_run_has_a_limited_number_of_lines_and_the_next_goes_on_there() -> Non
     assert (len(first.chunks), first.lines, first.trailer) == (2_048, 2_049, None)
     assert (len(second.chunks), second.lines, second.stop) == (5, 6, len(data))
     assert second.trailer is not None
-    assert decoder.mark[:2] == (len(data), MAX_RUN_LINES + 7)
+    assert (decoder.mark.offset, decoder.mark.lines) == (len(data), MAX_RUN_LINES + 7)
 
 
 def test_a_run_of_just_the_limit_has_its_trailer() -> None:

@@ -90,8 +90,8 @@ def test_a_line_that_a_live_writer_added_is_the_one_that_a_read_gives(path: Path
 
 @pytest.mark.parametrize(
     "added",
-    [b"", b"torn", b"two\nthree\n", b"two\ntorn", b"x" * 20_000 + b"\n"],
-    ids=["nothing", "torn", "two lines", "a line and a torn one", "a long line"],
+    [b"torn", b"two\nthree\n", b"two\ntorn", b"x" * 20_000 + b"\n"],
+    ids=["torn", "two lines", "a line and a torn one", "a long line"],
 )
 def test_what_is_not_one_short_line_is_left_to_a_read(path: Path, added: bytes) -> None:
     path.write_bytes(b"one\n")
@@ -104,6 +104,23 @@ def test_what_is_not_one_short_line_is_left_to_a_read(path: Path, added: bytes) 
     assert reading.blocks.live_line(reading.guard) is None
     reading.take_rest()
     assert bytes_of(reading.taken) == b"one\n" + added[: added.rfind(b"\n") + 1]
+
+
+@pytest.mark.parametrize(("lines", "met"), [(b"one\n", True), (b"x" * 4095 + b"\n", False)])
+def test_an_end_is_met_at_hand_but_where_the_page_cache_may_end(
+    path: Path, lines: bytes, *, met: bool
+) -> None:
+    path.write_bytes(lines)
+    reading = Reading(path)
+    reading.take()
+    reading.take()
+    reading.blocks.end_met = False
+
+    assert reading.blocks.live_line(reading.guard) == (b"" if met else None)
+    assert (reading.blocks.end_met, reading.blocks.torn_bytes) == (met, 0)
+    assert reading.take() == []
+    assert reading.blocks.end_met
+    reading.file.close()
 
 
 def test_a_line_that_ends_where_the_page_cache_may_is_left_to_a_read(path: Path) -> None:

@@ -35,7 +35,7 @@ class Beside:
         files: says who may open one.
     """
 
-    __slots__ = ("_back", "_files", "_home", "_opens", "_out", "_place", "_reads", "_signal")
+    __slots__ = ("_files", "_home", "_opens", "_out", "_place", "_reads", "_signal", "back")
 
     def __init__(self, place: str, home: Home, signal: Signal, files: OpenFiles) -> None:
         self._place = place
@@ -46,7 +46,8 @@ class Beside:
         self._reads: deque[Lane] = deque()
         self._opens: deque[Lane] = deque()
         self._out = 0
-        self._back: deque[Lane] = deque()
+        #: Those that threads are done with.
+        self.back: deque[Lane] = deque()
 
     def lend(self, lane: Lane, function: Callable[..., Any], then: Callable[..., Rest]) -> None:
         """Have ``function(block=True)`` called in a thread; ``start`` begins it.
@@ -71,7 +72,7 @@ class Beside:
                 return
             assert lane.work is not None
             work = partial(lane.work[0], block=True)
-            done = partial(_come_back, lane, self._back, self._signal)
+            done = partial(_come_back, lane, self.back, self._signal)
             try:
                 lane.call = Call(self._place, work, done=done, home=self._home)
             except NoThread as error:
@@ -90,10 +91,10 @@ class Beside:
             return lane
         return self._reads.popleft() if self._reads else None
 
-    def come_back(self) -> Iterator[Lane]:
-        """Yield the lanes that threads are done with."""
-        while self._back:
-            yield self._back.popleft()
+    @property
+    def waits(self) -> bool:
+        """Whether some wait for a thread."""
+        return bool(self._reads or self._opens)
 
     def take(self, lane: Lane) -> tuple[Call[Any], Callable[..., Any], Callable[..., Rest]]:
         """Return the call that is over, what it called, and what takes its result."""

@@ -200,11 +200,13 @@ class Following:
                 await checkpoint()
                 self._paused_s = now_s = time.monotonic()
                 self._take_what_came(turns)
-            turns.let_one_open()  # not only when a thread is back: it may need none
+            if turns.starved:  # not only when a thread is back: it may need none
+                turns.let_one_open()
             turn = self._schedule.next(now_s)
             if isinstance(turn, Turn):
                 turns.take(turn, now_s)
-                self.sessions.tell_news()
+                if self.sessions.news:
+                    self.sessions.tell_news()
             elif isinstance(turn, Sleep):
                 self._gate("before waiting")
                 await self._sleep(turn.until_s)
@@ -238,8 +240,9 @@ class Following:
         subscription, again = self._subscription, turns.again
         assert subscription is not None
         assert self._beside is not None
-        for lane in self._beside.come_back():
-            self._schedule.back(lane)
+        back = self._beside.back
+        while back:
+            self._schedule.back(back.popleft())
         turns.again = None
         if again is not None and again.follower is not None and not again.follower.reader.at_end:
             assert self._watch is not None

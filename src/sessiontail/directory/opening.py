@@ -184,7 +184,7 @@ def reopen_lane(follower: Follower, *, remote: bool, block: bool) -> Reopened:
     file, others = find_again(follower.paths, follower.file_id, cached=not block, remote=remote)
     if file is None:
         return Reopened(None, others, changed=False)
-    follower.reader.file = file
+    follower.reader.go_on_in(file)
     try:
         changed = follower.reader.changed_in_place(block=block)
     except BaseException:

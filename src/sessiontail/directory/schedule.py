@@ -27,8 +27,10 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from enum import Enum
-from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from enum import Enum, IntEnum
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 __all__ = ["LaneState", "Rest", "Schedule", "Sleep", "Slot", "Turn", "Why"]
 
@@ -57,20 +59,20 @@ class LaneState(Enum):
     FAILED = "failed"
 
 
-class Why(Enum):
-    """Why a session has its turn."""
+class Why(IntEnum):
+    """Why a session has its turn; the number of its queue."""
 
-    NEWS = "news"
+    NEWS = 0
     #: A thread is done with it.
-    BACK = "back"
+    BACK = 1
     #: The lock table that it asked for is there.
-    VERDICT = "verdict"
-    #: The same, but it had a turn since: who holds it is known, and not that nobody does.
-    LATE = "late"
+    VERDICT = 2
     #: Its time has come.
-    DUE = "due"
+    DUE = 3
     #: It was never opened.
-    FIRST = "first"
+    FIRST = 4
+    #: Like VERDICT, but it had a turn since: who holds it is known, and not that nobody does.
+    LATE = 5
 
 
 class Slot:
@@ -93,21 +95,21 @@ class Slot:
 _S = TypeVar("_S", bound=Slot)
 
 
-class Turn(NamedTuple, Generic[_S]):
+class Turn(Struct, Generic[_S], frozen=True, gc=False):
     """This one looks."""
 
     slot: _S
     why: Why
 
 
-class Sleep(NamedTuple):
+class Sleep(Struct, frozen=True, gc=False):
     """Nobody has a turn before this, unless something is told."""
 
     #: On the monotonic clock; None: for ever.
     until_s: float | None
 
 
-class Rest(NamedTuple):
+class Rest(Struct, frozen=True, gc=False):
     """What a session waits for behind its turn."""
 
     state: LaneState
@@ -125,7 +127,7 @@ class Schedule(Generic[_S]):
     __slots__ = ("_asked", "_count", "_news", "_queues", "_settling", "_timers", "_turns")
 
     def __init__(self) -> None:
-        self._queues: dict[Why, deque[tuple[_S, int]]] = {why: deque() for why in Why}
+        self._queues: list[deque[tuple[_S, int]]] = [deque() for _ in Why]
         self._news = self._queues[Why.NEWS]
         # Want the lock table; wait for the one that was asked for.
         self._settling: list[tuple[_S, int]] = []

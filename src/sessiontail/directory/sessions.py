@@ -53,7 +53,6 @@ class Sessions:
     __slots__ = (
         "_directory",
         "_foreign",
-        "_news",
         "_pauses",
         "_schedule",
         "_tell",
@@ -61,6 +60,7 @@ class Sessions:
         "errors",
         "files",
         "lanes",
+        "news",
     )
 
     def __init__(
@@ -81,7 +81,8 @@ class Sessions:
         self._directory = directory
         self._schedule = schedule
         self._tell = tell
-        self._news: deque[tuple[str, UUID | None, EventKind]] = deque()
+        #: What happened and was not told yet: stem, id where that is known, and what.
+        self.news: deque[tuple[str, UUID | None, EventKind]] = deque()
         self._foreign: dict[str, ForeignFile] = {}
         # How long those with an error wait for the next try.
         self._pauses: dict[str, float] = {}
@@ -259,12 +260,12 @@ class Sessions:
 
     def tell(self, lane: Lane, kind: EventKind) -> None:
         """Note what happened, to be told behind the turn."""
-        self._news.append((lane.stem, lane.session_id, kind))
+        self.news.append((lane.stem, lane.session_id, kind))
 
     def tell_news(self) -> None:
         """Tell what happened; it calls the user's function, and what that raises is the user's."""
-        while self._news:
-            self._tell(*self._news.popleft())
+        while self.news:
+            self._tell(*self.news.popleft())
 
     def _abandon(self, lane: Lane, watch: DirectoryWatch) -> None:
         # Its writer may come back: the position stays, the descriptor goes.

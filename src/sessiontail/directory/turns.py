@@ -54,12 +54,12 @@ class Turns:
         "_max_line_bytes",
         "_schedule",
         "_sessions",
-        "_starved",
         "_stats",
         "_watch",
         "again",
         "current",
         "gate",
+        "starved",
         "table",
     )
 
@@ -87,15 +87,15 @@ class Turns:
         self._schedule = schedule
         self._watch = watch
         self._beside = beside
-        # Those that wait until fewer have a descriptor that there is no room for.
-        self._starved: deque[Lane] = deque()
+        #: Those that wait until fewer have a descriptor that there is no room for.
+        self.starved: deque[Lane] = deque()
         self._max_line_bytes = max_line_bytes
         self._stats = stats
 
     def let_one_open(self) -> None:
-        """Queue one that waits for a descriptor, if there is one for it by now."""
-        if self._starved and self._sessions.files.may_open(self._starved[0], beside=False):
-            lane = self._starved.popleft()
+        """Queue one of those that wait for a descriptor, if there is one for it by now."""
+        if self._sessions.files.may_open(self.starved[0], beside=False):
+            lane = self.starved.popleft()
             self._schedule.return_(lane)
             self._schedule.ready(lane)
 
@@ -142,9 +142,10 @@ class Turns:
             lane.judge = True
             self._schedule.ready(lane)
             raise
-        for other, no_thread in self._beside.start():
-            self._schedule.return_(other)
-            self._fail(other, no_thread)
+        if self._beside.waits:
+            for other, no_thread in self._beside.start():
+                self._schedule.return_(other)
+                self._fail(other, no_thread)
 
     def _come_back(self, lane: Lane) -> Rest:
         call, function, then = self._beside.take(lane)
@@ -159,7 +160,7 @@ class Turns:
     def _open(self, lane: Lane, table: LockTable | None) -> Rest:
         """Open or reopen a lane's file, and look."""
         if not self._sessions.files.may_open(lane, beside=False):
-            self._starved.append(lane)
+            self.starved.append(lane)
             return Rest(LaneState.AWAY)
         self.gate("before open")
         remote = self._watch.remote
@@ -235,7 +236,8 @@ class Turns:
         """Take what a look has found."""
         follower = lane.follower
         assert follower is not None
-        self._sessions.read(lane)
+        if self._sessions.errors:
+            self._sessions.read(lane)
         if isinstance(found, Batch):
             return self._take_batch(lane, follower, found, table, judge=judge)
         rest = IDLE
@@ -261,7 +263,9 @@ class Turns:
         look_at_s = follower.look_at_s
         if batch.records and self._sessions.is_foreign(lane, batch):
             return IDLE
-        kind = lane.told_by(batch, known=lane.stem in self._sessions.ended)
+        kind = None
+        if lane.is_new or lane.abandoned:
+            kind = lane.told_by(batch, known=lane.stem in self._sessions.ended)
         lane.stream.put(batch)
         if batch.records:
             self.current = lane
@@ -275,7 +279,7 @@ class Turns:
         self._sessions.files.rest(lane)
         if kind is not None:
             self._sessions.tell(lane, kind)
-        return Rest(LaneState.IDLE, look_at_s)
+        return IDLE if look_at_s is None else Rest(LaneState.IDLE, look_at_s)
 
     def _fail(self, lane: Lane, error: OSError) -> None:
         retry_s = min(RETRY_S, self._watch.interval_s)

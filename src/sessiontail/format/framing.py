@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from sessiontail.format.marks import WINDOW_BYTES
 
 __all__ = ["MAX_LINE_BYTES", "Block", "LineFramer", "LongLine"]
@@ -31,7 +33,7 @@ _SAMPLE_BYTES, _DENSE_LINES = 2048, 64
 _LONG_LINE_HEAD_BYTES = 4096
 
 
-class Block(NamedTuple):
+class Block(Struct, frozen=True, gc=False):
     """One or more whole lines, as they lie in the file."""
 
     #: The lines, each ended by its newline.

@@ -6,7 +6,8 @@ Whoever reads on from a place compares the bytes before it first. Nothing here o
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import NamedTuple
+
+from msgspec import Struct
 
 __all__ = ["BEGIN", "WINDOW_BYTES", "Mark", "fingerprint"]
 
@@ -16,7 +17,7 @@ __all__ = ["BEGIN", "WINDOW_BYTES", "Mark", "fingerprint"]
 WINDOW_BYTES = 256
 
 
-class Mark(NamedTuple):
+class Mark(Struct, frozen=True, gc=False):
     """A place in a file, just behind a line, and what is known there."""
 
     #: Bytes before it.

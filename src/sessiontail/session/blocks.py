@@ -83,7 +83,8 @@ class BlockReader:
     def live_line(self, guard: bytes) -> bytes | None:
         """Return the usual case in a third of the time: a line that a live writer has just added.
 
-        It counts as read when ``took`` is called. None, with nothing changed, for every other case.
+        It counts as read when ``took`` is called. Empty: the end was met, right behind what was
+        read before. None, with nothing changed, for every other case.
         """
         if self._want != _LIVE_READ_BYTES or self._torn is not None or self._limit is not None:
             return None
@@ -93,12 +94,17 @@ class BlockReader:
             return None
         end = len(data)
         length = end - start
+        if not (framer.offset + length) % _PAGE_BYTES:
+            return None  # the cache's end, perhaps
+        if data == guard:
+            self.end_met, self.torn_bytes = True, 0
+            self.stats.reads += 1
+            return b""
         if (
             not 0 < length < _LIVE_READ_BYTES
             or data.find(b"\n", start) != end - 1
             or not data.startswith(guard)
             or length > framer.max_line_bytes
-            or not (framer.offset + length) % _PAGE_BYTES  # the cache's end, perhaps
         ):
             return None
         return data[start:]

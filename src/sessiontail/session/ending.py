@@ -28,6 +28,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Literal, NamedTuple, TypeAlias
 
+from msgspec import Struct
+
 from sessiontail.format.lifecycle import Outcome
 
 __all__ = ["FAR_S", "EndDetector", "Evidence", "LookAgain", "Where", "Writer"]
@@ -102,7 +104,7 @@ class Evidence(NamedTuple):
     writer: Writer
 
 
-class LookAgain(NamedTuple):
+class LookAgain(Struct, frozen=True, gc=False):
     """No verdict yet; one is due though nothing is told."""
 
     #: On the monotonic clock.

@@ -173,5 +173,5 @@ class Follower:
         if found.file is None:
             return Outcome.REPLACED if found.others else Outcome.DELETED
         self.reader.close()
-        self.reader.file = found.file
+        self.reader.go_on_in(found.file)
         return None

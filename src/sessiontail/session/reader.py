@@ -26,7 +26,7 @@ __all__ = ["FileReader"]
 class FileReader:
     """Takes one open file forward, batch by batch. One thread at a time."""
 
-    __slots__ = ("_blocks", "_decoder", "_items")
+    __slots__ = ("_blocks", "_decoder", "_items", "file")
 
     def __init__(
         self,
@@ -39,18 +39,10 @@ class FileReader:
         self._blocks = BlockReader(
             file, max_line_bytes=max_line_bytes, limit=limit, stats=stats or StoreStats()
         )
+        self.file = file
         self._decoder = RecordDecoder()
         # Read, not yet decoded.
         self._items: list[Block | LongLine] = []
-
-    @property
-    def file(self) -> SessionFile:
-        """The file; one that is opened again by its name can take its place."""
-        return self._blocks.file
-
-    @file.setter
-    def file(self, file: SessionFile) -> None:
-        self._blocks.file = file
 
     @property
     def mark(self) -> Mark:
@@ -81,6 +73,10 @@ class FileReader:
     def known_end(self) -> int:
         """Up to where the file is known: the offset and the torn tail behind it."""
         return self.offset + self.torn_bytes
+
+    def go_on_in(self, file: SessionFile) -> None:
+        """Take the same file, opened again by its name."""
+        self.file = self._blocks.file = file
 
     def resume(self, position: Position, *, block: bool) -> None:
         """Go on from a position, after checking that it fits this file; the start needs no check.
@@ -118,11 +114,14 @@ class FileReader:
                 if blocks.file.remote:
                     raise BlockingIOError(errno.EAGAIN, "on another machine")
                 line = blocks.live_line(guard)
-                batch = None if line is None else decoder.decode_usual_line(line)
-                if line is not None and batch is not None:
-                    blocks.took(len(line))
-                    blocks.stats.records += 1
-                    return batch
+                if line is not None:
+                    if not line:
+                        return None
+                    batch = decoder.decode_usual_line(line)
+                    if batch is not None:
+                        blocks.took(len(line))
+                        blocks.stats.records += 1
+                        return batch
             self._items = blocks.read(guard, block=block, thorough=thorough)
             if not self._items:
                 return None
@@ -136,8 +135,8 @@ class FileReader:
 
     def changed_in_place(self, *, block: bool) -> bool:
         """Say whether its ends differ from what was read: for a file that did not grow."""
-        offset, _, _, head, before = self.mark
-        file = self.file
+        mark, file = self.mark, self.file
+        offset, head, before = mark.offset, mark.head, mark.before
         return (
             file.look(0, len(head), block=block) != head
             or file.look(offset - len(before), len(before), block=block) != before

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
 from uuid import UUID
+
+from msgspec import Struct
 
 from sessiontail.errors import InvalidSessionId, PersistenceError
 
@@ -39,7 +40,7 @@ SESSION_PARTIAL_SUFFIX = ".jsonl.__partial__"
 WAL_ENDING = ".__partial__"
 
 
-class SessionPaths(NamedTuple):
+class SessionPaths(Struct, frozen=True, gc=False):
     """The two names that one session's file can have."""
 
     directory: Path
@@ -59,7 +60,7 @@ class SessionPaths(NamedTuple):
     @property
     def spelled(self) -> tuple[str, str]:
         """WAL and final name as text: pathlib keeps every name that it meets for ever."""
-        final = os.path.join(self.directory, self.name)  # noqa: PTH118 - see above
+        final = f"{self.directory}{os.sep}{self.name}"
         return final + WAL_ENDING, final
 
     @property

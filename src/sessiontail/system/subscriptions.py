@@ -98,12 +98,14 @@ class Subscription:
 class Followers:
     """Those who follow one directory: one session each, or all of them."""
 
-    __slots__ = ("_all", "_by_stem", "_stats")
+    __slots__ = ("_all", "_by_stem", "_counts", "stats")
 
     def __init__(self) -> None:
         self._by_stem: dict[str, list[Subscription]] = {}
         self._all: list[Subscription] = []
-        self._stats: dict[int, tuple[StoreStats, int]] = {}
+        #: Into what they count, each once.
+        self.stats: tuple[StoreStats, ...] = ()
+        self._counts: dict[int, tuple[StoreStats, int]] = {}
 
     def __iter__(self) -> Iterator[Subscription]:
         return iter([*self._all, *(one for those in self._by_stem.values() for one in those)])
@@ -112,11 +114,6 @@ class Followers:
     def stems(self) -> list[str]:
         """The sessions that somebody follows by name."""
         return list(self._by_stem)
-
-    @property
-    def stats(self) -> Iterator[StoreStats]:
-        """Into what they count, each once."""
-        return (stats for stats, _ in self._stats.values())
 
     @property
     def want_all(self) -> bool:
@@ -171,8 +168,9 @@ class Followers:
 
     def count_into(self, stats: StoreStats, change: int) -> None:
         """Count into these for one follower more, or less."""
-        _, count = self._stats.get(id(stats), (stats, 0))
+        _, count = self._counts.get(id(stats), (stats, 0))
         if count + change:
-            self._stats[id(stats)] = stats, count + change
+            self._counts[id(stats)] = stats, count + change
         else:
-            del self._stats[id(stats)]
+            del self._counts[id(stats)]
+        self.stats = tuple(stats for stats, _ in self._counts.values())

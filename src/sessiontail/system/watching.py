@@ -210,8 +210,9 @@ class DirectoryWatch:
             if split is None:
                 return
             stem = split[0]
-        if self._sweeper.told is not None:
-            self._sweeper.told.add(stem)
+        told = self._sweeper.told
+        if told is not None:
+            told.add(stem)
         self._followers.mark(stem, may_have_ended=may_end(mask))
 
     def overflowed(self) -> None:
