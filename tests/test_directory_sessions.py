@@ -179,18 +179,21 @@ def test_a_file_that_cannot_be_read_is_tried_again_and_told_once(
     with caplog.at_level(logging.WARNING):
         bench.sessions.fail(lane, error, 4.0, retry_s=1.0)
         first = (lane.is_open, lane.state, lane.due_s)
+        lane.state = LaneState.IDLE  # it was told of
+        bench.sessions.fail(lane, error, 4.5, retry_s=1.0)
+        told = (lane.is_open, lane.state, lane.due_s)
         lane.due_s = math.inf  # it had its turn
         bench.sessions.fail(lane, error, 5.0, retry_s=1.0)
 
-    assert first == (True, LaneState.FAILED, 5.0)  # it may have no name any more
+    assert first == told == (True, LaneState.FAILED, 5.0)  # it may have no name any more
     assert not lane.is_open
     assert [*bench.sessions.errors] == [NAME]
     assert len(caplog.messages) == 1
     assert lane.due_s == 7.0
-    for now_s in range(10):
+    for now_s in (7.0, 11.0, 19.0):
         lane.due_s = math.inf
-        bench.sessions.fail(lane, error, float(now_s), retry_s=1.0)
-    assert lane.due_s == 9.0 + MOST_RETRY_S
+        bench.sessions.fail(lane, error, now_s, retry_s=1.0)
+    assert lane.due_s == 19.0 + MOST_RETRY_S
     bench.sessions.read(lane)
     lane.due_s = math.inf
     bench.sessions.fail(lane, error, 4.0, retry_s=1.0)

@@ -53,7 +53,7 @@ class Sessions:
     __slots__ = (
         "_directory",
         "_foreign",
-        "_pauses",
+        "_retries",
         "_schedule",
         "_tell",
         "ended",
@@ -84,8 +84,8 @@ class Sessions:
         #: What happened and was not told yet: stem, id where that is known, and what.
         self.news: deque[tuple[str, UUID | None, EventKind]] = deque()
         self._foreign: dict[str, ForeignFile] = {}
-        # How long those with an error wait for the next try.
-        self._pauses: dict[str, float] = {}
+        # How long those with an error wait for the next try, and when that is.
+        self._retries: dict[str, tuple[float, float]] = {}
 
     @property
     def position(self) -> DirectoryPosition:
@@ -196,7 +196,7 @@ class Sessions:
     def read(self, lane: Lane) -> None:
         """Note that a session could be read."""
         if self.errors.pop(lane.stem, None):
-            del self._pauses[lane.stem]
+            del self._retries[lane.stem]
 
     def fail(self, lane: Lane, error: OSError, now_s: float, retry_s: float) -> None:
         """Put a session that cannot be read now aside; it is tried again, ever more seldom.
@@ -211,14 +211,18 @@ class Sessions:
             self.files.halve()
         if lane.stem not in self.errors:
             self.errors[lane.stem] = explain(error, lane.paths(self._directory).wal)
-            self._pauses[lane.stem] = retry_s
             logger.warning("cannot read %s, will try again: %s", lane.stem, error)
             if lane.brief:
                 self.files.park(lane)
         else:
+            pause_s, due_s = self._retries[lane.stem]
+            if now_s < due_s:  # something was told of it meanwhile
+                self._schedule.put(lane, Rest(LaneState.FAILED, due_s))
+                return
             self.files.park(lane)  # not at once: what is held may have no name any more
-            self._pauses[lane.stem] = min(2 * self._pauses[lane.stem], MOST_RETRY_S)
-        self._schedule.put(lane, Rest(LaneState.FAILED, now_s + self._pauses[lane.stem]))
+            retry_s = min(2 * pause_s, MOST_RETRY_S)
+        self._retries[lane.stem] = retry_s, now_s + retry_s
+        self._schedule.put(lane, Rest(LaneState.FAILED, now_s + retry_s))
 
     def end(self, lane: Lane, outcome: Outcome, watch: DirectoryWatch) -> None:
         """Note how a session's file ended."""
