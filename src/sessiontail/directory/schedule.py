@@ -32,7 +32,18 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-__all__ = ["LaneState", "Rest", "Schedule", "Sleep", "Slot", "Turn", "Why"]
+__all__ = [
+    "BACK",
+    "LATE",
+    "VERDICT",
+    "LaneState",
+    "Rest",
+    "Schedule",
+    "Sleep",
+    "Slot",
+    "Turn",
+    "Why",
+]
 
 # Turns of which one is for what can wait.
 TURNS_BETWEEN_WAITING = 4
@@ -75,13 +86,18 @@ class Why(IntEnum):
     LATE = 5
 
 
+# A member is looked up on its class in 0.1 us (3.11), twenty times a turn.
+UNOPENED, READY, AWAY, SETTLING, IDLE, ABANDONED, FAILED = LaneState
+NEWS, BACK, VERDICT, DUE, FIRST, LATE = Why
+
+
 class Slot:
     """What the schedule knows of one session."""
 
     __slots__ = ("__weakref__", "dirty", "due_s", "judge", "state", "ticket")
 
     def __init__(self) -> None:
-        self.state = LaneState.IDLE
+        self.state = IDLE
         #: Whether something was told of it while it was away.
         self.dirty = False
         #: Whether a verdict is due when it meets its end.
@@ -128,7 +144,7 @@ class Schedule(Generic[_S]):
 
     def __init__(self) -> None:
         self._queues: list[deque[tuple[_S, int]]] = [deque() for _ in Why]
-        self._news = self._queues[Why.NEWS]
+        self._news = self._queues[NEWS]
         # Want the lock table; wait for the one that was asked for.
         self._settling: list[tuple[_S, int]] = []
         self._asked: list[tuple[_S, int]] = []
@@ -138,18 +154,18 @@ class Schedule(Generic[_S]):
 
     def wait(self, slot: _S) -> None:
         """Let it wait until nobody has news: it is there since the start."""
-        slot.state = LaneState.UNOPENED
-        self._stand(slot, Why.FIRST)
+        slot.state = UNOPENED
+        self._stand(slot, FIRST)
 
     def ready(self, slot: _S) -> None:
         """Queue it for a turn; who is away has another one when it is back."""
-        if slot.state is LaneState.READY:
+        if slot.state is READY:
             return
-        if slot.state is LaneState.AWAY:
+        if slot.state is AWAY:
             slot.dirty = True
             return
-        slot.state = LaneState.READY
-        self._stand(slot, Why.NEWS)
+        slot.state = READY
+        self._stand(slot, NEWS)
 
     def put(self, slot: _S, rest: Rest) -> None:
         """Let it wait behind its turn; unless that has settled where it is, or it is queued again.
@@ -159,22 +175,22 @@ class Schedule(Generic[_S]):
         """
         if rest.look_at_s is not None:
             self.look_at(slot, rest.look_at_s)
-        taken = slot.state is not LaneState.IDLE and rest.state is not LaneState.AWAY
-        if taken or rest.state is LaneState.IDLE:
+        taken = slot.state is not IDLE and rest.state is not AWAY
+        if taken or rest.state is IDLE:
             return
         slot.state = rest.state
         slot.ticket += 1
-        if rest.state is LaneState.SETTLING:
+        if rest.state is SETTLING:
             self._settling.append((slot, slot.ticket))
 
     def return_(self, slot: _S) -> None:
         """Note that there was no thread for it, after all."""
-        slot.state = LaneState.IDLE
+        slot.state = IDLE
 
     def back(self, slot: _S) -> None:
         """Note that the thread is done with it."""
-        if slot.state is LaneState.AWAY:
-            self._stand(slot, Why.BACK)
+        if slot.state is AWAY:
+            self._stand(slot, BACK)
 
     def look_at(self, slot: _S, at_s: float) -> None:
         """Give it a turn and a verdict at a time; a sooner one stays."""
@@ -185,7 +201,7 @@ class Schedule(Generic[_S]):
 
     def leave(self, slot: _S) -> None:
         """Forget it."""
-        slot.state = LaneState.IDLE
+        slot.state = IDLE
         slot.ticket += 1
         slot.due_s = math.inf
 
@@ -195,13 +211,13 @@ class Schedule(Generic[_S]):
 
     def answered(self) -> None:
         """Note that it is there: those that waited for it have their turns."""
-        self._queues[Why.VERDICT].extend(self._asked)
+        self._queues[VERDICT].extend(self._asked)
         self._asked = []
 
     @property
     def in_round(self) -> bool:
         """Whether somebody has not had a turn with the last lock table."""
-        return bool(self._queues[Why.VERDICT])
+        return bool(self._queues[VERDICT])
 
     def next(self, now_s: float) -> Turn[_S] | Sleep | Round:
         """Return whose turn it is; its state is IDLE from then on, and what the turn makes of it.
@@ -223,19 +239,19 @@ class Schedule(Generic[_S]):
             slot, ticket = self._queues[why].popleft()
             if slot.ticket == ticket:
                 self._turns += 1
-                slot.state = LaneState.IDLE
+                slot.state = IDLE
                 return Turn(slot, why)
-            if why is Why.VERDICT and slot.state in (LaneState.READY, LaneState.SETTLING):
-                return Turn(slot, Why.LATE)
+            if why is VERDICT and slot.state in (READY, SETTLING):
+                return Turn(slot, LATE)
 
     def _next_queue(self) -> Why | None:
         queues = self._queues
         if self._news and self._turns % 2:
-            return Why.NEWS
-        waiting = Why.DUE if queues[Why.DUE] else Why.FIRST
+            return NEWS
+        waiting = DUE if queues[DUE] else FIRST
         if queues[waiting] and self._turns % TURNS_BETWEEN_WAITING == 0:
             return waiting
-        for why in (Why.BACK, Why.VERDICT, Why.NEWS, waiting):
+        for why in (BACK, VERDICT, NEWS, waiting):
             if queues[why]:
                 return why
         return None
@@ -252,8 +268,8 @@ class Schedule(Generic[_S]):
             if slot.due_s != due_s:
                 continue  # it was due before, or is gone
             slot.due_s, slot.judge = math.inf, True
-            if slot.state is LaneState.AWAY:
+            if slot.state is AWAY:
                 slot.dirty = True
-            elif slot.state is not LaneState.READY:
-                slot.state = LaneState.IDLE
-                self._stand(slot, Why.DUE)
+            elif slot.state is not READY:
+                slot.state = IDLE
+                self._stand(slot, DUE)

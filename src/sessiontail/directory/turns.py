@@ -16,7 +16,15 @@ from typing import Any
 from sessiontail.directory.beside import Beside
 from sessiontail.directory.lane import ForeignFile, Lane
 from sessiontail.directory.opening import Opened, Reopened, open_lane, reopen_lane, verdict_on
-from sessiontail.directory.schedule import LaneState, Rest, Schedule, Turn, Why
+from sessiontail.directory.schedule import (
+    BACK,
+    LATE,
+    VERDICT,
+    LaneState,
+    Rest,
+    Schedule,
+    Turn,
+)
 from sessiontail.directory.sessions import Sessions
 from sessiontail.format.batch import Batch
 from sessiontail.format.lifecycle import Outcome
@@ -106,30 +114,30 @@ class Turns:
             turn: whose it is, and why.
             now_s: the time, on the monotonic clock.
         """
-        lane, table = turn.slot, None
+        lane, why, table = turn.slot, turn.why, None
         if isinstance(lane, ForeignFile):
             if lane.stem not in self._sessions.lanes:
                 self._sessions.add(lane.stem)
             return
-        if turn.why in (Why.VERDICT, Why.LATE):
+        if why is VERDICT or why is LATE:
             table = self.table
             if not self._schedule.in_round:
                 self.table = None  # thousands of locks are not kept for nothing
-            if turn.why is Why.LATE:
+            if why is LATE:
                 self._sessions.hear(lane, table)
                 return
             if not lane.wants_verdict:
                 return
         lane.active_s = now_s
         try:
-            if turn.why is Why.BACK:
+            if why is BACK:
                 rest = self._come_back(lane)
             elif lane.is_open:
                 rest = self._step(lane, table)
             else:
                 rest = self._open(lane, table)
             self._schedule.put(lane, rest)
-            if turn.why is Why.BACK and lane.dirty:
+            if why is BACK and lane.dirty:
                 # It may have changed behind the look; also where that found nothing.
                 lane.dirty = False
                 self._sessions.mark(lane.stem, may_have_ended=lane.judge, now_s=now_s)
@@ -247,7 +255,7 @@ class Turns:
             lane.judge = lane.judge or judge
             rest = Rest(LaneState.SETTLING)
         else:
-            rest = Rest(LaneState.IDLE, follower.look_at_s)
+            rest = idle_until(follower.look_at_s)
         self._sessions.files.rest(lane)
         return rest
 
@@ -261,7 +269,8 @@ class Turns:
         judge: bool,
     ) -> Rest:
         look_at_s = follower.look_at_s
-        if batch.records and self._sessions.is_foreign(lane, batch):
+        unknown = batch.records and lane.stream.session_id is None
+        if unknown and self._sessions.is_foreign(lane, batch):
             return IDLE
         kind = None
         if lane.is_new or lane.abandoned:
@@ -279,11 +288,16 @@ class Turns:
         self._sessions.files.rest(lane)
         if kind is not None:
             self._sessions.tell(lane, kind)
-        return IDLE if look_at_s is None else Rest(LaneState.IDLE, look_at_s)
+        return idle_until(look_at_s)
 
     def _fail(self, lane: Lane, error: OSError) -> None:
         retry_s = min(RETRY_S, self._watch.interval_s)
         self._sessions.fail(lane, error, time.monotonic(), retry_s)
+
+
+def idle_until(look_at_s: float | None) -> Rest:
+    """Return that a lane waits for what is told, and for a time if there is one."""
+    return IDLE if look_at_s is None else Rest(LaneState.IDLE, look_at_s)
 
 
 def sooner(one_s: float | None, other_s: float | None) -> float | None:

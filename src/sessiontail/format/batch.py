@@ -6,6 +6,8 @@ there. Nothing here opens, waits or logs.
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from sessiontail.format.framing import Block, LongLine
 from sessiontail.format.marks import WINDOW_BYTES, Mark
 from sessiontail.format.records import Header, Record
@@ -13,26 +15,17 @@ from sessiontail.format.records import Header, Record
 __all__ = ["Batch"]
 
 
-class Batch:
+class Batch(Struct, frozen=True, gc=False):
     """Records in file order, where they begin, and where each of them ends."""
 
-    __slots__ = ("_block", "_ends", "end", "records", "start")
-
-    def __init__(
-        self,
-        block: Block | LongLine,
-        records: list[Record],
-        ends: list[tuple[int, int]] | None,
-        start: Mark,
-        end: Mark,
-    ) -> None:
-        self.records = records
-        #: The place before its first line, and the one behind its last.
-        self.start = start
-        self.end = end
-        self._block = block
-        # (offset, lines) after each record; None where every line is a record.
-        self._ends = ends
+    #: What they were decoded from.
+    block: Block | LongLine
+    records: list[Record]
+    #: (offset, lines) after each record; None where every line is a record.
+    ends: list[tuple[int, int]] | None
+    #: The place before its first line, and the one behind its last.
+    start: Mark
+    end: Mark
 
     def at(self, count: int) -> Mark:
         """Return the place behind the first ``count`` records.
@@ -43,10 +36,10 @@ class Batch:
             return self.end
         if count == 0:
             return self.start
-        start, block = self.start, self._block
+        start, block = self.start, self.block
         assert isinstance(block, Block)  # a long line is one record
-        if self._ends is not None:
-            offset, line = self._ends[count - 1]
+        if self.ends is not None:
+            offset, line = self.ends[count - 1]
             length, lines = offset - block.offset, line - block.line + 1
         else:
             length, lines = block.ends[count - 1], count

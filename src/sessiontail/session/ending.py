@@ -125,7 +125,6 @@ class EndDetector:
 
     __slots__ = (
         "_absent_looks",
-        "_doubt_planned",
         "_doubt_s",
         "_doubt_until_s",
         "_grew",
@@ -134,6 +133,7 @@ class EndDetector:
         "_remote",
         "_seen_writer",
         "_unheld_since_s",
+        "in_doubt",
         "renamed",
         "stamp",
     )
@@ -143,6 +143,8 @@ class EndDetector:
         self.stamp: tuple[int, int] | None = None
         #: Whether the file had its final name when last shown: no writer comes back to it.
         self.renamed = False
+        #: Whether a writer did not show, who is to be looked for once it writes: see ``wrote``.
+        self.in_doubt = False
         self._remote = remote
         # Whether it changed while it was watched; and since when it has not.
         self._grew = False
@@ -155,7 +157,6 @@ class EndDetector:
         # For how long, and until when, a writer that did not show is not looked for.
         self._doubt_s: float | None = None
         self._doubt_until_s = 0.0
-        self._doubt_planned = False
         self._absent_looks = 0
 
     def expect_end(self) -> None:
@@ -164,15 +165,15 @@ class EndDetector:
 
     def wrote(self, now_s: float) -> LookAgain | None:
         """Note that a record came; say when to look for a writer who did not show."""
-        if self._doubt_s is None or self._doubt_planned:
+        if not self.in_doubt:
             return None
-        self._doubt_planned = True
+        self.in_doubt = False
         return LookAgain(max(now_s, self._doubt_until_s))
 
     def held(self, now_s: float) -> LookAgain | None:
         """Note that the writer holds the WAL; say when to look again, if it may let go."""
         self._seen_writer = True
-        self._doubt_s = None
+        self._doubt_s, self.in_doubt = None, False
         self._unheld_since_s = None
         after_s = self._recheck_after_s
         if after_s is None:
@@ -280,7 +281,7 @@ class EndDetector:
             before_s = self._doubt_s
             self._doubt_s = FIRST_DOUBT_S if before_s is None else min(2 * before_s, QUIET_S)
             self._doubt_until_s = now_s + self._doubt_s
-            self._doubt_planned = False
+            self.in_doubt = True
 
     def _when_quiet(self, now_s: float, left_s: float) -> LookAgain:
         due_s = max(LEAST_RECHECK_S, left_s)

@@ -107,7 +107,8 @@ class Follower:
             if batch is not None:
                 if Trailer in map(type, batch.records):
                     self.trailer_seen = True
-                self._plan(self.end.wrote(time.monotonic()))
+                if self.end.in_doubt:
+                    self._plan(self.end.wrote(time.monotonic()))
                 return batch
             if verdict is not None:
                 return verdict
