@@ -18,7 +18,7 @@ from sessiontail import EventKind, Outcome
 from sessiontail.directory.holding import OpenFiles
 from sessiontail.directory.lane import ForeignFile, Lane
 from sessiontail.directory.schedule import LaneState, Schedule, Sleep, Turn
-from sessiontail.directory.sessions import MOST_RETRY_S, Sessions
+from sessiontail.directory.sessions import Sessions
 from sessiontail.directory.stock import Wanted, take_stock
 from sessiontail.format.batch import Batch
 from sessiontail.format.cursor import START
@@ -190,10 +190,6 @@ def test_a_file_that_cannot_be_read_is_tried_again_and_told_once(
     assert [*bench.sessions.errors] == [NAME]
     assert len(caplog.messages) == 1
     assert lane.due_s == 7.0
-    for now_s in (7.0, 11.0, 19.0):
-        lane.due_s = math.inf
-        bench.sessions.fail(lane, error, now_s, retry_s=1.0)
-    assert lane.due_s == 19.0 + MOST_RETRY_S
     bench.sessions.read(lane)
     lane.due_s = math.inf
     bench.sessions.fail(lane, error, 4.0, retry_s=1.0)

@@ -13,6 +13,7 @@ from uuid import UUID
 from sessiontail.directory.holding import OpenFiles
 from sessiontail.directory.lane import ForeignFile, Lane
 from sessiontail.directory.opening import key_of
+from sessiontail.directory.retries import Retries
 from sessiontail.directory.schedule import LaneState, Rest, Schedule
 from sessiontail.directory.stock import Stock
 from sessiontail.errors import PersistenceError
@@ -32,9 +33,6 @@ from sessiontail.system.watching import DirectoryWatch
 __all__ = ["Sessions", "Tell"]
 
 logger = logging.getLogger("sessiontail")
-
-# The longest pause between two tries to read a session: 1,000 that nobody may read cost 100 a second.
-MOST_RETRY_S = 10.0
 
 #: Called with a session's stem, its id where that is known, and what happened to it.
 Tell: TypeAlias = Callable[[str, UUID | None, EventKind], None]
@@ -57,7 +55,6 @@ class Sessions:
         "_schedule",
         "_tell",
         "ended",
-        "errors",
         "files",
         "lanes",
         "news",
@@ -75,8 +72,6 @@ class Sessions:
         self.lanes: dict[str, Lane] = {}
         #: Those that are done with.
         self.ended = EndedSessions()
-        #: Those that could not be read at the last try, with the error; they are tried again.
-        self.errors: dict[str, PersistenceError] = {}
         self.files = files
         self._directory = directory
         self._schedule = schedule
@@ -84,8 +79,7 @@ class Sessions:
         #: What happened and was not told yet: stem, id where that is known, and what.
         self.news: deque[tuple[str, UUID | None, EventKind]] = deque()
         self._foreign: dict[str, ForeignFile] = {}
-        # How long those with an error wait for the next try, and when that is.
-        self._retries: dict[str, tuple[float, float]] = {}
+        self._retries = Retries()
 
     @property
     def position(self) -> DirectoryPosition:
@@ -99,6 +93,11 @@ class Sessions:
             elif lane.follower is None and lane.last is not None and lane.seen is not None:
                 before_end[stem] = lane.last, lane.seen.size
         return DirectoryPosition(open_, self.ended, before_end)
+
+    @property
+    def errors(self) -> dict[str, PersistenceError]:
+        """Those that could not be read at the last try, with the error; they are tried again."""
+        return self._retries.errors
 
     def take(self, stock: Stock) -> None:
         """Begin with what was there at the first look."""
@@ -195,8 +194,7 @@ class Sessions:
 
     def read(self, lane: Lane) -> None:
         """Note that a session could be read."""
-        if self.errors.pop(lane.stem, None):
-            del self._retries[lane.stem]
+        self._retries.read(lane.stem)
 
     def fail(self, lane: Lane, error: OSError, now_s: float, retry_s: float) -> None:
         """Put a session that cannot be read now aside; it is tried again, ever more seldom.
@@ -209,20 +207,14 @@ class Sessions:
         """
         if error.errno in (errno.EMFILE, errno.ENFILE):
             self.files.halve()
-        if lane.stem not in self.errors:
-            self.errors[lane.stem] = explain(error, lane.paths(self._directory).wal)
+        first = lane.stem not in self.errors
+        if first:
             logger.warning("cannot read %s, will try again: %s", lane.stem, error)
-            if lane.brief:
-                self.files.park(lane)
-        else:
-            pause_s, due_s = self._retries[lane.stem]
-            if now_s < due_s:  # something was told of it meanwhile
-                self._schedule.put(lane, Rest(LaneState.FAILED, due_s))
-                return
+        reason = explain(error, lane.paths(self._directory).wal)
+        again = self._retries.fail(lane.stem, reason, now_s, retry_s)
+        if again or (first and lane.brief):
             self.files.park(lane)  # not at once: what is held may have no name any more
-            retry_s = min(2 * pause_s, MOST_RETRY_S)
-        self._retries[lane.stem] = retry_s, now_s + retry_s
-        self._schedule.put(lane, Rest(LaneState.FAILED, now_s + retry_s))
+        self._schedule.put(lane, Rest(LaneState.FAILED, self._retries.due_s(lane.stem)))
 
     def end(self, lane: Lane, outcome: Outcome, watch: DirectoryWatch) -> None:
         """Note how a session's file ended."""
