@@ -55,7 +55,7 @@ from sessiontail.directory import following, holding, lane as lane_module, openi
 from sessiontail.directory.schedule import Turn
 from sessiontail.directory.turns import Turns
 from sessiontail.format.cursor import Position
-from sessiontail.session import ending, generations, torn_tail
+from sessiontail.session import ending, generations, long_line
 from sessiontail.session.reader import FileReader
 from sessiontail.system import survey, surveying
 from sessiontail.system.files import SessionFile
@@ -1080,7 +1080,7 @@ async def test_a_file_that_a_thread_reads_keeps_its_descriptor(
     store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A thread searches a long line in more than one go.
-    monkeypatch.setattr(torn_tail, "SEARCH_BYTES", 256 * 1024)
+    monkeypatch.setattr(long_line, "SEARCH_BYTES", 256 * 1024)
     quick, slow = (Actor(store.directory, i).open() for i in ids(2))
     async with store, store.tail_all(max_open=1) as tail:
         await heard(tail, 2)

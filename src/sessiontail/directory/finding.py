@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sessiontail.directory.names import session_names
 from sessiontail.errors import PersistenceError
-from sessiontail.session.summary import read_meta
+from sessiontail.session.summary import Detail, read_meta
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import SessionPaths, session_paths, split_name, stem_paths
 
@@ -33,7 +33,7 @@ def search(session_id: UUID, directory: Path) -> SessionPaths | None:
         if _is_uuid(split[0]):
             continue
         try:
-            meta, _ = read_meta(directory / name, locks)
+            meta, _ = read_meta(directory / name, locks, detail=Detail.ENDS)
         except PersistenceError:
             continue
         if meta.id == session_id:

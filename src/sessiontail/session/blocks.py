@@ -12,7 +12,7 @@ import errno
 
 from sessiontail.format.framing import Block, LineFramer, LongLine
 from sessiontail.format.marks import WINDOW_BYTES, Mark
-from sessiontail.session.torn_tail import NoEnd, TornTail
+from sessiontail.session.long_line import LongLineSearch, NoEnd
 from sessiontail.system.files import SessionFile
 from sessiontail.system.stamps import FileStamp
 from sessiontail.system.stats import StoreStats
@@ -70,7 +70,7 @@ class BlockReader:
         self._limit = limit
         self._want = READ_BYTES
         # A line longer than a read that has no end yet.
-        self._torn: TornTail | None = None
+        self._torn: LongLineSearch | None = None
 
     def go_to(self, mark: Mark) -> None:
         """Read on from a place instead."""
@@ -143,10 +143,10 @@ class BlockReader:
             if len(data) < size or size <= 0 or end == self._limit:
                 if self._limit is not None and end < self._limit:
                     raise FileReplaced
-                self._meet_end(TornTail(end, data[-WINDOW_BYTES:]))
+                self._meet_end(LongLineSearch(end, data[-WINDOW_BYTES:]))
                 return []
             if len(data) >= READ_BYTES:
-                self._torn = TornTail(end, data[-WINDOW_BYTES:])
+                self._torn = LongLineSearch(end, data[-WINDOW_BYTES:])
                 return self._read_long_line(self._torn, guard, block=block)
             self._want = READ_BYTES
 
@@ -184,7 +184,7 @@ class BlockReader:
         self.torn_bytes = len(data) - cut
         return self._framer.feed(data if cut == len(data) else data[:cut])
 
-    def _meet_end(self, torn: TornTail) -> None:
+    def _meet_end(self, torn: LongLineSearch) -> None:
         self.end_met = True
         self.torn_bytes = torn.searched - self._framer.offset
         self._torn = None
@@ -193,7 +193,7 @@ class BlockReader:
             self._torn = torn
 
     def _read_long_line(
-        self, torn: TornTail, guard: bytes, *, block: bool
+        self, torn: LongLineSearch, guard: bytes, *, block: bool
     ) -> list[Block | LongLine]:
         """Search a line that exceeds one read for its newline, then read it whole."""
         framer = self._framer

@@ -2,8 +2,8 @@
 
 A session's file is its WAL while it is written and has its final name once it is closed; the
 rename keeps the inode. Where a closed session was opened again, both are there: the closed file is
-the earlier generation, the WAL the later. In which order the names are looked at, ``SessionPaths``
-says; which file is meant, is decided here alone.
+the earlier generation, the WAL the later. Without a position the order in which the names are looked
+at is the answer, and ``SessionPaths`` has it; which file a position or a stream means, is decided here.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ A mark only names a session; truth is a read. Marks come from events, which one 
 gives for everything that a loop watches, and from surveys: looks that no event asked for, taken in
 a thread, once for all followers of a directory. Where events are not to be had (another system, no
 instance left) or not to be trusted (network file systems, overlays, events that failed to come)
-the surveys come ten times a second. The kernel may drop events: then everything is marked.
+the surveys come ten times a second. Where the kernel dropped events a survey is taken at once, and
+marks what differs.
 """
 
 from __future__ import annotations
@@ -216,13 +217,13 @@ class DirectoryWatch:
         self._followers.mark(stem, may_have_ended=may_end(mask))
 
     def overflowed(self) -> None:
-        """Mark everything: the kernel dropped events."""
+        """Look at once: the kernel dropped events."""
         for stats in self._followers.stats:
             stats.overflows += 1
         self._lost()
 
     def _lost(self) -> None:
-        """Mark everything, and look: marks were lost."""
+        """Have everybody look for what is gone, and a survey mark what differs: marks were lost."""
         self._sweeper.mark_everything()
         self._sweeper.look_soon()
 

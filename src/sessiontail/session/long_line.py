@@ -14,7 +14,7 @@ from sessiontail.system.files import SessionFile
 from sessiontail.system.stamps import FileStamp
 from sessiontail.system.stats import StoreStats
 
-__all__ = ["NoEnd", "TornTail"]
+__all__ = ["LongLineSearch", "NoEnd"]
 
 # 16 MiB of an unfinished line are searched in one go in a thread, so that it can be left.
 SEARCH_BYTES = 16 * 1024 * 1024
@@ -31,7 +31,7 @@ class NoEnd(Enum):
     CHANGED = "changed"
 
 
-class TornTail:
+class LongLineSearch:
     """How far such a line was searched.
 
     Args:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from actors import Actor
+from sessiontail.session.long_line import LongLineSearch, NoEnd
 from sessiontail.session.reader import FileReader
-from sessiontail.session.torn_tail import NoEnd, TornTail
 from sessiontail.system.files import SessionFile
 from sessiontail.system.stamps import FileStamp
 from sessiontail.system.stats import StoreStats
@@ -67,7 +67,7 @@ READ_BYTES = 1_000
 
 
 def search(
-    torn: TornTail, file: SessionFile, *, limit: int | None = None, block: bool = True
+    torn: LongLineSearch, file: SessionFile, *, limit: int | None = None, block: bool = True
 ) -> int | NoEnd:
     return torn.find_end(file, read_bytes=READ_BYTES, limit=limit, block=block, stats=StoreStats())
 
@@ -86,9 +86,9 @@ def file(path: Path) -> Iterator[SessionFile]:
     found.close()
 
 
-def begun() -> TornTail:
+def begun() -> LongLineSearch:
     """As after one read of so many bytes without a newline."""
-    return TornTail(READ_BYTES, b"x" * 256)
+    return LongLineSearch(READ_BYTES, b"x" * 256)
 
 
 def add(path: Path, data: bytes) -> None:
