@@ -361,7 +361,7 @@ async def test_a_predicate_that_would_have_to_be_awaited_is_refused(sessions: Se
 
     for predicate in (asked, partial(asked), asked_by_another):
         with pytest.raises(TypeError, match="predicate is a plain function") as caught:
-            await sessions.wait_for(ID, predicate)  # type: ignore[arg-type]
+            await sessions.wait_for(ID, predicate)  # type: ignore[arg-type] # as meant
 
     assert str(caught.value).endswith("that returns at once, not an `async def`")
 

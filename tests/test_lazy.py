@@ -40,7 +40,7 @@ def loaded() -> set[str]:
 
 
 def test_a_module_is_loaded_when_its_name_is_asked_for_and_no_other_is(house: Path) -> None:
-    import lazyhouse  # type: ignore[import-not-found]
+    import lazyhouse  # type: ignore[import-not-found] # made by this test
 
     assert loaded() == set()
     wine = lazyhouse.Wine
@@ -79,7 +79,7 @@ def test_a_name_that_is_none_is_refused_in_pythons_words(house: Path) -> None:
         _ = lazyhouse.Water
     assert str(caught.value) == "module 'lazyhouse' has no attribute 'Water'"
     with pytest.raises(ImportError, match="Water"):
-        from lazyhouse import Water  # noqa: F401
+        from lazyhouse import Water  # noqa: F401 - that it is imported is the test
     assert not hasattr(lazyhouse, "__path_of_nothing__")
 
 
@@ -97,7 +97,7 @@ def test_homes_are_looked_up_below_the_package() -> None:
     package = {"__name__": "sessiontail"}
     get, names = lazy(package, {"timedelta": "checks"})
 
-    assert get("timedelta") is sessiontail.checks.timedelta  # type: ignore[attr-defined]
+    assert get("timedelta") is sessiontail.checks.timedelta  # type: ignore[attr-defined] # not listed
     assert names() == ["__name__", "timedelta"]
 
 

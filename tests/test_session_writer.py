@@ -316,9 +316,9 @@ async def test_a_chunk_that_a_reader_would_call_damage_is_refused_and_nothing_is
         with pytest.raises(error, match=told):
             await writer.write(Chunk(**odd))
         with pytest.raises(TypeError, match=r"^expected a Chunk, not dict$"):
-            await writer.write(odd)  # type: ignore[arg-type]
+            await writer.write(odd)  # type: ignore[arg-type] # as meant
         with pytest.raises(TypeError, match=r"^Chunk.index: expected int, not str '1'$"):
-            await writer.write_chunk("1", chunk())  # type: ignore[arg-type]
+            await writer.write_chunk("1", chunk())  # type: ignore[arg-type] # as meant
         assert writer.partial_path.read_bytes() == header_line()
 
         await writer.write(chunk(content=float("nan")))
@@ -346,9 +346,9 @@ async def test_a_line_that_no_reader_takes_is_not_written(
 async def test_a_usage_that_is_none_leaves_the_writer_open(tmp_path: Path) -> None:
     async with SessionWriter(HEADER, directory=tmp_path) as writer:
         with pytest.raises(TypeError, match="expected a TokenUsage, not dict"):
-            await writer.close({"total_tokens": 3})  # type: ignore[arg-type]
+            await writer.close({"total_tokens": 3})  # type: ignore[arg-type] # as meant
         with pytest.raises(TypeError, match=r"TokenUsage\.total_tokens: expected int, not str '3'"):
-            await writer.close(TokenUsage(1, 2, "3"))  # type: ignore[arg-type]
+            await writer.close(TokenUsage(1, 2, "3"))  # type: ignore[arg-type] # as meant
 
         await writer.close(USAGE)
 
@@ -369,8 +369,8 @@ async def test_a_usage_that_is_none_leaves_the_writer_open(tmp_path: Path) -> No
         ("lineage_extras", ("ab",), "Header.lineage_extras: expected tuple or list, not str 'ab'"),
         ("lineage_extras", (("a",),), "Header.lineage_extras: expected pairs, not 1 values"),
         ("sandbox_spec", {"image": "a"}, "Header.sandbox_spec: expected SandboxSpec or None, not"),
-        ("sandbox_spec", SandboxSpec(timeout=3), "SandboxSpec.timeout: expected timedelta or None"),  # type: ignore[arg-type]
-        ("sandbox_spec", SandboxSpec(env={"a": {1}}), "Header.sandbox_spec: Object of type set is"),  # type: ignore[dict-item]
+        ("sandbox_spec", SandboxSpec(timeout=3), "SandboxSpec.timeout: expected timedelta or None"),  # type: ignore[arg-type] # as meant
+        ("sandbox_spec", SandboxSpec(env={"a": {1}}), "Header.sandbox_spec: Object of type set is"),  # type: ignore[dict-item] # as meant
         ("sandbox_handle_id", 7, "Header.sandbox_handle_id: expected str or None, not int"),
     ],
 )

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -197,9 +198,13 @@ async def test_in_a_rush_that_never_ends_everything_is_told(
     notifier.watch(str(directory), CREATE, noted)
     names = [str(number) for number in range(3 * notifying._RUSH_WAKES)]
     wakes = []
+
+    def told(name: str) -> bool:
+        return name in noted.names
+
     for name in names:
         (directory / name).touch()
-        await until(lambda name=name: name in noted.names)  # type: ignore[misc]
+        await until(partial(told, name))
         wakes.append(notifier._rush)
 
     assert noted.names == names

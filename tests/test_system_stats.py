@@ -30,7 +30,7 @@ def test_what_was_given_by_name_does_not_count_on() -> None:
 
 def test_a_counter_that_there_is_not_cannot_be_counted() -> None:
     with pytest.raises(AttributeError):
-        StoreStats().record = 1  # type: ignore[attr-defined]
+        StoreStats().record = 1  # type: ignore[attr-defined] # as meant
 
 
 @pytest.mark.anyio

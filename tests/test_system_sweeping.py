@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,14 @@ async def test_growth_that_no_event_told_is_counted_and_twice_ends_the_trust(
         assert (stats.missed, watch.polled_because) == (0, None)
         monkeypatch.setattr(DirectoryWatch, "told", lambda *_: None)
         found = []
+
+        def missed(count: int) -> bool:
+            return stats.missed == count
+
         for misses in (1, 2):
             subscription.take()
             write(directory / "a.jsonl")
-            await until(lambda misses=misses: stats.missed == misses)  # type: ignore[misc]
+            await until(partial(missed, misses))
             found.append((subscription.take()[0], watch.polled_because))
 
         assert found == [({"a": False}, None), ({"a": False}, "events failed to come")]

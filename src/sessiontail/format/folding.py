@@ -129,7 +129,7 @@ class SessionFold:
         inner = records[1:-1]
         if {*map(type, inner)} == {Chunk}:
             self._add(records[:1])
-            self._chunks += inner  # type: ignore[arg-type]
+            self._chunks += inner  # type: ignore[arg-type] # chunks, all
             self._add(records[-1:])
         else:
             self._add(records)

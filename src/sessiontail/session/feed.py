@@ -195,5 +195,5 @@ class _Batches(AsyncIterator[list[Record]]):
     async def __anext__(self) -> list[Record]:
         feed = self._feed
         if feed._ended or not feed._stream.waiting:  # noqa: SLF001 - the other half of one object
-            await feed._pull()  # noqa: SLF001
-        return feed._stream.take_rest()  # noqa: SLF001
+            await feed._pull()  # noqa: SLF001 - see above
+        return feed._stream.take_rest()  # noqa: SLF001 - see above

@@ -3,7 +3,8 @@
 A session's file is its WAL while it is written and has its final name once it is closed; the
 rename keeps the inode. Where a closed session was opened again, both are there: the closed file is
 the earlier generation, the WAL the later. Without a position the order in which the names are looked
-at is the answer, and ``SessionPaths`` has it; which file a position or a stream means, is decided here.
+at is the answer, and ``SessionPaths`` has it; which file the position of one session means, is decided
+here, and of a directory's in ``directory.opening``.
 """
 
 from __future__ import annotations
