@@ -21,13 +21,15 @@ def test_each_pause_is_twice_the_one_before_up_to_ten_seconds() -> None:
     assert MOST_RETRY_S == 10
 
 
-def test_only_a_try_that_was_due_counts() -> None:
+def test_a_descriptor_is_kept_up_to_the_first_try_that_is_due() -> None:
     retries = Retries()
 
     assert not retries.fail("one", FIRST, 4.0, 1.0)
     assert not retries.fail("one", SECOND, 4.5, 1.0)  # something was told of it
     assert retries.due_s("one") == 5.0
     assert retries.fail("one", SECOND, 5.0, 1.0)
+    assert retries.due_s("one") == 7.0
+    assert retries.fail("one", SECOND, 5.5, 1.0)  # it was opened again, for what was told of it
     assert retries.due_s("one") == 7.0
     assert retries.errors == {"one": FIRST}
 

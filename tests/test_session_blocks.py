@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,41 @@ def test_a_line_that_ends_where_the_page_cache_may_is_left_to_a_read(path: Path)
         file.write(b"x" * 4091 + b"\n")
 
     assert reading.blocks.live_line(reading.guard) is None
+    reading.file.close()
+
+
+def test_short_reads_of_a_file_that_goes_on_are_read_on(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some FUSE file systems read."""
+    path.write_bytes(b"one\n" + b"x" * 100 + b"\ntorn")
+    reading, plain = Reading(path), SessionFile.read_now
+    monkeypatch.setattr(
+        SessionFile, "read_now", lambda file, offset, size: plain(file, offset, min(size, 7))
+    )
+    reading.take_rest()
+
+    assert bytes_of(reading.taken) == b"one\n" + b"x" * 100 + b"\n"
+    assert (reading.blocks.end_met, reading.blocks.torn_bytes) == (True, 4)
+
+
+def test_a_bad_sector_behind_the_begin_of_a_line_is_an_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel gives what lies before it, and says so only to who reads on there."""
+    path.write_bytes(b"one\n" + b"x" * 100 + b"\n")
+    reading, plain = Reading(path), SessionFile.read_now
+
+    def read_now(file: SessionFile, offset: int, size: int) -> bytes:
+        if offset >= 50:
+            raise OSError(errno.EIO, "no such sector")
+        return plain(file, offset, min(size, 50 - offset))
+
+    monkeypatch.setattr(SessionFile, "read_now", read_now)
+
+    assert bytes_of(reading.take()) == b"one\n"
+    with pytest.raises(OSError, match="no such sector"):
+        reading.take()
     reading.file.close()
 
 

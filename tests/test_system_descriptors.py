@@ -14,10 +14,11 @@ from uuid import UUID
 import anyio
 import pytest
 
-from actors import Actor, heard, owed, resting
+from actors import Actor, heard, nothing_more, owed, resting
 from cold import Blocked, cold_disk
 from sessiontail import DirectoryTail, SessionStore
 from sessiontail.directory import holding, turns
+from sessiontail.format.marks import WINDOW_BYTES
 from sessiontail.system import descriptors, survey
 from sessiontail.system.descriptors import Budget
 from sessiontail.system.files import SessionFile
@@ -403,3 +404,32 @@ async def test_a_file_that_hangs_holds_up_no_other_where_descriptors_are_short(
         blocked.released.set()
 
         assert await heard(tail, 1) == owed(hung)
+
+
+@pytest.mark.anyio
+async def test_sessions_that_fail_and_are_told_of_hold_no_more_than_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actors = [Actor(tmp_path, UUID(int=n + 1, version=4)).open() for n in range(10)]
+    plain, tried = SessionFile.read_cached, set[Path]()
+
+    def failing(file: SessionFile, offset: int, size: int) -> bytes | None:
+        if size <= WINDOW_BYTES:
+            return plain(file, offset, size)  # what was read before is at hand
+        tried.add(file.path)
+        raise OSError(errno.EIO, "no such sector")
+
+    monkeypatch.setattr(SessionFile, "read_cached", failing)
+    async with SessionStore(tmp_path).tail_all(max_open=2) as tail:
+        for _ in range(4):
+            with anyio.fail_after(30):
+                while len(tried) < len(actors):
+                    assert await nothing_more(tail, 0.001)
+                    assert tail.open_files <= 2 + holding.LEAST_BRIEF
+            tried.clear()
+            for actor in actors:
+                actor.say("more")
+        assert len(tail.errors) == len(actors)
+        monkeypatch.setattr(SessionFile, "read_cached", plain)
+
+        assert await heard(tail, sum(len(actor.records) for actor in actors)) == owed(*actors)

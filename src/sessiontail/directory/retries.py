@@ -18,13 +18,14 @@ class Retries:
     def __init__(self) -> None:
         #: Why, by the stem of their files.
         self.errors: dict[str, PersistenceError] = {}
-        # How long each waits for its next try, and when that is.
-        self._tries: dict[str, tuple[float, float]] = {}
+        # How long each waits for its next try, when that is, and whether it was one.
+        self._tries: dict[str, tuple[float, float, bool]] = {}
 
     def fail(self, stem: str, error: PersistenceError, now_s: float, first_s: float) -> bool:
-        """Note that a session could not be read; return whether that was a try that was due.
+        """Note that a session could not be read; return whether it gives its descriptor back.
 
-        It is none the first time, and none where something was told of it before its next try.
+        Not before the first try that is due, though it may be told of and fail before that: what is
+        held may have no name any more. What is opened behind that try had one.
 
         Args:
             stem: which.
@@ -34,14 +35,13 @@ class Retries:
         """
         if stem not in self.errors:
             self.errors[stem] = error
-            self._tries[stem] = first_s, now_s + first_s
+            self._tries[stem] = first_s, now_s + first_s, False
             return False
-        pause_s, due_s = self._tries[stem]
-        if now_s < due_s:
-            return False
-        pause_s = min(2 * pause_s, MOST_RETRY_S)
-        self._tries[stem] = pause_s, now_s + pause_s
-        return True
+        pause_s, due_s, tried = self._tries[stem]
+        if now_s >= due_s:
+            pause_s, tried = min(2 * pause_s, MOST_RETRY_S), True
+            self._tries[stem] = pause_s, now_s + pause_s, tried
+        return tried
 
     def due_s(self, stem: str) -> float:
         """Return when it is tried again, on the monotonic clock; it must have failed."""

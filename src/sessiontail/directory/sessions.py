@@ -207,13 +207,11 @@ class Sessions:
         """
         if error.errno in (errno.EMFILE, errno.ENFILE):
             self.files.halve()
-        first = lane.stem not in self.errors
-        if first:
+        if lane.stem not in self.errors:
             logger.warning("cannot read %s, will try again: %s", lane.stem, error)
         reason = explain(error, lane.paths(self._directory).wal)
-        again = self._retries.fail(lane.stem, reason, now_s, retry_s)
-        if again or (first and lane.brief):
-            self.files.park(lane)  # not at once: what is held may have no name any more
+        if self._retries.fail(lane.stem, reason, now_s, retry_s) or lane.brief:
+            self.files.park(lane)
         self._schedule.put(lane, Rest(LaneState.FAILED, self._retries.due_s(lane.stem)))
 
     def end(self, lane: Lane, outcome: Outcome, watch: DirectoryWatch) -> None:

@@ -157,6 +157,12 @@ class BlockReader:
         data: bytes | None
         if block:
             data = file.read_now(start, len(guard) + size)
+            # A short read is not always the end: FUSE, and what lies before a bad sector.
+            while len(data) < len(guard) + size and data.find(b"\n", len(guard)) < 0:
+                more = file.read_now(start + len(data), len(guard) + size - len(data))
+                if not more:
+                    break
+                data += more
         else:
             data = file.read_cached(start, len(guard) + size)
             # A short read can be the end of the page cache only; the size tells.

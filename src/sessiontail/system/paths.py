@@ -60,7 +60,7 @@ class SessionPaths(Struct, frozen=True, gc=False):
     @property
     def spelled(self) -> tuple[str, str]:
         """WAL and final name as text: pathlib keeps every name that it meets for ever."""
-        final = f"{self.directory}{os.sep}{self.name}"
+        final = os.path.join(self.directory, self.name)  # noqa: PTH118 - see above
         return final + WAL_ENDING, final
 
     @property
