@@ -11,7 +11,8 @@ import anyio
 
 from benchmarks.corpus import Corpus
 from benchmarks.timing import Budget, Row, interleave
-from sessiontail import list_persisted_sessions, listing
+from sessiontail import list_persisted_sessions
+from sessiontail.session.known import forget
 
 _DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 # One listing of one file is too short to time.
@@ -93,7 +94,7 @@ def run(corpus: Corpus, rounds: int) -> list[Row]:
 async def _listed(directory: Path, times: int) -> float:
     spent = 0.0
     for _ in range(times):
-        listing.forget()  # what was kept of the files; crashed ones stay counted
+        forget()  # what was kept of the files; crashed ones stay counted
         start = time.perf_counter()
         await list_persisted_sessions(directory=directory)
         spent += time.perf_counter() - start

@@ -24,7 +24,7 @@ import msgspec
 from benchmarks.corpus import SEED, Corpus
 from benchmarks.timing import Budget, Row, percentile, quiet
 from sessiontail import Chunk, tail_session
-from sessiontail.inotify import MODIFY, Inotify
+from sessiontail.system.inotify import MODIFY, Inotify
 
 _APPENDS = 200
 # Behind the consumer's start: these wait for nothing, or for imports.

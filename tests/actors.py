@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -22,8 +22,12 @@ import pytest
 
 from bursts import Burst
 from samples import ID, chunk_line, header_line, trailer_line
-from sessiontail import Block, LineFramer, Record, RecordDecoder
-from sessiontail.threads import threads
+from sessiontail import Record
+from sessiontail.directory.lane import Lane
+from sessiontail.directory.schedule import LaneState
+from sessiontail.directory.tail import DirectoryTail
+from sessiontail.format import Block, LineFramer, RecordDecoder
+from sessiontail.system.threads import threads
 
 __all__ = [
     "Actor",
@@ -300,6 +304,16 @@ async def nothing_more(stream: AsyncIterator[object], seconds: float = 0.05) -> 
         await anext(stream)
         return False
     return True
+
+
+def lanes(tail: DirectoryTail) -> Collection[Lane]:
+    return tail._following.sessions.lanes.values()
+
+
+def resting(tail: DirectoryTail, *, judged: bool = False) -> bool:
+    """Whether all have had their turns; ``judged``: and their verdicts."""
+    busy = {LaneState.UNOPENED, LaneState.READY, LaneState.AWAY, LaneState.SETTLING}
+    return not any(lane.state in busy or (judged and lane.judge) for lane in lanes(tail))
 
 
 def overflow(directory: Path) -> int:

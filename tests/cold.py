@@ -14,8 +14,9 @@ import anyio
 import pytest
 
 from actors import Actor, nothing_more
-from sessiontail import DirectoryTail, files
-from sessiontail.files import SessionFile
+from sessiontail import DirectoryTail
+from sessiontail.system import files
+from sessiontail.system.files import SessionFile
 
 __all__ = ["Blocked", "cold_disk"]
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import hypothesis  # before trio: loaded after it, it warns of trio's random state
 import pytest
 
+from samples import ID
 from sessiontail import SessionStore
+from writers import real_writer
 
 # How long an example takes says how busy the machine is; what fixtures make is not changed.
 hypothesis.settings.register_profile(
@@ -56,4 +58,16 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
     )
 
 
-__all__ = ["anyio_backend", "hypothesis", "interruptible", "store"]
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Path]:
+    """A session that openrath's own writer holds open, with one record."""
+    writer = real_writer()
+    writer("open", home=tmp_path, session_id=ID)
+    writer("write", text="first")
+    path = tmp_path / f"{ID}.jsonl.__partial__"
+    yield path
+    if path.exists():
+        writer("abandon")
+
+
+__all__ = ["anyio_backend", "hypothesis", "interruptible", "live", "store"]

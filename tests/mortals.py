@@ -18,12 +18,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
-from sessiontail import PersistenceError, deleting
-from sessiontail.deleting import delete_both, delete_file, left_aside, settle
-from sessiontail.holders import LockTable
-from sessiontail.layout import SessionPaths, session_paths
-from sessiontail.listing import read_meta, session_names
-from sessiontail.pruning import Verdict, apply
+from sessiontail import PersistenceError
+from sessiontail.directory.names import session_names
+from sessiontail.directory.plan import PruneDecision
+from sessiontail.directory.prune import apply
+from sessiontail.session.asides import left_aside, settle
+from sessiontail.session.deleting import delete_both, delete_file
+from sessiontail.session.summary import read_meta
+from sessiontail.system import renaming
+from sessiontail.system.locks import LockTable
+from sessiontail.system.paths import SessionPaths, session_paths
 
 STEPS = {"open", "fcntl.flock", "fcntl.fcntl", "os.rename", "os.remove", "os.link", "os.listdir"}
 OLD, NEW = "what was there before", "what somebody wrote meanwhile"
@@ -45,7 +49,7 @@ def prune(paths: SessionPaths) -> object:
     return apply(_plans[paths], settle_in=paths.directory)
 
 
-_plans: dict[SessionPaths, list[Verdict]] = {}
+_plans: dict[SessionPaths, list[PruneDecision]] = {}
 DEEDS: dict[str, Callable[[SessionPaths], object]] = {
     "delete": delete_both,
     "delete_wal": delete_wal,
@@ -199,7 +203,9 @@ def directory(root: Path) -> SessionPaths:
     os.utime(paths.wal, (2, 2))
     locks = LockTable(b"")
     _plans.clear()
-    _plans[paths] = [Verdict(read_meta(path, locks)[0], "") for path in (paths.wal, paths.final)]
+    _plans[paths] = [
+        PruneDecision(read_meta(path, locks)[0], "") for path in (paths.wal, paths.final)
+    ]
     return paths
 
 
@@ -298,5 +304,5 @@ def all_lives(root: Path, deed: str, world: str) -> tuple[int, list[str]]:
 
 if __name__ == "__main__":
     if sys.argv[4:] == ["link"]:
-        setattr(deleting, "_renameat2", lambda _old, _new: False)  # noqa: B010 - mypy
+        setattr(renaming, "_renameat2", lambda _old, _new: False)  # noqa: B010 - mypy
     sys.stdout.write(json.dumps(all_lives(Path(sys.argv[1]), sys.argv[2], sys.argv[3])))

@@ -10,7 +10,14 @@ import pytest
 
 from actors import Actor, heard, nothing_more, owed, take
 from bursts import SHAPES, Burst
-from sessiontail import Chunk, Damage, EventKind, Outcome, Record, SessionStore
+from sessiontail import (
+    Chunk,
+    Damage,
+    EventKind,
+    Outcome,
+    Record,
+    SessionStore,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("burst", SHAPES, ids=str)]
 

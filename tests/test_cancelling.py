@@ -24,11 +24,10 @@ from sessiontail import (
     SessionNotFound,
     SessionStore,
     SessionTail,
-    following,
-    listing,
 )
-from sessiontail.files import SessionFile
-from sessiontail.holders import LockTable
+from sessiontail.directory import scan, stock
+from sessiontail.system.files import SessionFile
+from sessiontail.system.locks import LockTable
 
 pytestmark = pytest.mark.anyio
 
@@ -187,8 +186,8 @@ async def writing_on(waits: Callable[[], int], left: list[Any]) -> None:
 
 BEGINNINGS: dict[str, tuple[Any, str, Callable[[SessionStore], Any]]] = {
     "scan": (LockTable, "read", lambda store: store.scan()),
-    "tail_all": (following, "_take_stock", lambda store: store.tail_all(include_closed=True)),
-    "watch": (listing, "_begin_scan", lambda store: store.watch(include_existing=True)),
+    "tail_all": (stock, "take_stock", lambda store: store.tail_all(include_closed=True)),
+    "watch": (scan, "begin_scan", lambda store: store.watch(include_existing=True)),
 }
 
 
@@ -539,8 +538,8 @@ async def test_a_dropped_tail_leaves_no_mark_in_the_stores_watch(store: SessionS
             await take(tail, 1)
             del tail
 
-            [watch] = store._held
-            assert watch._by_stem == {}
+            [watch] = store._place._held
+            assert watch._followers.stems == []
 
 
 async def test_a_failed_start_leaves_nothing(store: SessionStore) -> None:

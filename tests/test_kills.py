@@ -11,13 +11,21 @@ import anyio
 import pytest
 
 from actors import WriterServer, records_of
-from sessiontail import Chunk, Damage, Outcome, Record, SessionStore, Trailer, holders
+from sessiontail import (
+    Chunk,
+    Damage,
+    Outcome,
+    Record,
+    SessionStore,
+    Trailer,
+)
+from sessiontail.session import ending
 
 
 @pytest.fixture(autouse=True)
 def a_minute_of_quiet_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     # A writer that is killed before its lock was seen has only the quiet to tell.
-    monkeypatch.setattr(holders, "QUIET_S", 0.5)
+    monkeypatch.setattr(ending, "QUIET_S", 0.5)
 
 
 pytestmark = pytest.mark.anyio

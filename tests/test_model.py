@@ -17,8 +17,7 @@ from uuid import uuid4
 import anyio
 import anyio.from_thread
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -31,7 +30,8 @@ from hypothesis.stateful import (
 from actors import Actor, cancelled_at
 from bursts import BURSTS, Burst
 from cold import cold_disk
-from sessiontail import Outcome, Record, SessionStore, SessionTail, watching
+from sessiontail import Outcome, Record, SessionStore, SessionTail
+from sessiontail.system import surveying
 
 # Shared by four machines: both backends, with events and polling.
 EXAMPLES = int(os.environ.get("SESSIONTAIL_EXAMPLES", "160"))
@@ -304,7 +304,7 @@ def test_whatever_happens_every_line_arrives_once(
     portal: anyio.from_thread.BlockingPortal, *, events: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Polled, an end is looked for once a second; here, at every look.
-    monkeypatch.setattr(watching, "LOCKS_INTERVAL_S", 0.0)
+    monkeypatch.setattr(surveying, "LOCKS_INTERVAL_S", 0.0)
     machine = type("Machine", (OneSession,), {"portal": portal, "events": events})
 
     run_state_machine_as_test(

@@ -14,8 +14,7 @@ from uuid import UUID
 import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors import Actor, nothing_more
@@ -103,7 +102,7 @@ class DirectoryModel(RuleBasedStateMachine):
             sweep_interval_s=sweep_interval_s,
         )
         self.open()
-        self.portal.call(self.tail.begin)  # what is closed before is not owed
+        self.portal.call(self.tail._following.begin)  # what is closed before is not owed
 
     def open(self) -> None:
         self.tail = self.store.tail_all(after=self.cursor, max_open=self.max_open)

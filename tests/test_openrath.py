@@ -17,8 +17,7 @@ from rath.backend.abc import Backend, BackendSandbox, BackendSandboxSpec
 from rath.backend.local import LocalBackend
 from rath.backend.persistence.registry import PersistentSandboxRegistry
 from rath.session.chunk import ChunkTable
-from rath.session.persistence import SessionWriter as RealWriter
-from rath.session.persistence import load_session as real_load
+from rath.session.persistence import SessionWriter as RealWriter, load_session as real_load
 from rath.session.session import Session
 
 from agents import Agent, calls, says
@@ -37,7 +36,7 @@ from sessiontail import (
     tail_session,
 )
 from sessiontail.openrath import from_openrath
-from sessiontail.writing import SessionWriter
+from sessiontail.session.writer import SessionWriter
 
 pytestmark = pytest.mark.anyio
 

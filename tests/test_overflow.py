@@ -14,9 +14,10 @@ from uuid import UUID
 import anyio
 import pytest
 
-from actors import Actor, heard, nothing_more, overflow, owed, where_the_user_has_no
-from sessiontail import SessionStore, watching
-from sessiontail.watching import DirectoryWatch
+from actors import Actor, heard, lanes, nothing_more, overflow, owed, where_the_user_has_no
+from sessiontail import SessionStore
+from sessiontail.system import surveying
+from sessiontail.system.watching import DirectoryWatch
 
 pytestmark = pytest.mark.anyio
 
@@ -94,10 +95,10 @@ async def test_a_reader_that_stood_still_over_a_full_queue_gets_all(
 async def test_a_lost_event_costs_one_sweep_and_two_cost_the_trust(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "_GRACE_S", 0.0)
+    monkeypatch.setattr(surveying, "GRACE_S", 0.0)
     # However long a look takes on a busy machine, the next one comes at its time.
-    monkeypatch.setattr(watching, "_TRUSTED_SWEEP_SHARE", 1.0)
-    monkeypatch.setattr(watching, "_SWEEP_SHARE", 1.0)
+    monkeypatch.setattr(surveying, "TRUSTED_SWEEP_SHARE", 1.0)
+    monkeypatch.setattr(surveying, "SWEEP_SHARE", 1.0)
     store = SessionStore(tmp_path, sweep_interval_s=0.05, poll_interval_s=0.02)
     actor = Actor(tmp_path).open()
 
@@ -108,7 +109,7 @@ async def test_a_lost_event_costs_one_sweep_and_two_cost_the_trust(
         assert await heard(tail, 1) == owed(actor)
         assert await nothing_more(tail, 0.02)
         # The first verdict's look would find it too.
-        while any(lane.judge for lane in tail._lanes.values()):
+        while any(lane.judge for lane in lanes(tail)):
             assert await nothing_more(tail, 0.02)
         monkeypatch.setattr(DirectoryWatch, "told", deaf)
         for misses, word in enumerate(("one", "two"), 1):
@@ -154,8 +155,8 @@ async def test_events_switched_off_are_not_asked_for(tmp_path: Path) -> None:
         actor.say("one").close()
         await heard(tail, 2)
 
-        [watch] = store._held
-        assert watch._notifier is None
+        [watch] = store._place._held
+        assert watch._watches.notifier is None
         assert store.polled_because == "events are switched off"
         assert store.stats.events == 0
 

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import anyio
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import rath.session.persistence
+from hypothesis import given, settings, strategies as st
 from rath.session.chunk import ChunkKind, ChunkRow, ChunkTable
 from rath.session.persistence.loader import load_session as their_load
 from rath.session.persistence.writer import SessionWriter
@@ -20,7 +20,7 @@ from rath.session.session import Session
 
 from hostile import CASES
 from samples import ID, chunk_line, header_line, json_line, trailer_line
-from sessiontail import PersistenceError, load_session
+from sessiontail import PersistenceError, load_session, persistence
 
 # A line ends at b"\n" only, so that what str.splitlines and universal newlines take for an end is
 # data; a file cut inside a character has whole lines before; a trailer before the header is damage.
@@ -198,3 +198,10 @@ def test_samples_are_what_the_real_writer_writes(
     expected = json.loads(trailer_line(1)) | {"closed_at": closed_at}
     expected["cumulative_usage"] = json.loads(trailer)["cumulative_usage"]
     assert trailer + b"\n" == json_line(expected)
+
+
+def test_the_drop_in_has_each_of_its_names() -> None:
+    theirs = rath.session.persistence.__all__
+
+    assert [name for name in theirs if name not in persistence.__all__] == []
+    assert persistence.CURRENT_SCHEMA_VERSION == rath.session.persistence.CURRENT_SCHEMA_VERSION

@@ -11,8 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from actors import Actor, WriterServer, heard, nothing_more, owed, records_of
 from samples import header_line
@@ -28,7 +27,7 @@ async def test_a_cursor_taken_behind_any_record_goes_on_with_the_next(store: Ses
     for before in range(total + 1):
         async with store.tail_all() as tail:
             got = await heard(tail, before)
-            await tail.begin()
+            await tail._following.begin()
             cursor = tail.cursor
         async with store.tail_all(after=cursor) as tail:
             rest = await heard(tail, total - before)

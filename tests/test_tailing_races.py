@@ -5,22 +5,29 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
 from actors import Actor, drain, take
-from sessiontail import Outcome, Record, SessionStore, SessionTail, tailing
-from sessiontail.files import SessionFile
-from sessiontail.waking import Home
+from sessiontail import Outcome, Record, SessionStore, SessionTail
+from sessiontail.session import ending
+from sessiontail.system.files import SessionFile
+from sessiontail.system.signals import Home
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(params=["events", "polling"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
-    return SessionStore(tmp_path, events=request.param == "events", poll_interval_s=0.01)
+def options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {"events": request.param == "events", "poll_interval_s": 0.01}
+
+
+@pytest.fixture
+def store(options: dict[str, Any], tmp_path: Path) -> SessionStore:
+    return SessionStore(tmp_path, **options)
 
 
 def at(tail: SessionTail, moment: str, *actions: Callable[[], object]) -> None:
@@ -57,7 +64,7 @@ async def test_what_is_appended_before_the_close_is_delivered_before_the_end(
 async def test_a_rename_that_comes_late_is_waited_for(
     store: SessionStore, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tailing, "RENAME_GRACE_S", 600.0)  # however long three looks take
+    monkeypatch.setattr(ending, "RENAME_GRACE_S", 600.0)  # however long three looks take
     with Actor(store.directory).open().say("one") as actor:
         tail = store.tail(actor.id)
         at(tail, moment, actor.finish, actor.rename)
@@ -184,10 +191,10 @@ async def test_a_session_made_and_closed_before_the_first_look_is_whole(
 
 @pytest.mark.parametrize("directory", ["there", "made later"])
 async def test_a_session_made_and_closed_while_it_is_waited_for_is_whole(
-    tmp_path: Path, directory: str, store: SessionStore
+    tmp_path: Path, directory: str, options: dict[str, Any]
 ) -> None:
-    if directory == "made later":
-        store.directory = tmp_path / "sessions"
+    place = tmp_path if directory == "there" else tmp_path / "sessions"
+    store = SessionStore(place, **options)
     got: list[Record] = []
     with Actor(store.directory) as actor:
         async with store.tail(actor.id, wait=True) as tail, anyio.create_task_group() as tasks:

@@ -1,188 +1,146 @@
 """Read what agents write, while they write it.
 
-    async for record in tail_session(session_id): ...
-
-``__all__`` stands in the order of the data's way: bytes -> lines -> records -> session -> store.
+async for record in tail_session(session_id): ...
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sessiontail._lazy import lazy
 
 if TYPE_CHECKING:
-    from sessiontail.decoding import Batch, RecordDecoder
+    from sessiontail.by_id import OnAbandoned as OnAbandoned, SessionsById as SessionsById
+    from sessiontail.directory.events import (
+        SessionEvent as SessionEvent,
+        SessionWatch as SessionWatch,
+    )
+    from sessiontail.directory.plan import (
+        PruneDecision as PruneDecision,
+        PrunePlan as PrunePlan,
+    )
+    from sessiontail.directory.prune import Pruned as Pruned
+    from sessiontail.directory.scan import Scan as Scan
+    from sessiontail.directory.tail import DirectoryTail as DirectoryTail
     from sessiontail.errors import (
-        CursorInvalid,
-        DamagedSession,
-        InvalidSessionId,
-        MissingExtra,
-        PersistenceError,
-        SessionBusy,
-        SessionEnded,
-        SessionNotFound,
+        CursorInvalid as CursorInvalid,
+        DamagedSession as DamagedSession,
+        InvalidSessionId as InvalidSessionId,
+        MissingExtra as MissingExtra,
+        PersistenceError as PersistenceError,
+        SessionBusy as SessionBusy,
+        SessionEnded as SessionEnded,
+        SessionNotFound as SessionNotFound,
     )
-    from sessiontail.following import DirectoryTail
-    from sessiontail.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
-    from sessiontail.layout import (
-        SESSION_FILE_SUFFIX,
-        SESSION_PARTIAL_SUFFIX,
-        SESSIONS_DIR_NAME,
-        ensure_sessions_dir,
-        session_file,
-        session_partial_file,
-        sessions_dir,
+    from sessiontail.format.folding import (
+        ChunkTable as ChunkTable,
+        PersistedSession as PersistedSession,
+        PersistedSessionHeader as PersistedSessionHeader,
     )
-    from sessiontail.listing import Scan
-    from sessiontail.migrations import (
-        CURRENT_SCHEMA_VERSION,
-        register_chunk_migration,
-        register_header_migration,
+    from sessiontail.format.lifecycle import (
+        EventKind as EventKind,
+        Outcome as Outcome,
+        SessionState as SessionState,
     )
-    from sessiontail.observing import EventKind, SessionEvent, SessionWatch
-    from sessiontail.pruning import Pruned, PrunePlan
-    from sessiontail.reading import SessionReader
-    from sessiontail.records import (
-        Chunk,
-        ChunkKind,
-        Damage,
-        DamageReason,
-        Header,
-        LineageKind,
-        Record,
-        SandboxSpec,
-        TokenUsage,
-        ToolCall,
-        Trailer,
+    from sessiontail.format.migrations import (
+        Migration as Migration,
+        register_chunk_migration as register_chunk_migration,
+        register_header_migration as register_header_migration,
     )
-    from sessiontail.session import (
-        ChunkTable,
-        Outcome,
-        PersistedSession,
-        PersistedSessionHeader,
-        PersistedSessionMeta,
-        SessionState,
+    from sessiontail.format.records import (
+        Chunk as Chunk,
+        ChunkKind as ChunkKind,
+        Damage as Damage,
+        DamageReason as DamageReason,
+        Header as Header,
+        LineageKind as LineageKind,
+        Record as Record,
+        SandboxSpec as SandboxSpec,
+        TokenUsage as TokenUsage,
+        ToolCall as ToolCall,
+        Trailer as Trailer,
     )
-    from sessiontail.stats import StoreStats
-    from sessiontail.store import (
-        SessionStore,
-        delete_session,
-        list_persisted_sessions,
-        load_session,
-        prune_sessions,
-        read_session,
-        tail_session,
+    from sessiontail.persistence import (
+        delete_session as delete_session,
+        list_persisted_sessions as list_persisted_sessions,
+        load_session as load_session,
+        prune_sessions as prune_sessions,
+        read_session as read_session,
+        tail_session as tail_session,
     )
-    from sessiontail.tailing import SessionTail
-    from sessiontail.writing import SessionWriter
+    from sessiontail.session.asides import Settled as Settled
+    from sessiontail.session.feed import RecordFeed as RecordFeed
+    from sessiontail.session.meta import PersistedSessionMeta as PersistedSessionMeta
+    from sessiontail.session.reading import SessionReader as SessionReader
+    from sessiontail.session.tail import SessionTail as SessionTail
+    from sessiontail.session.writer import SessionWriter as SessionWriter
+    from sessiontail.store import SessionStore as SessionStore
+    from sessiontail.system.paths import (
+        session_file as session_file,
+        session_partial_file as session_partial_file,
+        sessions_dir as sessions_dir,
+    )
+    from sessiontail.system.stamps import FileId as FileId
+    from sessiontail.system.stats import StoreStats as StoreStats
 
-__all__ = [
-    # framing
-    "MAX_LINE_BYTES",
-    "Block",
-    "LineFramer",
-    "LongLine",
-    # decoding
-    "Batch",
-    "RecordDecoder",
-    # records
-    "Chunk",
-    "ChunkKind",
-    "Damage",
-    "DamageReason",
-    "Header",
-    "LineageKind",
-    "Record",
-    "SandboxSpec",
-    "TokenUsage",
-    "ToolCall",
-    "Trailer",
-    # migrations
-    "CURRENT_SCHEMA_VERSION",
-    "register_chunk_migration",
-    "register_header_migration",
-    # session
-    "ChunkTable",
-    "Outcome",
-    "PersistedSession",
-    "PersistedSessionHeader",
-    "PersistedSessionMeta",
-    "SessionState",
-    # errors
-    "CursorInvalid",
-    "DamagedSession",
-    "InvalidSessionId",
-    "MissingExtra",
-    "PersistenceError",
-    "SessionBusy",
-    "SessionEnded",
-    "SessionNotFound",
-    # layout
-    "SESSION_FILE_SUFFIX",
-    "SESSION_PARTIAL_SUFFIX",
-    "SESSIONS_DIR_NAME",
-    "ensure_sessions_dir",
-    "session_file",
-    "session_partial_file",
-    "sessions_dir",
-    # reading
-    "SessionReader",
-    # tailing
-    "SessionTail",
-    # writing
-    "SessionWriter",
-    # listing
-    "Scan",
-    # pruning
-    "Pruned",
-    "PrunePlan",
-    # following
-    "DirectoryTail",
-    # observing
-    "EventKind",
-    "SessionEvent",
-    "SessionWatch",
-    # stats
-    "StoreStats",
-    # store
-    "SessionStore",
-    "delete_session",
-    "list_persisted_sessions",
-    "load_session",
-    "prune_sessions",
-    "read_session",
-    "tail_session",
-]
+# Where each name comes from, in the order of the data's way: bytes -> records -> session -> store.
+# It is loaded when first asked for, so that ``sessiontail --help`` does not load the reader.
+_HOMES = {
+    "CursorInvalid": "errors",
+    "DamagedSession": "errors",
+    "InvalidSessionId": "errors",
+    "MissingExtra": "errors",
+    "PersistenceError": "errors",
+    "SessionBusy": "errors",
+    "SessionEnded": "errors",
+    "SessionNotFound": "errors",
+    "Chunk": "format.records",
+    "ChunkKind": "format.records",
+    "Damage": "format.records",
+    "DamageReason": "format.records",
+    "Header": "format.records",
+    "LineageKind": "format.records",
+    "Record": "format.records",
+    "SandboxSpec": "format.records",
+    "TokenUsage": "format.records",
+    "ToolCall": "format.records",
+    "Trailer": "format.records",
+    "Migration": "format.migrations",
+    "register_chunk_migration": "format.migrations",
+    "register_header_migration": "format.migrations",
+    "ChunkTable": "format.folding",
+    "PersistedSession": "format.folding",
+    "PersistedSessionHeader": "format.folding",
+    "Outcome": "format.lifecycle",
+    "SessionState": "format.lifecycle",
+    "EventKind": "format.lifecycle",
+    "session_file": "system.paths",
+    "session_partial_file": "system.paths",
+    "sessions_dir": "system.paths",
+    "FileId": "system.stamps",
+    "StoreStats": "system.stats",
+    "PersistedSessionMeta": "session.meta",
+    "Settled": "session.asides",
+    "RecordFeed": "session.feed",
+    "SessionReader": "session.reading",
+    "SessionTail": "session.tail",
+    "SessionWriter": "session.writer",
+    "Scan": "directory.scan",
+    "PruneDecision": "directory.plan",
+    "PrunePlan": "directory.plan",
+    "Pruned": "directory.prune",
+    "DirectoryTail": "directory.tail",
+    "SessionEvent": "directory.events",
+    "SessionWatch": "directory.events",
+    "OnAbandoned": "by_id",
+    "SessionsById": "by_id",
+    "SessionStore": "store",
+    "delete_session": "persistence",
+    "list_persisted_sessions": "persistence",
+    "load_session": "persistence",
+    "prune_sessions": "persistence",
+    "read_session": "persistence",
+    "tail_session": "persistence",
+}
 
-# Where the names come from, in the same order; loaded when first asked for, so that
-# ``sessiontail --help`` does not load the reader.
-_MODULES = (
-    "framing",
-    "decoding",
-    "records",
-    "migrations",
-    "session",
-    "errors",
-    "layout",
-    "reading",
-    "tailing",
-    "writing",
-    "listing",
-    "pruning",
-    "following",
-    "observing",
-    "stats",
-    "store",
-)
+__all__ = [*_HOMES]  # noqa: PLE0604 - they are text
 
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        for module in _MODULES:
-            home = import_module(f"{__name__}.{module}")
-            if name in home.__all__:
-                value = globals()[name] = getattr(home, name)
-                return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy(globals(), _HOMES)

@@ -14,8 +14,8 @@ from uuid import UUID
 import anyio.to_thread
 
 from sessiontail.errors import MissingExtra
-from sessiontail.records import ChunkKind, Header, LineageKind, SandboxSpec
-from sessiontail.session import PersistedSession
+from sessiontail.format.folding import PersistedSession
+from sessiontail.format.records import ChunkKind, Header, LineageKind, SandboxSpec
 
 if TYPE_CHECKING:
     from rath.session.session import Session

@@ -2,91 +2,54 @@
 
 A store holds nothing until it is asked. All followers of a directory on one event loop share one
 watch; inside ``async with`` it is there from the start and stays between them. A tail goes on when
-its store is left. The functions at the end are the
-loader's own names, on a store of their own.
+its store is left.
 """
 
 from __future__ import annotations
 
-import inspect
-import os
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from os import PathLike
-from pathlib import Path
-from threading import Event
 from types import TracebackType
 from typing import Literal, Self
 from uuid import UUID
 
-import anyio
-from anyio.from_thread import check_cancelled
-
-from sessiontail import pruning
-from sessiontail.deleting import (
-    TURN_WAIT_S,
-    Settled,
-    delete_both,
-    delete_file,
-)
-from sessiontail.errors import DamagedSession, PersistenceError, SessionEnded, SessionNotFound
-from sessiontail.files import change, in_thread
-from sessiontail.following import DirectoryTail, News
-from sessiontail.framing import MAX_LINE_BYTES
-from sessiontail.holders import LockTable
-from sessiontail.layout import (
-    SessionPaths,
-    parse_session_id,
-    path_paths,
-    resolve_path,
-    session_paths,
+from sessiontail import checks
+from sessiontail.by_id import SessionsById
+from sessiontail.directory import plan as planning, prune as pruning
+from sessiontail.directory.events import SessionWatch
+from sessiontail.directory.plan import PrunePlan
+from sessiontail.directory.prune import Pruned
+from sessiontail.directory.scan import Scan, by_age
+from sessiontail.directory.tail import DirectoryTail
+from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.format.lifecycle import EventKind, SessionState
+from sessiontail.format.records import ChunkKind
+from sessiontail.session.meta import PersistedSessionMeta
+from sessiontail.session.summary import Detail
+from sessiontail.system.files import in_thread
+from sessiontail.system.paths import (
     sessions_dir,
-    split_name,
-    stem_paths,
 )
-from sessiontail.listing import Depth, Scan, by_age, read_meta, session_names
-from sessiontail.loading import load_file
-from sessiontail.observing import SessionWatch
-from sessiontail.pruning import Pruned, PrunePlan, not_negative, refuse_single
-from sessiontail.reading import SessionReader, not_found
-from sessiontail.records import ChunkKind, Record
-from sessiontail.session import Outcome, PersistedSession, PersistedSessionMeta, SessionState
-from sessiontail.stats import StoreStats
-from sessiontail.tailing import SessionTail
-from sessiontail.watching import (
-    POLL_INTERVAL_S,
-    SWEEP_INTERVAL_S,
-    DirectoryWatch,
-    watch_of,
-)
+from sessiontail.system.place import Place
+from sessiontail.system.watching import POLL_INTERVAL_S, SWEEP_INTERVAL_S
 
-__all__ = [
-    "SessionStore",
-    "delete_session",
-    "list_persisted_sessions",
-    "load_session",
-    "prune_sessions",
-    "read_session",
-    "tail_session",
-]
+__all__ = ["SessionStore"]
 
 # So many metas are sorted here, in 2 ms; more in a thread.
 _FEW = 2048
 
-OnAbandoned = Literal["stop", "wait"]
 
-# A deletion takes 0.1 ms, a hop into a thread 0.2 ms.
-_PRUNED_PER_HOP = 64
-
-
-class SessionStore:
+class SessionStore(SessionsById):
     """The sessions of one directory.
 
     ``async with SessionStore() as store`` watches the directory until it is left; a store that is
     not entered serves as well. Several tasks may enter one store.
+
+    What is of one session (``load``, ``read``, ``tail``, ``wait_for``, ``meta``, ``delete``) is said
+    in ``SessionsById``.
 
     Args:
         directory: where the session files lie; by default where openrath puts them.
@@ -110,21 +73,14 @@ class SessionStore:
         poll_interval_s: float = POLL_INTERVAL_S,
         events: bool = True,
     ) -> None:
-        _positive("max_line_bytes", max_line_bytes, int)
-        _positive("sweep_interval_s", sweep_interval_s, (int, float))
-        _positive("poll_interval_s", poll_interval_s, (int, float))
-        self.directory = sessions_dir(directory)
-        #: What this store has done so far.
-        self.stats = StoreStats()
-        self._max_line_bytes = max_line_bytes
-        self._sweep_interval_s = sweep_interval_s
-        self._poll_interval_s = poll_interval_s
-        self._events = events
-        # One for each time that it is entered.
-        self._held: list[DirectoryWatch] = []
+        checks.positive("max_line_bytes", max_line_bytes, int)
+        checks.positive("sweep_interval_s", sweep_interval_s, (int, float))
+        checks.positive("poll_interval_s", poll_interval_s, (int, float))
+        where = sessions_dir(directory)
+        super().__init__(Place(where, sweep_interval_s, poll_interval_s, events), max_line_bytes)
 
     async def __aenter__(self) -> Self:
-        self._held.append(await self._make_watch(self.directory))
+        await self._place.hold()
         return self
 
     async def __aexit__(
@@ -133,15 +89,12 @@ class SessionStore:
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        # Entered on several event loops, each has its own; on one they are the same.
-        watch = next(watch for watch in self._held if watch.here)
-        self._held.remove(watch)
-        watch.release()
+        self._place.release()
 
     @property
     def polled_because(self) -> str | None:
         """Why the directory is polled; None where events are trusted, or before entering."""
-        return self._held[0].polled_because if self._held else None
+        return self._place.polled_because
 
     def scan(self, *, verify: bool = False) -> Scan:
         """Return an iterator over the sessions' metas, in no order, as they are found.
@@ -149,7 +102,7 @@ class SessionStore:
         Args:
             verify: decode every line: counts damaged lines, and chunks exactly.
         """
-        return Scan(self.directory, depth=Depth.RECORDS if verify else Depth.LINES)
+        return Scan(self.directory, detail=Detail.RECORDS if verify else Detail.LINES)
 
     async def list(self, *, verify: bool = False) -> list[PersistedSessionMeta]:
         """Return the metas of all sessions, oldest ``created_at`` first.
@@ -164,106 +117,6 @@ class SessionStore:
             return by_age(metas)
         return await in_thread(by_age, metas)
 
-    async def load(
-        self,
-        session_id: UUID | str | None = None,
-        *,
-        path: str | PathLike[str] | None = None,
-        salvage: bool = False,
-    ) -> PersistedSession:
-        """Read one session whole: the closed file, else the WAL.
-
-        Args:
-            session_id: which one.
-            path: this file instead, under any name.
-            salvage: keep what is whole, and list ``damage`` and ``torn_bytes``.
-
-        Raises:
-            InvalidSessionId: the id is no UUID.
-            SessionNotFound: there is no such file.
-            DamagedSession: a line is damaged (not with ``salvage``), or there is no header.
-            PersistenceError: the file cannot be read.
-        """
-        if path is not None:
-            return await self._load((resolve_path(path),), salvage)
-        paths = self._paths(session_id)
-        try:
-            # The final name again: the WAL may be renamed in between.
-            return await self._load((paths.final, paths.wal, paths.final), salvage)
-        except SessionNotFound:
-            found = await in_thread(self._search, session_id, place=str(self.directory))
-            if found is None:
-                raise
-            return await self._load((found.final, found.wal, found.final), salvage)
-
-    def read(
-        self,
-        session_id: UUID | str | None = None,
-        *,
-        path: str | PathLike[str] | None = None,
-        after: str | None = None,
-    ) -> SessionReader:
-        """Return the records of one session up to the end as it is when reading begins.
-
-        Args:
-            session_id: which one; its WAL, else the closed file.
-            path: this file instead, under any name.
-            after: a cursor to go on from.
-
-        Returns:
-            An async iterator and context manager over records; see ``RecordFeed``.
-
-        Raises:
-            InvalidSessionId: the id is no UUID.
-            CursorInvalid: ``after`` is no cursor.
-        """
-        paths = path_paths(resolve_path(path)) if path is not None else self._paths(session_id)
-        return SessionReader(
-            paths,
-            only=None if path is None else resolve_path(path),
-            search=None if path is not None else lambda: self._search(session_id),
-            after=after,
-            max_line_bytes=self._max_line_bytes,
-            stats=self.stats,
-        )
-
-    def tail(
-        self,
-        session_id: UUID | str | None = None,
-        *,
-        path: str | PathLike[str] | None = None,
-        after: str | None = None,
-        wait: bool | float = False,
-        on_abandoned: OnAbandoned = "stop",
-    ) -> SessionTail:
-        """Return the records of one session from the start until it ends.
-
-        Args:
-            session_id: which one; its WAL, else the closed file.
-            path: this file instead, under either of its names.
-            after: a cursor to go on from.
-            wait: wait for a session that does not exist yet: for ever, or so many seconds.
-            on_abandoned: "stop" ends when the writer is gone; "wait" waits for one to come back.
-
-        Returns:
-            An async iterator and context manager over records, with ``cursor`` and ``outcome``.
-
-        Raises:
-            InvalidSessionId: the id is no UUID.
-            CursorInvalid: ``after`` is no cursor.
-        """
-        paths = path_paths(resolve_path(path)) if path is not None else self._paths(session_id)
-        return SessionTail(
-            paths,
-            watch=lambda: self._make_watch(paths.directory),
-            search=None if path is not None else lambda: self._search(session_id),
-            after=after,
-            wait=wait,
-            on_abandoned=on_abandoned,
-            max_line_bytes=self._max_line_bytes,
-            stats=self.stats,
-        )
-
     def tail_all(
         self,
         *,
@@ -271,8 +124,9 @@ class SessionStore:
         kinds: Collection[ChunkKind | str] | None = None,
         include_closed: bool = False,
         last: int | None = None,
+        only_running: bool = False,
         on_missing: Literal["wait", "error"] = "wait",
-        on_event: Callable[[UUID, News], None] | None = None,
+        on_event: Callable[[UUID, EventKind], None] | None = None,
         max_open: int | None = None,
     ) -> DirectoryTail:
         """Return one stream of ``(session_id, record)`` over all sessions; it never ends.
@@ -286,9 +140,10 @@ class SessionStore:
             kinds: only chunks of these kinds, and damage; by default every record.
             include_closed: also sessions that were closed before.
             last: of sessions that exist already, only so many of the last records.
+            only_running: of sessions whose writer is gone already, none, and not that it is gone:
+                they are told of when one comes back.
             on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
-            on_event: called with a session's id and what happened to it: "started", "resumed", or
-                an ``Outcome``.
+            on_event: called with a session's id and what happened to it.
             max_open: descriptors to keep; while threads read, an eighth more, or two. By default
                 half of the soft limit, less what the process's other tails hold.
 
@@ -300,15 +155,16 @@ class SessionStore:
         if on_missing not in ("wait", "error"):
             raise ValueError(f"on_missing is 'wait' or 'error', not {on_missing!r}")
         if last is not None:
-            not_negative("last", last)
-        refuse_single("kinds", kinds)
+            checks.count("last", last)
+        checks.several("kinds", kinds)
         return DirectoryTail(
             self.directory,
-            watch=lambda: self._make_watch(self.directory),
+            watch=self._place.watch,
             after=after,
             kinds=kinds,
             include_closed=include_closed,
             last=last,
+            only_running=only_running,
             on_missing=on_missing,
             on_event=on_event,
             max_line_bytes=self._max_line_bytes,
@@ -324,76 +180,11 @@ class SessionStore:
         """
         return SessionWatch(
             self.directory,
-            watch=lambda: self._make_watch(self.directory),
+            watch=self._place.watch,
             include_existing=include_existing,
             max_line_bytes=self._max_line_bytes,
             stats=self.stats,
         )
-
-    async def wait_for(
-        self,
-        session_id: UUID | str,
-        predicate: Callable[[Record], bool],
-        *,
-        timeout: float | None = None,
-        after: str | None = None,
-    ) -> Record:
-        """Return the first record of a session that the predicate takes, without polling.
-
-        A session that does not exist yet is waited for.
-
-        Args:
-            session_id: whose record.
-            predicate: is asked for every record in order, damage included.
-            timeout: seconds at most; by default no limit.
-            after: a cursor: only records behind it count.
-
-        Raises:
-            TimeoutError: no such record within ``timeout``.
-            SessionEnded: the session ended without it; the message says how.
-            InvalidSessionId: the id is no UUID.
-            CursorInvalid: ``after`` does not fit.
-            TypeError: the predicate is no plain function.
-        """
-        if inspect.iscoroutinefunction(predicate):
-            raise _no_predicate()
-        with anyio.move_on_after(timeout) as scope:
-            async with self.tail(session_id, after=after, wait=True) as tail:
-                async for record in tail:
-                    taken: object = predicate(record)
-                    if taken and inspect.isawaitable(taken):
-                        if inspect.iscoroutine(taken):
-                            taken.close()
-                        raise _no_predicate()
-                    if taken:
-                        return record
-        if scope.cancelled_caught:
-            raise TimeoutError(f"no such record of session {session_id} within {timeout} s")
-        ended = f"the session ended ({tail.outcome}) without that record"
-        path = await in_thread(_current_name, tail.path, tail.outcome, place=str(tail.path.parent))
-        raise SessionEnded(ended if path else f"session {session_id}: {ended}", path=path)
-
-    async def delete(
-        self, session_id: UUID | str | None = None, *, path: str | PathLike[str] | None = None
-    ) -> bool:
-        """Delete one session's files, all or none; return whether there was one.
-
-        Of an id, these are ``<id>.jsonl`` and its WAL and nothing else: a copy under another name
-        stays, whatever its header says.
-
-        Args:
-            session_id: which one.
-            path: this file instead, under any name.
-
-        Raises:
-            InvalidSessionId: the id is no UUID.
-            SessionBusy: somebody holds the session; nothing was deleted.
-            PersistenceError: it cannot be deleted, or neither its name nor its first line is a
-                session's. Nothing was, unless the message says what.
-        """
-        if path is not None:
-            return await change(_delete_path, resolve_path(path))
-        return await change(delete_both, self._paths(session_id))
 
     async def plan_prune(
         self,
@@ -415,20 +206,18 @@ class SessionStore:
             TypeError: a rule is of another type; ``states`` is a single one.
             PersistenceError: the directory cannot be read.
         """
-        pruning.check_rules(older_than, keep_last, max_total_bytes, states)
-        now = datetime.now(UTC)
-        scan = self.scan()
-        metas = await scan.rest()
         plan = partial(
-            pruning.plan,
-            metas,
-            now=now,
+            planning.plan,
+            now=datetime.now(UTC),
             older_than=older_than,
             keep_last=keep_last,
             max_total_bytes=max_total_bytes,
             states=states,
         )
-        found = await in_thread(plan) if len(metas) >= _FEW else plan()
+        plan(())  # refuses rules that cannot be meant before anything is read
+        scan = self.scan()
+        metas = await scan.rest()
+        found = plan(metas) if len(metas) < _FEW else await in_thread(plan, metas)
         return replace(found, skipped=tuple(scan.skipped))
 
     async def prune(
@@ -443,230 +232,4 @@ class SessionStore:
             plan: from ``plan_prune``.
             progress: called now and then with the number of files that are dealt with.
         """
-        removed: list[PersistedSessionMeta] = []
-        kept: list[pruning.Verdict] = []
-        settled: tuple[Settled, ...] = ()
-        left = Event()
-        wait_s = TURN_WAIT_S
-
-        def go_on() -> bool:
-            check_cancelled()
-            return not left.is_set()  # a native cancellation leaves the thread behind
-
-        try:
-            for start in range(0, max(1, len(plan.remove)), _PRUNED_PER_HOP):
-                verdicts = plan.remove[start : start + _PRUNED_PER_HOP]
-                part = await change(
-                    partial(
-                        pruning.apply,
-                        verdicts,
-                        settle_in=None if start else self.directory,
-                        go_on=go_on,
-                        wait_s=wait_s,
-                    )
-                )
-                removed += part.removed
-                kept += part.kept
-                settled += part.settled
-                if part.waited_in_vain:
-                    wait_s = 0
-                if progress is not None:
-                    progress(start + len(verdicts))
-        finally:
-            left.set()
-        return Pruned(tuple(removed), tuple(kept), settled, waited_in_vain=wait_s == 0)
-
-    async def meta(
-        self,
-        session_id: UUID | str | None = None,
-        *,
-        path: str | PathLike[str] | None = None,
-        verify: bool = False,
-    ) -> PersistedSessionMeta:
-        """Return one session's meta: the WAL's, else the closed file's.
-
-        Raises:
-            InvalidSessionId: the id is no UUID.
-            DamagedSession: the file does not start with a header.
-            SessionNotFound: there is no such file.
-            PersistenceError: the file cannot be read.
-        """
-        if path is not None:
-            candidates: tuple[Path, ...] = (resolve_path(path),)
-        else:
-            paths = await self._locate(session_id)
-            # The WAL again: it is made anew when a closed session is reopened.
-            candidates = (paths.wal, paths.final, paths.wal)
-        depth = Depth.RECORDS if verify else Depth.LINES
-        return await in_thread(_first_meta, candidates, depth, place=str(candidates[0].parent))
-
-    async def _load(self, candidates: tuple[Path, ...], salvage: bool) -> PersistedSession:  # noqa: FBT001 - passed on
-        return await load_file(
-            candidates, salvage=salvage, max_line_bytes=self._max_line_bytes, stats=self.stats
-        )
-
-    async def _make_watch(self, directory: Path) -> DirectoryWatch:
-        return await watch_of(
-            directory,
-            sweep_interval_s=self._sweep_interval_s,
-            poll_interval_s=self._poll_interval_s,
-            events=self._events,
-        )
-
-    def _paths(self, session_id: UUID | str | None) -> SessionPaths:
-        if session_id is None:
-            raise TypeError("give a session_id or path=")
-        return session_paths(session_id, self.directory)
-
-    async def _locate(self, session_id: UUID | str | None) -> SessionPaths:
-        paths = self._paths(session_id)
-
-        def locate() -> SessionPaths:
-            # Not Path.exists(), which raises where a name is too long.
-            if os.path.exists(paths.final) or os.path.exists(paths.wal):  # noqa: PTH110 - Path raises
-                return paths
-            return self._search(session_id) or paths
-
-        return await in_thread(locate, place=str(self.directory))
-
-    def _search(self, session_id: UUID | str | None) -> SessionPaths | None:
-        """Find a session whose file has another name: the id that counts is the header's."""
-        assert session_id is not None
-        wanted = parse_session_id(session_id)
-        locks = LockTable(None)
-        for name in session_names(self.directory):
-            split = split_name(name)
-            assert split is not None
-            if _is_uuid(split[0]):
-                continue
-            try:
-                meta, _ = read_meta(self.directory / name, locks)
-            except PersistenceError:
-                continue
-            if meta.id == wanted:
-                return stem_paths(split[0], self.directory)
-        return None
-
-
-def _positive(name: str, value: object, types: type | tuple[type, ...]) -> None:
-    if not isinstance(value, types) or isinstance(value, bool):
-        raise TypeError(f"{name} is a number, not {type(value).__name__} {value!r}")
-    if not value > 0:  # type: ignore[operator] # one of these types; and not NaN
-        raise ValueError(f"{name} is more than 0, not {value!r}")
-
-
-def _no_predicate() -> TypeError:
-    return TypeError("predicate is a plain function that returns at once, not an `async def`")
-
-
-def _delete_path(path: Path) -> bool:
-    """Delete a file that is a session's by its name or, however damaged else, by its header."""
-    if split_name(path.name) is None:
-        try:
-            read_meta(path, LockTable(None), depth=Depth.ENDS)
-        except SessionNotFound:
-            pass  # what a deletion left aside is another matter
-        except DamagedSession as error:
-            raise PersistenceError(
-                "no session file, neither by its name (.jsonl) nor by its first line; it is kept",
-                path=path,
-                reason=error.reason,
-            ) from error
-    return delete_file(path)
-
-
-def _is_uuid(stem: str) -> bool:
-    try:
-        return str(UUID(stem)) == stem
-    except ValueError:
-        return False
-
-
-def _first_meta(candidates: tuple[Path, ...], depth: Depth) -> PersistedSessionMeta:
-    for path in candidates:
-        with suppress(SessionNotFound):
-            return read_meta(path, LockTable.read(), depth=depth)[0]
-    raise not_found(candidates)
-
-
-def _current_name(path: Path, outcome: Outcome | None) -> Path | None:
-    """Return the name that a session's file has by now, None where it has none."""
-    final = path_paths(path).final
-    names = (final, path) if outcome is Outcome.CLOSED else (path, final)
-    return next((name for name in names if os.path.lexists(name)), None)
-
-
-async def load_session(
-    session_id: UUID | str | None = None,
-    *,
-    path: str | PathLike[str] | None = None,
-    directory: str | PathLike[str] | None = None,
-    salvage: bool = False,
-) -> PersistedSession:
-    """Read one session whole; see ``SessionStore.load``."""
-    if path is not None:
-        return await load_file((resolve_path(path),), salvage=salvage)
-    return await SessionStore(directory).load(session_id, salvage=salvage)
-
-
-def read_session(
-    session_id: UUID | str | None = None,
-    *,
-    path: str | PathLike[str] | None = None,
-    directory: str | PathLike[str] | None = None,
-    after: str | None = None,
-) -> SessionReader:
-    """Read one session's records up to the end as it is now; see ``SessionStore.read``."""
-    return SessionStore(directory).read(session_id, path=path, after=after)
-
-
-def tail_session(
-    session_id: UUID | str | None = None,
-    *,
-    path: str | PathLike[str] | None = None,
-    directory: str | PathLike[str] | None = None,
-    after: str | None = None,
-    wait: bool | float = False,
-    on_abandoned: OnAbandoned = "stop",
-) -> SessionTail:
-    """Read one session's records until the session ends; see ``SessionStore.tail``."""
-    return SessionStore(directory).tail(
-        session_id, path=path, after=after, wait=wait, on_abandoned=on_abandoned
-    )
-
-
-async def list_persisted_sessions(
-    *, directory: str | PathLike[str] | None = None, verify: bool = False
-) -> list[PersistedSessionMeta]:
-    """Return the metas of all sessions, oldest first; see ``SessionStore.list``."""
-    return await SessionStore(directory).list(verify=verify)
-
-
-async def delete_session(
-    session_id: UUID | str | None = None,
-    *,
-    path: str | PathLike[str] | None = None,
-    directory: str | PathLike[str] | None = None,
-) -> bool:
-    """Delete one session's files; return whether there was one; see ``SessionStore.delete``."""
-    return await SessionStore(directory).delete(session_id, path=path)
-
-
-async def prune_sessions(
-    *, older_than: timedelta, directory: str | PathLike[str] | None = None
-) -> list[UUID]:
-    """Delete the sessions that were created longer ago; return their ids in deletion order.
-
-    What is live, damaged at its header, or changes meanwhile, stays. What an earlier deletion was
-    killed over is put right first.
-
-    Raises:
-        ValueError: ``older_than`` is negative.
-        TypeError: it is no ``timedelta``.
-        PersistenceError: the directory cannot be read.
-    """
-    pruning.check_age(older_than)
-    store = SessionStore(directory)
-    # First, so that what gets its name back is in the plan.
-    await store.prune(PrunePlan((), ()))
-    return (await store.prune(await store.plan_prune(older_than=older_than))).removed_ids
+        return await pruning.prune(plan, self.directory, progress=progress)

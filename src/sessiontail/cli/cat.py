@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-from contextlib import aclosing
-
 import anyio
 import click
 
@@ -15,17 +12,19 @@ from sessiontail.cli.options import (
     kinds_option,
     window_option,
 )
-from sessiontail.cli.rendering import EXCERPT, Renderer, as_json, dump, kind_of
-from sessiontail.cli.slices import FileSlices, entries
+from sessiontail.cli.printing import Form, Printer
+from sessiontail.cli.rendering import EXCERPT
+from sessiontail.cli.slices import FileSlices
 from sessiontail.cli.targets import resolve
-from sessiontail.cli.terminal import Output, encoded, note
+from sessiontail.cli.terminal import Output, note
+from sessiontail.cli.window import print_window
 from sessiontail.errors import DamagedSession
-from sessiontail.reading import SessionReader
-from sessiontail.records import Chunk, Damage, Record
-from sessiontail.session import damaged
+from sessiontail.format.folding import damaged
+from sessiontail.format.records import Damage, Record
+from sessiontail.session.reading import SessionReader
 from sessiontail.store import SessionStore
 
-__all__ = ["Printer", "command", "print_session"]
+__all__ = ["command", "print_session"]
 
 _EVERYTHING = Window()
 
@@ -65,7 +64,7 @@ def command(
     kinds: tuple[str, ...],
     window: Window | None,
     strict: bool,
-    output: str,
+    output: Form,
 ) -> int:
     """Print one session, up to its end as it is now.
 
@@ -76,11 +75,12 @@ def command(
     async def show() -> int:
         store = SessionStore(directory)
         target = await resolve(store, session_id)
-        async with target.read(store) as feed:
+        # A long file is not read for its end, where each line counts.
+        last = window.last if window and not (kinds or strict) else None
+        async with target.read(store, last=last) as feed:
             return await print_session(
                 feed,
-                Printer(Output(), output),
-                kinds=kinds,
+                Printer(Output(), output, kinds=kinds),
                 window=window or _EVERYTHING,
                 strict=strict,
             )
@@ -92,7 +92,6 @@ async def print_session(
     feed: SessionReader,
     printer: Printer,
     *,
-    kinds: tuple[str, ...] = (),
     window: Window = _EVERYTHING,
     strict: bool = False,
 ) -> int:
@@ -101,78 +100,18 @@ async def print_session(
     Raises:
         DamagedSession: a line is damaged (only with ``strict``).
     """
-    kept: deque[tuple[Record | None, bytes]] = deque(maxlen=window.last)
-    seen = 0
+
+    def check(record: Record | None) -> None:
+        if strict and isinstance(record, Damage):
+            printer.close()
+            raise damaged(record, feed.path)
+
     with FileSlices(feed) as file:
-        async with aclosing(entries(feed, file, raw=printer.raw)) as found:
-            async for batch in found:
-                for record, raw in batch:
-                    if strict and isinstance(record, Damage):
-                        printer.close()
-                        raise damaged(record, feed.path)
-                    if kinds and (record is None or kind_of(record) not in kinds):
-                        continue
-                    seen += 1
-                    if seen < window.first:
-                        continue
-                    if window.last is None:
-                        printer.put(record, raw)
-                    else:
-                        kept.append((record, raw))
-        for record, raw in kept:
-            printer.put(record, raw)
-        torn = file.read(feed.offset, min(feed.torn_bytes, EXCERPT)) if not kinds else b""
+        await print_window(feed, file, window, printer, check=check)
+        torn = b"" if printer.filtered else file.read(feed.offset, min(feed.torn_bytes, EXCERPT))
     if strict and feed.header is None:
         raise DamagedSession("no header: not a session file", path=feed.path, reason="no-header")
     printer.end(feed.torn_bytes, torn)
     if not printer.printed:
         note(f"{feed.path.name}: nothing to print")
     return 0 if printer.printed else 1
-
-
-class Printer:
-    """Prints the records of one session in one of the forms."""
-
-    def __init__(self, output: Output, form: str) -> None:
-        self._output = output
-        self._form = form
-        self._renderer = Renderer(output)
-        #: Whether records come with their bytes.
-        self.raw = form == "raw"
-        #: Records printed so far.
-        self.printed = 0
-        # Damaged lines that the form has no place for.
-        self._left_out = 0
-
-    def put(self, record: Record | None, raw: bytes) -> None:
-        """Print a record."""
-        if self._form == "raw":
-            self._output.bytes(raw)
-        elif self._form == "jsonl" and record is not None:
-            self._output.line(self._output.json(as_json(record)))
-        elif self._form == "messages":
-            self._left_out += isinstance(record, Damage)
-            if not isinstance(record, Chunk):
-                return
-            self._output.bytes(b",\n" if self.printed else b"[\n")
-            self._output.bytes(encoded(self._output.json(dump(record.to_message()))))
-        elif record is not None:
-            self._renderer.record(record)
-        self.printed += 1
-
-    def close(self) -> None:
-        """Print the end of the form, and hand everything to the reader of the output."""
-        if self._form == "messages":
-            self._output.line("\n]" if self.printed else "[]")
-        self._output.flush()
-
-    def end(self, torn_bytes: int, torn: bytes) -> None:
-        """Print what a crash left, and the end of the form."""
-        if torn_bytes and self._form == "text":
-            text = f"{torn_bytes} bytes after the last whole line, no record:\n"
-            self._renderer.block("torn", text + torn.decode("utf-8", "backslashreplace"))
-        self.close()
-        if torn_bytes and self._form != "text":
-            note(f"{torn_bytes} bytes after the last whole line left out: no record")
-        if self._left_out:
-            note(f"{self._left_out} damaged lines left out; -o text shows them")

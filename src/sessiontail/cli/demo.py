@@ -12,9 +12,9 @@ import anyio
 import click
 from anyio.abc import Process
 
-from sessiontail.cli.cat import Printer, print_session
+from sessiontail.cli.cat import print_session
 from sessiontail.cli.ls import print_table
-from sessiontail.cli.tail import Lines
+from sessiontail.cli.printing import Printer
 from sessiontail.cli.targets import Target, shorten
 from sessiontail.cli.terminal import Output, note
 from sessiontail.store import SessionStore
@@ -61,7 +61,7 @@ class Demo:
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._output = Output()
-        self._lines = Lines(self._output)
+        self._printer = Printer(self._output)
         self._store = SessionStore(directory)
 
     async def run(self) -> None:
@@ -83,13 +83,13 @@ class Demo:
         self._say("All four have ended. What lies in the directory (sessiontail ls):")
         metas = sorted(await self._store.list(), key=lambda meta: meta.created_at, reverse=True)
         print_table(self._output, metas, shorten({str(meta.id) for meta in metas}))
-        self._say("A listing says abandoned only after a quiet minute: a writer may be in another")
+        self._say("A listing says abandoned only after ten minutes: a writer may be in another")
         self._say("container, and would not show.")
         self._say(
             f"The one that crashed, with what is left (sessiontail cat {_short(researcher)}):"
         )
         async with self._store.read(researcher) as feed:
-            await print_session(feed, Printer(self._output, "text"))
+            await print_session(feed, Printer(self._output))
         self._say("The whole records came once each, and the half line is no record. Now yours:")
         self._say("  sessiontail ls, sessiontail tail -f, sessiontail --help")
 
@@ -106,8 +106,8 @@ class Demo:
         async with self._store.tail(session_id, wait=True) as feed:
             async for records in feed.batches():
                 for record in records:
-                    self._lines.put(record, b"", target, mixed=True)
-                self._lines.flush()
+                    self._printer.put(record, target=target)
+                self._printer.flush()
             torn = f", {feed.torn_bytes} bytes of a line are left" if feed.torn_bytes else ""
             self._say(f"{target.name} ended: {feed.outcome}{torn}")
 

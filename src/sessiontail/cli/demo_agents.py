@@ -19,8 +19,8 @@ from uuid import UUID
 
 import anyio
 
-from sessiontail.records import Chunk, ChunkKind, Header, LineageKind, TokenUsage
-from sessiontail.writing import SessionWriter
+from sessiontail.format.records import Chunk, ChunkKind, Header, LineageKind, TokenUsage
+from sessiontail.session.writer import SessionWriter
 
 __all__ = ["ROLES"]
 

@@ -13,12 +13,13 @@ import click
 import msgspec
 
 from sessiontail.cli.options import STATES, Moment, directory_option
+from sessiontail.cli.progress import Meter
 from sessiontail.cli.rendering import age, size, tokens
 from sessiontail.cli.targets import shorten
-from sessiontail.cli.terminal import Meter, Output, clean, note
+from sessiontail.cli.terminal import Output, clean, note
+from sessiontail.directory.scan import Scan
 from sessiontail.errors import PersistenceError
-from sessiontail.listing import Scan
-from sessiontail.session import PersistedSessionMeta
+from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
 
 __all__ = ["as_builtins", "command", "print_table", "tell_skipped"]
@@ -257,5 +258,5 @@ def _lineage(meta: PersistedSessionMeta) -> str:
 def as_builtins(meta: PersistedSessionMeta) -> dict[str, Any]:
     """Return a meta as JSON has it."""
     value: dict[str, Any] = msgspec.to_builtins(meta, enc_hook=str)
-    del value["file_key"]
+    del value["file_id"], value["mtime_ns"]
     return value

@@ -182,7 +182,7 @@ def id_argument(*, many: bool, required: bool) -> Callable[[_F], _F]:
 
 def complete_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the ids that begin so, from the names in the directory alone."""
-    from sessiontail.layout import sessions_dir, split_name  # noqa: PLC0415 - --help does without
+    from sessiontail.system.paths import sessions_dir, split_name  # noqa: PLC0415 - --help does without
 
     try:
         names = os.listdir(sessions_dir(ctx.params.get("directory")))  # noqa: PTH208 - names, not paths

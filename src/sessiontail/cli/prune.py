@@ -12,9 +12,11 @@ import click
 
 from sessiontail.cli.ls import as_builtins, tell_skipped
 from sessiontail.cli.options import STATES, Size, Span, directory_option
+from sessiontail.cli.progress import Meter
 from sessiontail.cli.rendering import age, size
-from sessiontail.cli.terminal import Meter, Output, confirm, note
-from sessiontail.pruning import Pruned, PrunePlan, Verdict
+from sessiontail.cli.terminal import Output, confirm, note
+from sessiontail.directory.plan import PruneDecision, PrunePlan
+from sessiontail.directory.prune import Pruned
 from sessiontail.store import SessionStore
 
 __all__ = ["command"]
@@ -99,8 +101,8 @@ def command(
         pruned = anyio.run(_apply, store, plan)
         for settled in pruned.settled:
             note(str(settled))
-        for verdict in pruned.kept:
-            note(f"{verdict.meta.path.name} stays: {verdict.why}")
+        for decision in pruned.kept:
+            note(f"{decision.meta.path.name} stays: {decision.why}")
         if plan.remove:
             note(f"{len(pruned.removed)} deleted, {size(pruned.freed_bytes)} freed")
     if output == "json":
@@ -139,14 +141,14 @@ def _print_plan(out: Output, plan: PrunePlan) -> None:
         out.line(f"  {_summary(why, group)}")
 
 
-def _summary(what: str, verdicts: tuple[Verdict, ...]) -> str:
+def _summary(what: str, decisions: tuple[PruneDecision, ...]) -> str:
     """Return count, bytes, oldest and newest on a line."""
-    if not verdicts:
+    if not decisions:
         return f"{what}: nothing"
     now = datetime.now(UTC)
-    created = [verdict.meta.created_at for verdict in verdicts]
-    total = size(sum(verdict.meta.size_bytes for verdict in verdicts))
-    sessions = f"{len(verdicts)} session" + "s" * (len(verdicts) != 1)
+    created = [decision.meta.created_at for decision in decisions]
+    total = size(sum(decision.meta.size_bytes for decision in decisions))
+    sessions = f"{len(decisions)} session" + "s" * (len(decisions) != 1)
     return (
         f"{what}: {sessions}, {total}, "
         f"oldest {age(min(created), now)} ({min(created):%Y-%m-%d}), "
@@ -154,10 +156,10 @@ def _summary(what: str, verdicts: tuple[Verdict, ...]) -> str:
     )
 
 
-def _grouped(verdicts: tuple[Verdict, ...]) -> list[tuple[str, tuple[Verdict, ...]]]:
-    counts = Counter(verdict.why for verdict in verdicts)
+def _grouped(decisions: tuple[PruneDecision, ...]) -> list[tuple[str, tuple[PruneDecision, ...]]]:
+    counts = Counter(decision.why for decision in decisions)
     return [
-        (why, tuple(verdict for verdict in verdicts if verdict.why == why))
+        (why, tuple(decision for decision in decisions if decision.why == why))
         for why, _ in counts.most_common()
     ]
 

@@ -10,10 +10,10 @@ from typing import Any
 from uuid import UUID
 
 from sessiontail.cli.terminal import Output
-from sessiontail.records import Chunk, Header, Record, TokenUsage, Trailer
-from sessiontail.writing import header_record
+from sessiontail.format.encoding import header_record
+from sessiontail.format.records import Chunk, Header, Record, TokenUsage, Trailer
 
-__all__ = ["EXCERPT", "Renderer", "age", "as_json", "dump", "kind_of", "size", "tokens"]
+__all__ = ["EXCERPT", "Renderer", "age", "as_json", "dump", "kind_of", "size", "text_of", "tokens"]
 
 _STYLES = {
     "system": "dim",

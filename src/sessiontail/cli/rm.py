@@ -15,7 +15,6 @@ from sessiontail.cli.ls import print_table
 from sessiontail.cli.options import directory_option, id_argument
 from sessiontail.cli.targets import Target, resolve
 from sessiontail.cli.terminal import Output, confirm, note
-from sessiontail.deleting import aside_of
 from sessiontail.errors import (
     DamagedSession,
     InvalidSessionId,
@@ -23,16 +22,18 @@ from sessiontail.errors import (
     SessionBusy,
     SessionNotFound,
 )
-from sessiontail.files import in_thread
-from sessiontail.layout import (
+from sessiontail.format.lifecycle import SessionState
+from sessiontail.session.asides import aside_of
+from sessiontail.session.meta import PersistedSessionMeta
+from sessiontail.store import SessionStore
+from sessiontail.system.files import in_thread
+from sessiontail.system.paths import (
     parse_session_id,
     path_paths,
     resolve_path,
     session_paths,
     split_name,
 )
-from sessiontail.session import PersistedSessionMeta, SessionState
-from sessiontail.store import SessionStore
 
 __all__ = ["command"]
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Self
 
-from sessiontail.reading import RecordFeed
-from sessiontail.records import Record
+from sessiontail.format.records import Record
+from sessiontail.session.feed import RecordFeed
 
 __all__ = ["FileSlices", "entries"]
 
@@ -16,12 +16,15 @@ __all__ = ["FileSlices", "entries"]
 class FileSlices:
     """Bytes of the file that a reader has open, also after the reader has let it go.
 
-    A context manager; it holds a descriptor of its own from the first record on.
+    A context manager; it holds a descriptor of its own as soon as the file is open.
     """
 
     def __init__(self, feed: RecordFeed) -> None:
         self._feed = feed
         self._fd = -1
+        #: Where the first record begins.
+        self.start = feed.offset
+        feed.on_open = self._hold
 
     def __enter__(self) -> Self:
         return self
@@ -36,11 +39,11 @@ class FileSlices:
         if fd >= 0:
             os.close(fd)
 
-    def hold(self) -> None:
-        """Take the descriptor, while the reader has the file open."""
+    def _hold(self) -> None:
         # Not opened by name, which could lead to another file by now.
         if self._fd < 0 and self._feed.fd is not None:
             self._fd = os.dup(self._feed.fd)
+            self.start = self._feed.offset
 
     def read(self, offset: int, size: int) -> bytes:
         """Return the bytes; fewer where the file was cut since, none if it was never open."""
@@ -52,19 +55,19 @@ async def entries(
 ) -> AsyncGenerator[list[tuple[Record | None, bytes]], None]:
     """Yield lists of records with their bytes; without ``raw`` the bytes are empty.
 
-    All slices together are the file: blank lines belong to the record behind them, and those at
-    the end to None.
+    All slices together are the file: blank lines belong to the record beside them, and those that
+    stand alone to None.
     """
     if not raw:
         async for records in feed.batches():
-            file.hold()
             yield [(record, b"") for record in records]
         return
-    start = feed.offset
+    start: int | None = None
     async for record in feed:
-        file.hold()
+        start = file.start if start is None else start
         end = feed.offset
         yield [(record, file.read(start, end - start))]
         start = end
+    start = file.start if start is None else start
     if feed.offset > start:
         yield [(None, file.read(start, feed.offset - start))]

@@ -11,11 +11,11 @@ from uuid import UUID
 import click
 
 from sessiontail.errors import PersistenceError, SessionNotFound
-from sessiontail.layout import path_paths, split_name
-from sessiontail.reading import SessionReader
-from sessiontail.session import PersistedSessionMeta
+from sessiontail.session.meta import PersistedSessionMeta
+from sessiontail.session.reading import SessionReader
+from sessiontail.session.tail import SessionTail
 from sessiontail.store import SessionStore
-from sessiontail.tailing import SessionTail
+from sessiontail.system.paths import path_paths, split_name
 
 __all__ = ["Target", "resolve", "shorten", "told_apart"]
 
@@ -42,9 +42,11 @@ class Target:
         assert self.path is not None
         return self.path.name
 
-    def read(self, store: SessionStore, *, after: str | None = None) -> SessionReader:
+    def read(
+        self, store: SessionStore, *, after: str | None = None, last: int | None = None
+    ) -> SessionReader:
         """Return its records up to the end as it is now."""
-        return store.read(self.session_id, path=self.path, after=after)
+        return store.read(self.session_id, path=self.path, after=after, last=last)
 
     def tail(
         self,

@@ -1,0 +1,166 @@
+"""sessions -> their last records, and what follows them, printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+import anyio
+
+from sessiontail.cli.cursor_file import CursorKeeper
+from sessiontail.cli.options import Window
+from sessiontail.cli.printing import Printer
+from sessiontail.cli.slices import FileSlices
+from sessiontail.cli.targets import Target, resolve, told_apart
+from sessiontail.cli.terminal import note
+from sessiontail.cli.window import print_window
+from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
+from sessiontail.format.lifecycle import EventKind, Outcome, SessionState
+from sessiontail.store import SessionStore
+
+__all__ = ["Live", "Options"]
+
+_DEFAULT = Window(last=10)
+_RUNNING = {SessionState.LIVE, SessionState.UNKNOWN}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What was asked for."""
+
+    follow: bool
+    window: Window | None
+    wait: bool
+    on_abandoned: Literal["stop", "wait"]
+    after: str | None
+
+
+class Live:
+    """One call of ``tail``."""
+
+    def __init__(
+        self, store: SessionStore, printer: Printer, keeper: CursorKeeper, options: Options
+    ) -> None:
+        self.store = store
+        self.options = options
+        self._printer = printer
+        self._keeper = keeper
+        self._mixed = False
+
+    async def print_last(self, ids: tuple[str, ...]) -> list[Outcome | None]:
+        """Print the last records of each session, up to now; return a None for each that failed."""
+        targets = [await resolve(self.store, text) for text in ids] or await self._running()
+        self._mixed = len(ids) != 1
+        failed: list[Outcome | None] = []
+        for target in told_apart(targets):
+            try:
+                await self._backlog(target)
+            except CursorInvalid:
+                raise
+            except PersistenceError as error:
+                note(str(error))
+                failed.append(None)
+        if not ids and not targets:
+            note(
+                f"no session runs in {self.store.directory}; `sessiontail ls` lists all, "
+                "tail -f waits for the next"
+            )
+        return failed
+
+    async def follow(self, ids: tuple[str, ...]) -> list[Outcome | None]:
+        """Print the last records of each session, and what follows; return how each ended."""
+        if not ids:
+            await self._follow_all()
+        wait = self.options.wait
+        targets = told_apart([await resolve(self.store, text, may_be_absent=wait) for text in ids])
+        self._mixed = len(targets) > 1
+        outcomes: list[Outcome | None] = [None] * len(targets)
+
+        async def follow(i: int) -> None:
+            try:
+                outcomes[i] = await self._follow_one(targets[i])
+            except CursorInvalid:
+                raise
+            except PersistenceError as error:
+                note(str(error))
+
+        async with anyio.create_task_group() as group:
+            for i in range(len(targets)):
+                group.start_soon(follow, i)
+        return outcomes
+
+    async def _running(self) -> list[Target]:
+        metas = [meta async for meta in self.store.scan() if meta.state in _RUNNING]
+        metas.sort(key=lambda meta: meta.created_at)
+        return [Target(meta.id, meta.path) for meta in metas]
+
+    async def _backlog(self, target: Target) -> tuple[str | None, int]:
+        """Print the last records that there are.
+
+        Returns:
+            The cursor behind them, and how many of those that follow are to be skipped.
+        """
+        window, after = self.options.window, self.options.after
+        if window is None:
+            window = Window() if after is not None else _DEFAULT
+        # A long file is not read for its end, where each line counts.
+        last = window.last if after is None and not self._printer.filtered else None
+        async with target.read(self.store, after=after, last=last) as feed:
+            with FileSlices(feed) as file:
+                seen = await print_window(
+                    feed,
+                    file,
+                    window,
+                    self._printer,
+                    target=target if self._mixed else None,
+                    keeper=self._keeper,
+                )
+        return feed.cursor if feed.offset else None, max(0, window.first - 1 - seen)
+
+    async def _follow_one(self, target: Target) -> Outcome | None:
+        options = self.options
+        try:
+            after, skip = await self._backlog(target)
+        except SessionNotFound:
+            if not options.wait:
+                raise
+            after, skip = options.after, options.window.first - 1 if options.window else 0
+        feed = target.tail(
+            self.store, after=after, wait=options.wait, on_abandoned=options.on_abandoned
+        )
+        async with feed:
+            with FileSlices(feed) as file:
+                await print_window(
+                    feed,
+                    file,
+                    Window(first=skip + 1),
+                    self._printer,
+                    target=target if self._mixed else None,
+                    keeper=self._keeper,
+                )
+        torn = f", {feed.torn_bytes} bytes after its last whole line" if feed.torn_bytes else ""
+        note(f"{target.name} {feed.outcome}{torn}")
+        return feed.outcome
+
+    async def _follow_all(self) -> None:
+        """Print every running session's records; it never ends by itself."""
+        options, printer = self.options, self._printer
+        stream = self.store.tail_all(
+            after=options.after,
+            last=(options.window or _DEFAULT).last,
+            only_running=True,
+            on_event=_tell,
+        )
+        async with stream:
+            async for session_id, record in stream:
+                self._keeper.forget()
+                if printer.wants(record):
+                    printer.put(record, target=Target(session_id, None))
+                    printer.flush()
+                self._keeper.commit(stream)
+
+
+def _tell(session_id: UUID, kind: EventKind) -> None:
+    if kind is not EventKind.STARTED:
+        note(f"{Target(session_id, None).name} {kind}")

@@ -1,0 +1,104 @@
+"""records of a session, or of several -> those that are wanted, in the form that was asked for."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+from sessiontail.cli.rendering import EXCERPT, Renderer, as_json, dump, kind_of, text_of
+from sessiontail.cli.targets import Target
+from sessiontail.cli.terminal import Output, encoded, note
+from sessiontail.format.records import Chunk, Damage, Record
+
+__all__ = ["Form", "Printer"]
+
+Form: TypeAlias = Literal["text", "jsonl", "raw", "messages"]
+
+
+class Printer:
+    """Prints records.
+
+    Args:
+        output: where to.
+        form: in which form.
+        kinds: only records of these.
+        pattern: only records whose text matches.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        form: Form = "text",
+        *,
+        kinds: tuple[str, ...] = (),
+        pattern: re.Pattern[str] | None = None,
+    ) -> None:
+        self._output = output
+        self._form = form
+        self._renderer = Renderer(output)
+        self._kinds = kinds
+        self._pattern = pattern
+        #: Whether records come with their bytes.
+        self.raw = form == "raw"
+        #: Whether some records may not be wanted.
+        self.filtered = bool(kinds) or pattern is not None
+        #: Records printed so far.
+        self.printed = 0
+        # Damaged lines that the form has no place for.
+        self._left_out = 0
+
+    def wants(self, record: Record | None) -> bool:
+        """Say whether a record passes ``-k`` and ``-g``; None stands for blank lines."""
+        if record is None:
+            return not self.filtered
+        if self._kinds and kind_of(record) not in self._kinds:
+            return False
+        return self._pattern is None or self._pattern.search(text_of(record)) is not None
+
+    def put(self, record: Record | None, raw: bytes = b"", target: Target | None = None) -> None:
+        """Print a record that is wanted.
+
+        Args:
+            record: the record; None for blank lines.
+            raw: its bytes, for ``raw``.
+            target: whose it is, where records of several sessions are mixed.
+        """
+        output = self._output
+        if self._form == "raw":
+            output.bytes(raw)
+        elif self._form == "messages":
+            self._left_out += isinstance(record, Damage)
+            if not isinstance(record, Chunk):
+                return
+            output.bytes(b",\n" if self.printed else b"[\n")
+            output.bytes(encoded(output.json(dump(record.to_message()))))
+        elif record is None:
+            pass
+        elif self._form == "jsonl":
+            text = as_json(record, None if target is None else target.session_id)
+            output.line(output.json(text))
+        else:
+            self._renderer.record(record, "" if target is None else target.name)
+        self.printed += 1
+
+    def flush(self) -> None:
+        """Hand what was printed to the reader of the output."""
+        self._output.flush()
+
+    def close(self) -> None:
+        """Print the end of the form, and hand everything to the reader of the output."""
+        if self._form == "messages":
+            self._output.line("\n]" if self.printed else "[]")
+        self._output.flush()
+
+    def end(self, torn_bytes: int, torn: bytes) -> None:
+        """Print what a crash left, ``EXCERPT`` bytes of it at most, and the end of the form."""
+        if torn_bytes and self._form == "text":
+            text = f"{torn_bytes} bytes after the last whole line, no record:\n"
+            text += torn[:EXCERPT].decode("utf-8", "backslashreplace")
+            self._renderer.block("torn", text)
+        self.close()
+        if torn_bytes and self._form != "text":
+            note(f"{torn_bytes} bytes after the last whole line left out: no record")
+        if self._left_out:
+            note(f"{self._left_out} damaged lines left out; -o text shows them")

@@ -1,0 +1,71 @@
+"""records of a reader, and a window -> those in it, printed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import aclosing
+
+from sessiontail.cli.cursor_file import CursorKeeper
+from sessiontail.cli.options import Window
+from sessiontail.cli.printing import Printer
+from sessiontail.cli.slices import FileSlices, entries
+from sessiontail.cli.targets import Target
+from sessiontail.format.records import Record
+from sessiontail.session.feed import RecordFeed
+
+__all__ = ["print_window"]
+
+
+async def print_window(
+    feed: RecordFeed,
+    file: FileSlices,
+    window: Window,
+    printer: Printer,
+    *,
+    target: Target | None = None,
+    check: Callable[[Record | None], None] = lambda _: None,
+    keeper: CursorKeeper | None = None,
+) -> int:
+    """Print what a window shows of a session; return how many of its records were wanted.
+
+    What has an end is printed at its end, if the window counts from there; else at once.
+
+    Args:
+        feed: the records.
+        file: their bytes.
+        window: which of those that the printer wants.
+        printer: prints them.
+        target: whose they are, where records of several sessions are mixed.
+        check: is asked for every record before it is printed; it may raise.
+        keeper: keeps the cursor behind what is printed.
+    """
+
+    def printed() -> None:
+        printer.flush()
+        if keeper is not None:
+            keeper.commit(feed)
+
+    kept: deque[tuple[Record | None, bytes]] = deque(maxlen=window.last)
+    seen = 0
+    async with aclosing(entries(feed, file, raw=printer.raw)) as found:
+        async for batch in found:
+            if keeper is not None:
+                keeper.forget()
+            for record, raw in batch:
+                check(record)
+                if not printer.wants(record):
+                    continue
+                seen += 1
+                if seen < window.first:
+                    continue
+                if window.last is None:
+                    printer.put(record, raw, target)
+                else:
+                    kept.append((record, raw))
+            if window.last is None:
+                printed()
+    for record, raw in kept:
+        printer.put(record, raw, target)
+    printed()
+    return seen

@@ -1,0 +1,1 @@
+"""All sessions of a directory: listed, followed together, pruned."""

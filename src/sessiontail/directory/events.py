@@ -1,0 +1,176 @@
+"""directory -> what happens to its sessions: started, closed, abandoned, resumed, deleted, replaced.
+
+The verdicts are those of ``following``: this reads along and keeps only the news.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Self
+from uuid import UUID
+
+import msgspec
+from anyio import BusyResourceError
+from anyio.abc import AsyncResource
+from anyio.lowlevel import checkpoint
+
+from sessiontail.directory.following import Following
+from sessiontail.directory.scan import Scan
+from sessiontail.directory.stock import Wanted
+from sessiontail.errors import PersistenceError
+from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.format.lifecycle import EventKind, SessionState
+from sessiontail.session.meta import PersistedSessionMeta
+from sessiontail.session.summary import Detail, read_meta
+from sessiontail.system.calls import Call
+from sessiontail.system.locks import LockTable
+from sessiontail.system.paths import split_name, stem_paths
+from sessiontail.system.stats import StoreStats
+from sessiontail.system.watching import DirectoryWatch
+
+__all__ = ["SessionEvent", "SessionWatch"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """One thing that happened to one session."""
+
+    kind: EventKind
+    #: As it is after the event; of a deleted session, as it was last known. The chunks of a large
+    #: file without a trailer are not counted but taken from its last one's index.
+    meta: PersistedSessionMeta
+
+
+class SessionWatch(AsyncIterator[SessionEvent], AsyncResource):
+    """What happens to the sessions of a directory, in order; it never ends by itself.
+
+    Made by ``SessionStore.watch``. An async iterator and an async context manager; a step that is
+    cancelled can be retried, and nothing is lost.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        watch: Callable[[], Awaitable[DirectoryWatch]],
+        include_existing: bool = False,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        stats: StoreStats | None = None,
+    ) -> None:
+        """Prepare; nothing is opened before the first event is asked for."""
+        self._directory = directory
+        # What happened, and was not handed over: whose file, and what.
+        self._news: deque[tuple[str, EventKind]] = deque()
+        self._following = Following(
+            directory,
+            make_watch=watch,
+            wanted=Wanted(last=0),
+            max_line_bytes=max_line_bytes,
+            max_open=None,
+            stats=stats or StoreStats(),
+            # Not a method: a stream that is dropped is gone at once.
+            tell=partial(_note, self._news),
+        )
+        self._include_existing = include_existing
+        self._existing: deque[PersistedSessionMeta] | None = None
+        self._metas: dict[str, PersistedSessionMeta] = {}
+        self._scan: Scan | None = None
+        self._pulling = False
+        # Reads the meta of the next event.
+        self._call: Call[PersistedSessionMeta | None] | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionEvent:
+        """Return the next event.
+
+        Raises:
+            StopAsyncIteration: this was closed.
+            PersistenceError: the directory cannot be read.
+            anyio.BusyResourceError: another task waits for the next one.
+        """
+        if self._pulling:
+            raise BusyResourceError("reading from")
+        self._pulling = True
+        try:
+            return await self._next()
+        finally:
+            self._pulling = False
+
+    async def _next(self) -> SessionEvent:
+        while not self._following.closed:
+            if self._existing is None:
+                await self._begin()
+            assert self._existing is not None
+            if self._existing:
+                await checkpoint()  # there may be 100,000
+                return SessionEvent(EventKind.STARTED, self._existing.popleft())
+            if not self._news:
+                await self._following.next_lane(self._news)
+                self._following.handed_over()
+                continue
+            stem, kind = self._news[0]
+            # Kept: a wait that is cut short again and again would never see the end of it.
+            call = self._call = self._call or Call(str(self._directory), self._meta, stem, kind)
+            await call.settled()
+            self._call = None
+            self._news.popleft()
+            meta = call.result()
+            if kind is EventKind.DELETED:
+                meta = self._metas.pop(stem, None)
+            elif meta is not None:
+                self._metas[stem] = meta
+            else:
+                meta = self._metas.get(stem)  # gone since: as it was last known
+            if meta is not None:
+                return SessionEvent(kind, meta)
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Release everything; iterating ends."""
+        self._following.close()
+
+    async def _begin(self) -> None:
+        # Watch first, then list: a session between the two is then told twice, not never.
+        await self._following.begin()
+        # Kept, as ``_call`` is.
+        scan = self._scan = self._scan or Scan(self._directory, detail=Detail.ENDS)
+        async for meta in scan:
+            split = split_name(meta.path.name)
+            assert split is not None
+            if split[1] or split[0] not in self._metas:
+                self._metas[split[0]] = meta
+        self._scan = None
+        self._existing = deque(self._metas.values() if self._include_existing else ())
+
+    def _meta(self, stem: str, kind: EventKind) -> PersistedSessionMeta | None:
+        # The verdict is known; only a writer's pid is asked for.
+        lives = kind in (EventKind.STARTED, EventKind.RESUMED)
+        locks = LockTable.read() if lives else LockTable(None)
+        paths = stem_paths(stem, self._directory)
+        for name in paths.newest_first:
+            try:
+                meta, _ = read_meta(name, locks, detail=Detail.ENDS)
+            except PersistenceError:
+                continue
+            state = meta.state
+            if kind is EventKind.ABANDONED:
+                state = SessionState.ABANDONED
+            elif lives and state is SessionState.ABANDONED:
+                state = SessionState.UNKNOWN  # copied, or written without a lock, just now
+            return msgspec.structs.replace(meta, state=state)
+        return None
+
+
+def _note(
+    news: deque[tuple[str, EventKind]],
+    stem: str,
+    session_id: UUID | None,  # noqa: ARG001 - of who is told of sessions only
+    kind: EventKind,
+) -> None:
+    news.append((stem, kind))

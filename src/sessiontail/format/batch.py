@@ -1,0 +1,51 @@
+"""decoded lines -> records in file order, and the place behind each of them.
+
+A batch knows where it begins and ends: who takes some of its records and stops, can go on exactly
+there. Nothing here opens, waits or logs.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from sessiontail.format.framing import Block, LongLine
+from sessiontail.format.marks import WINDOW_BYTES, Mark
+from sessiontail.format.records import Header, Record
+
+__all__ = ["Batch"]
+
+
+class Batch(Struct, frozen=True, gc=False):
+    """Records in file order, where they begin, and where each of them ends."""
+
+    #: What they were decoded from.
+    block: Block | LongLine
+    records: list[Record]
+    #: (offset, lines) after each record; None where every line is a record.
+    ends: list[tuple[int, int]] | None
+    #: The place before its first line, and the one behind its last.
+    start: Mark
+    end: Mark
+
+    def at(self, count: int) -> Mark:
+        """Return the place behind the first ``count`` records.
+
+        Blank lines belong to the record before them only at the end of the batch.
+        """
+        if count == len(self.records):
+            return self.end
+        if count == 0:
+            return self.start
+        start, block = self.start, self.block
+        assert isinstance(block, Block)  # a long line is one record
+        if self.ends is not None:
+            offset, line = self.ends[count - 1]
+            length, lines = offset - block.offset, line - block.line + 1
+        else:
+            length, lines = block.ends[count - 1], count
+        version = start.header_version
+        if version is None and Header in map(type, self.records[:count]):
+            version = self.end.header_version
+        first = block.data[: min(WINDOW_BYTES, length)]
+        last = block.data[max(0, length - WINDOW_BYTES) : length]
+        return start.behind(first, last, length=length, lines=lines, header_version=version)

@@ -1,0 +1,199 @@
+"""batches -> records one by one, for one task that pulls: the pull side of every reader.
+
+A position moves when a record is handed over. A step that is cancelled or fails moves nothing, so
+it can be tried again; what it waits for goes on in a thread meanwhile.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any, Self, TypeVar
+
+from anyio import BusyResourceError, ClosedResourceError
+from anyio.abc import AsyncResource
+
+from sessiontail.errors import PersistenceError
+from sessiontail.format.cursor import START, Position
+from sessiontail.format.records import Header, Record
+from sessiontail.session.reader import FileReader
+from sessiontail.session.stream import RecordStream
+from sessiontail.system.calls import Call
+from sessiontail.system.pace import pace
+
+__all__ = ["RecordFeed"]
+
+_T = TypeVar("_T")
+
+
+class RecordFeed(AsyncIterator[Record], AsyncResource):
+    """Hands records out one by one, or by the batch: the pull side of every reader.
+
+    An async iterator and an async context manager; leaving the context, exhausting the iterator
+    or dropping the object releases everything. One task at a time may pull.
+    """
+
+    def __init__(self, after: str | None) -> None:
+        self._reader: FileReader | None = None
+        self._pulling = False
+        self._ended = False
+        #: Called when the file is open, and nothing of it is handed over.
+        self.on_open: Callable[[], object] = lambda: None
+        # What goes on in a thread; and whether who waited for it was cancelled meanwhile.
+        self._call: Call[Any] | None = None
+        self._late = False
+        self._after = START if after is None else Position.decode(after)
+        self._stream = RecordStream(self._after)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Record:
+        """Return the next record.
+
+        Raises:
+            StopAsyncIteration: there is none, and there will be none.
+            PersistenceError: the file is not there or cannot be read; trying again is allowed.
+        """
+        if self._ended or not self._stream.waiting:
+            await self._pull()
+        return self._stream.take()
+
+    @property
+    def header(self) -> Header | None:
+        """The session's header, once it was handed over."""
+        return self._stream.header
+
+    @property
+    def cursor(self) -> str:
+        """Where the next record begins, as text for ``after=``.
+
+        Taken after a record, it stands behind that record: store it when the record is dealt
+        with, and a reader that resumes gets the one after it.
+        """
+        return self._stream.position.encode()
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the file before the next record."""
+        return self._stream.position.offset
+
+    @property
+    def line(self) -> int | None:
+        """Lines of the file before the next record: the number of the last one handed over.
+
+        None where reading began so far from the start that they were not counted.
+        """
+        return self._stream.position.lines
+
+    @property
+    def torn_bytes(self) -> int:
+        """Bytes after the last newline, when the end of the file was last met."""
+        return self._reader.torn_bytes if self._reader else 0
+
+    @property
+    def fd(self) -> int | None:
+        """The open file's descriptor, for its bytes; None while there is none open.
+
+        It is closed at the end: who wants it for longer duplicates it.
+        """
+        return self._reader.file.fd if self._reader and self._reader.file.fd >= 0 else None
+
+    def batches(self) -> AsyncIterator[list[Record]]:
+        """Return an iterator over lists of records, each from at most 256 KiB of file.
+
+        It pulls from the same position as the object itself.
+        """
+        return _Batches(self)
+
+    async def aclose(self) -> None:
+        """Release everything; iterating ends."""
+        self.close()
+
+    def close(self) -> None:
+        """Release everything; iterating ends. The cursor stays."""
+        self._ended = True
+        self._release()
+
+    @abstractmethod
+    async def _fill(self) -> None:
+        """Put the next batch into the stream, or raise StopAsyncIteration."""
+
+    def _begin(self, reader: FileReader, position: Position) -> None:
+        """Hand out the records of an open file, from a position."""
+        self._reader = reader
+        self._stream = RecordStream(position)
+        self.on_open()
+
+    def _release(self) -> None:
+        call, self._call = self._call, None
+        if call is not None:  # a thread has the file
+            call.leave(self._close_file)
+        else:
+            self._close_file()
+
+    def _close_file(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+    async def _look(self, place: str, function: Callable[..., _T]) -> _T:
+        """Return ``function(block=False)``; where that would block, what it gives in a thread.
+
+        What goes on in a thread goes on when this is cancelled: the next look takes its result.
+        """
+        while True:
+            if self._call is None:
+                self._late = False
+                try:
+                    return function(block=False)
+                except BlockingIOError:
+                    self._call = Call(place, partial(function, block=True))
+            call = self._call
+            try:
+                await call.settled()
+            except BaseException:
+                self._late = True
+                raise
+            if self._call is not call:  # closed by another task meanwhile
+                raise ClosedResourceError
+            self._call = None
+            try:
+                found: _T = call.result()
+            except BlockingIOError:
+                continue  # it has more to do than a thread does in one go
+            return found
+
+    async def _pull(self) -> None:
+        if self._pulling:
+            raise BusyResourceError("reading from")
+        if self._ended:
+            raise StopAsyncIteration
+        self._pulling = True
+        try:
+            await pace().turn()
+            await self._fill()
+        except StopAsyncIteration:
+            self.close()
+            raise
+        except (ClosedResourceError, PersistenceError):
+            if not self._ended:
+                raise
+        finally:
+            self._pulling = False
+        if self._ended:  # closed by another task meanwhile
+            raise StopAsyncIteration
+
+
+class _Batches(AsyncIterator[list[Record]]):
+    def __init__(self, feed: RecordFeed) -> None:
+        self._feed = feed
+
+    async def __anext__(self) -> list[Record]:
+        feed = self._feed
+        if feed._ended or not feed._stream.waiting:  # noqa: SLF001 - the other half of one object
+            await feed._pull()  # noqa: SLF001 - see above
+        return feed._stream.take_rest()  # noqa: SLF001 - see above

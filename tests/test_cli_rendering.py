@@ -1,0 +1,190 @@
+"""Records as text, as JSON and as numbers for people; nothing that a log may hold is too odd."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from actors import records_of
+from samples import ID, chunk_line, header_line, json_line, trailer_line
+from sessiontail.cli.rendering import (
+    EXCERPT,
+    Renderer,
+    age,
+    as_json,
+    dump,
+    kind_of,
+    size,
+    text_of,
+    tokens,
+)
+from sessiontail.cli.terminal import Output
+from sessiontail.format.records import Record, TokenUsage
+
+PARENT = UUID(int=7)
+
+
+def one(line: bytes) -> Record:
+    """The record of a line; a chunk needs a header before it."""
+    return records_of(line if b'"header"' in line else header_line() + line)[-1]
+
+
+def calling(*functions: dict[str, Any], content: str | None = None) -> bytes:
+    calls = [{"id": "1", "type": "function", "function": function} for function in functions]
+    return chunk_line(0, content, "assistant", tool_calls=calls)
+
+
+SHOWN = [
+    ("a text", chunk_line(0, "hi\nthere"), "user", "hi\nthere"),
+    ("no text", chunk_line(0, None, "assistant"), "assistant", "(empty)"),
+    ("an empty text", chunk_line(0, "", "assistant"), "assistant", ""),
+    ("a call", calling({"name": "f", "arguments": "{}"}), "assistant", "-> f({})"),
+    (
+        "a text and two calls",
+        calling({"name": "f"}, {"name": "g"}, content="so"),
+        "assistant",
+        "so\n-> f()\n-> g()",
+    ),
+    ("a result", chunk_line(0, "ok", "tool_result", name="f"), "tool_result", "[f] ok"),
+    ("a result of nothing", chunk_line(0, None, "tool_result", name="f"), "tool_result", "[f] "),
+    (
+        "a header",
+        header_line(parent_session_ids=[str(PARENT)], sandbox_backend="local"),
+        "header",
+        f"{ID}  implicit/unknown  created 2026-01-01 00:00:00Z  sandbox local\nchild of {PARENT}",
+    ),
+    (
+        "a trailer",
+        trailer_line(1, (1, 2, 3)),
+        "trailer",
+        "closed 2026-01-01 00:00:00Z  1 chunk  3 tokens (1 prompt, 2 completion)",
+    ),
+    (
+        "a trailer that knows nothing",
+        json_line({"record_type": "trailer"}),
+        "trailer",
+        "closed  ? chunks  tokens unknown",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "text"), [case[1:] for case in SHOWN], ids=[case[0] for case in SHOWN]
+)
+def test_each_record_has_a_label_and_a_text(line: bytes, kind: str, text: str) -> None:
+    record = one(line)
+
+    assert (kind_of(record), text_of(record)) == (kind, text)
+
+
+def test_damage_is_shown_with_its_place_and_its_begin() -> None:
+    short, long = one(b"{a}\n"), one(b"{" + b"b" * 1000 + b"\n")
+
+    place, text = text_of(short).split("\n")
+    assert place.startswith(f"line 2 (byte {len(header_line())}), 4 bytes: ")
+    assert text == "{a}"
+    assert text_of(long).split("\n")[1] == "{" + "b" * (EXCERPT - 1) + "..."
+
+
+def test_lines_after_the_first_stand_under_it_and_each_behind_its_session(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    output = Output()
+    renderer = Renderer(output)
+    renderer.record(one(chunk_line(0, "a\n\nb\u2028c")))
+    renderer.record(one(chunk_line(0, "a\nb")), "4f2c")
+    output.flush()
+
+    assert capsysbinary.readouterr().out.decode() == (
+        "user        a\n\n            b\u2028c\n4f2c user        a\n4f2c             b\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        header_line(parent_session_ids=[str(PARENT)], lineage_extras=[["a", 1]]),
+        chunk_line(3, "你好", "assistant", tool_calls=[], more={"x": [1.5, None]}),
+        trailer_line(2, (1, 2, 3)),
+    ],
+    ids=["header", "chunk", "trailer"],
+)
+def test_json_is_what_the_log_has(line: bytes) -> None:
+    assert json.loads(as_json(one(line))) == json.loads(line)
+
+
+def test_json_of_several_sessions_begins_with_whose_it_is() -> None:
+    assert as_json(one(chunk_line()), ID).startswith(f'{{"session_id": "{ID}", "record_type": ')
+
+
+def test_json_of_damage_is_its_evidence() -> None:
+    value = json.loads(as_json(one(b"\xff\n")))
+
+    message = value.pop("message")
+    assert message
+    assert value == {
+        "record_type": "damage",
+        "line": 2,
+        "offset": len(header_line()),
+        "length": 2,
+        "reason": "invalid-utf8",
+        "raw": "\\xff",
+    }
+
+
+def test_what_json_has_no_word_for_stays_what_the_log_had() -> None:
+    value = json.loads(dump({"a": math.nan, "b": "\ud800"}))
+
+    assert math.isnan(value["a"])
+    assert value["b"] == "\ud800"
+    assert dump("é\n") == '"é\\n"'
+
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-3600, "-"),
+        (-1, "0s"),  # clocks differ a little
+        (0, "0s"),
+        (119.9, "119s"),
+        (120, "2m"),
+        (7199, "119m"),
+        (7200, "2h"),
+        (172_799, "47h"),
+        (172_800, "2d"),
+        (1e8, "1157d"),
+    ],
+)
+def test_an_age_is_told_in_the_unit_that_it_has_two_of(seconds: float, shown: str) -> None:
+    assert age(NOW - timedelta(seconds=seconds), NOW) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 K"),
+        (10_188, "9.9 K"),
+        (10_189, "10 K"),
+        (1_023_487, "999 K"),
+        (1_023_488, "1.0 M"),
+        (3 * 1024**4, "3.0 T"),
+        (5000 * 1024**5, "5000 P"),
+    ],
+)
+def test_a_size_is_told_in_three_digits(count: int, shown: str) -> None:
+    assert size(count) == shown
+
+
+def test_unknown_tokens_are_never_none_at_all() -> None:
+    assert tokens(None) == "?"
+    assert tokens(TokenUsage(0, 0, 0)) == "0"

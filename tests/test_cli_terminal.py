@@ -1,0 +1,115 @@
+"""What reaches a terminal commands it nothing; what reaches a pipe is what the log has."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from commands import ONE, at_terminal, closed, run
+from sessiontail.cli.terminal import Output, clean, confirm, encoded, note, styled
+
+
+def test_a_session_s_escapes_never_reach_a_terminal(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, "\x1b]0;owned\x07 \x9b31m \r gone\tkept\nnext")
+
+    shown = at_terminal("cat", path, "-k", "user", env={"NO_COLOR": "1"})
+    as_json = at_terminal("cat", path, "-k", "user", "-o", "jsonl")
+    piped = run("cat", path, "-k", "user")
+
+    assert shown == (
+        0,
+        b"user        \\x1b]0;owned\\x07 \\x9b31m \\x0d gone\tkept\r\n            next\r\n",
+    )
+    assert b"\x1b" not in as_json[1]
+    assert json.loads(as_json[1])["payload"]["content"] == (
+        "\x1b]0;owned\x07 \x9b31m \r gone\tkept\nnext"
+    )
+    assert "\x1b]0;owned" in piped.stdout
+
+
+def test_colours_are_for_terminals_that_want_them(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, "hello")
+
+    unwanted = ({"NO_COLOR": "1"}, {"TERM": "dumb"})
+    for arguments, env in zip((("cat", path), ("ls", "--dir", tmp_path)), unwanted, strict=True):
+        coloured = at_terminal(*arguments)
+        plain = at_terminal(*arguments, env=env)
+        piped = run(*arguments)
+
+        assert b"\x1b[3" in coloured[1] or b"\x1b[2m" in coloured[1]
+        assert b"\x1b" not in plain[1] + piped.stdout.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("tab\tand\nline", "tab\tand\nline"),
+        ("\x00\x1b[31m\r", "\\x00\\x1b[31m\\x0d"),
+        ("\x7f\x80\x9f\xa0", "\\x7f\\x80\\x9f\xa0"),
+        ("你好 \u2028 é", "你好 \u2028 é"),
+    ],
+)
+def test_control_characters_are_shown_and_not_obeyed(text: str, shown: str) -> None:
+    assert clean(text) == shown
+
+
+def test_what_is_no_utf8_is_escaped() -> None:
+    assert encoded("é\ud800") == b"\xc3\xa9\\ud800"
+
+
+def test_a_pipe_gets_no_colours_and_every_character(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    output = Output()
+    output.line(output.styled(output.text("\x1b[2J"), "red"))
+    output.line(output.json('"\x9b"'))
+    output.bytes(b"\xff")
+    output.flush()
+
+    assert styled("a", "red") == "\x1b[31ma\x1b[0m"
+    assert capsysbinary.readouterr().out == b'\x1b[2J\n"\xc2\x9b"\n\xff'
+
+
+def test_an_output_that_is_closed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+
+    with pytest.raises(click.ClickException, match="standard output is closed"):
+        Output()
+
+
+def test_a_note_is_a_line_that_commands_nothing(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    note("\x1b[2J é \ud800")
+
+    assert capsysbinary.readouterr() == (b"", b"sessiontail: \\x1b[2J \xc3\xa9 \\ud800\n")
+
+
+@pytest.mark.parametrize("closing", ["2>&-", "2>/dev/full"])
+def test_a_note_that_nobody_can_read_is_no_error(closing: str) -> None:
+    program = "from sessiontail.cli.terminal import note; note('a'); print('on')"
+
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closing}', "sh", sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.stdout == b"on\n"
+
+
+def test_nothing_is_asked_where_nobody_can_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for stdin in (None, io.StringIO("y\n")):
+        monkeypatch.setattr(sys, "stdin", stdin)
+
+        assert confirm("all?", yes=True) is True
+        assert confirm("all?", yes=False) is False
+    told = "sessiontail: nothing was deleted: add --yes to do it\n"
+    assert capsys.readouterr() == ("", told * 2)
