@@ -136,7 +136,8 @@ class Turns:
                 rest = self._step(lane, table)
             else:
                 rest = self._open(lane, table)
-            self._schedule.put(lane, rest)
+            if rest is not IDLE:
+                self._schedule.put(lane, rest)
             if why is BACK and lane.dirty:
                 # It may have changed behind the look; also where that found nothing.
                 lane.dirty = False
