@@ -292,8 +292,7 @@ class Turns:
         return idle_until(look_at_s)
 
     def _fail(self, lane: Lane, error: OSError) -> None:
-        retry_s = min(RETRY_S, self._watch.interval_s)
-        self._sessions.fail(lane, error, time.monotonic(), retry_s)
+        self._sessions.fail(lane, error, time.monotonic(), min(RETRY_S, self._watch.interval_s))
 
 
 def idle_until(look_at_s: float | None) -> Rest:
