@@ -18,7 +18,7 @@ class Retries:
     def __init__(self) -> None:
         #: Why, by the stem of their files.
         self.errors: dict[str, PersistenceError] = {}
-        # How long each waits for its next try, when that is, and whether it was one.
+        # How long each waits for its next try, when that is, and whether one has failed already.
         self._tries: dict[str, tuple[float, float, bool]] = {}
 
     def fail(self, stem: str, error: PersistenceError, now_s: float, first_s: float) -> bool:
