@@ -308,6 +308,7 @@ def test_the_floor_plan_names_what_is_there() -> None:
 WAYS = {
     "bursts", "cancelling", "corpus", "idle", "kills", "model", "model_directory", "overflow",
     "pythons", "readme", "reference", "restarts", "soak", "structure", "tailing_races",
+    "twenty_turns",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -11,8 +12,10 @@ from uuid import UUID
 
 from sessiontail import checks
 from sessiontail.directory import finding
+from sessiontail.directory.ancestry import count_inherited, finder
 from sessiontail.errors import SessionNotFound
 from sessiontail.format.folding import PersistedSession
+from sessiontail.format.inheritance import may_inherit
 from sessiontail.format.records import Record
 from sessiontail.session.deleting import delete_both, delete_session_file
 from sessiontail.session.loading import load_file
@@ -32,9 +35,10 @@ from sessiontail.system.paths import (
 from sessiontail.system.place import Place
 from sessiontail.system.stats import StoreStats
 
-__all__ = ["OnAbandoned", "SessionsById"]
+__all__ = ["OfInherited", "OnAbandoned", "SessionsById"]
 
 OnAbandoned = Literal["stop", "wait"]
+OfInherited = Literal["include", "skip"]
 
 
 class SessionsById:
@@ -67,6 +71,7 @@ class SessionsById:
         *,
         path: str | PathLike[str] | None = None,
         salvage: bool = False,
+        inherited: bool = True,
     ) -> PersistedSession:
         """Read one session whole: the closed file, else the WAL.
 
@@ -74,6 +79,9 @@ class SessionsById:
             session_id: which one.
             path: this file instead.
             salvage: keep what is whole, and list ``damage`` and ``torn_bytes``.
+            inherited: find out how many of its first rows are an earlier session's. Where its
+                first parent has no file, each session of the directory is looked at for that,
+                once a process; False leaves ``inherited_count`` None.
 
         Raises:
             DamagedSession: a line is damaged (not with ``salvage``), or there is no header.
@@ -82,14 +90,21 @@ class SessionsById:
             load_file, salvage=salvage, max_line_bytes=self._max_line_bytes, stats=self.stats
         )
         if path is not None:
-            return await load((str(resolve_path(path)),))
-        try:
-            return await load(self._paths(session_id).oldest_first)
-        except SessionNotFound:
-            found = await in_thread(self._search, session_id, place=str(self.directory))
-            if found is None:
-                raise
-            return await load(found.oldest_first)
+            session = await load((str(resolve_path(path)),))
+        else:
+            try:
+                session = await load(self._paths(session_id).oldest_first)
+            except SessionNotFound:
+                found = await in_thread(self._search, session_id, place=str(self.directory))
+                if found is None:
+                    raise
+                session = await load(found.oldest_first)
+        if not inherited:
+            return session
+        if not may_inherit(session.header):
+            return replace(session, inherited_count=0)
+        count = await in_thread(count_inherited, session.path, place=str(session.path.parent))
+        return replace(session, inherited_count=count)
 
     def read(
         self,
@@ -98,6 +113,7 @@ class SessionsById:
         path: str | PathLike[str] | None = None,
         after: str | None = None,
         last: int | None = None,
+        inherited: OfInherited = "include",
     ) -> SessionReader:
         """Return the records of one session up to the end as it is when reading begins.
 
@@ -106,18 +122,21 @@ class SessionsById:
             path: this file instead.
             after: a cursor to go on from.
             last: begin so many lines before the end that the file has then, instead.
+            inherited: "skip" leaves out the first rows where they are an earlier session's.
 
         Returns:
             An async iterator and context manager over records; see ``RecordFeed``.
         """
         checks.one_start(after, last)
         only = None if path is None else resolve_path(path)
+        paths = self._paths(session_id) if only is None else path_paths(only)
         return SessionReader(
-            self._paths(session_id) if only is None else path_paths(only),
+            paths,
             only=only,
             search=partial(self._search, session_id) if only is None else None,
             after=after,
             last=last,
+            find=finder(inherited, paths.directory),
             max_line_bytes=self._max_line_bytes,
             stats=self.stats,
         )
@@ -131,6 +150,7 @@ class SessionsById:
         last: int | None = None,
         wait: bool | float = False,
         on_abandoned: OnAbandoned = "stop",
+        inherited: OfInherited = "include",
     ) -> SessionTail:
         """Return the records of one session from the start until it ends.
 
@@ -141,6 +161,7 @@ class SessionsById:
             last: begin so many lines before the end that the file has then, instead.
             wait: wait for a session that does not exist yet: for ever, or so many seconds.
             on_abandoned: "stop" ends when the writer is gone; "wait" waits for one to come back.
+            inherited: "skip" leaves out the first rows where they are an earlier session's.
 
         Returns:
             An async iterator and context manager over records, with ``cursor`` and ``outcome``.
@@ -153,6 +174,7 @@ class SessionsById:
             search=partial(self._search, session_id) if path is None else None,
             after=after,
             last=last,
+            find=finder(inherited, paths.directory),
             wait=wait,
             on_abandoned=on_abandoned,
             max_line_bytes=self._max_line_bytes,

@@ -7,6 +7,7 @@ its store is left.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,22 +18,25 @@ from typing import Literal, Self
 from uuid import UUID
 
 from sessiontail import checks
-from sessiontail.by_id import SessionsById
+from sessiontail.by_id import OfInherited, SessionsById
 from sessiontail.directory import plan as planning, prune as pruning
+from sessiontail.directory.ancestry import finder
+from sessiontail.directory.conversations import way_to
 from sessiontail.directory.events import SessionWatch
+from sessiontail.directory.outlines import SessionOutline, outlines_of
 from sessiontail.directory.plan import PrunePlan
 from sessiontail.directory.prune import Pruned
+from sessiontail.directory.retelling import Conversation
 from sessiontail.directory.scan import Scan, by_age
 from sessiontail.directory.tail import DirectoryTail
+from sessiontail.errors import SessionNotFound
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind, SessionState
 from sessiontail.format.records import ChunkKind
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.summary import Detail
 from sessiontail.system.files import in_thread
-from sessiontail.system.paths import (
-    sessions_dir,
-)
+from sessiontail.system.paths import parse_session_id, sessions_dir
 from sessiontail.system.place import Place
 from sessiontail.system.watching import POLL_INTERVAL_S, SWEEP_INTERVAL_S
 
@@ -117,6 +121,44 @@ class SessionStore(SessionsById):
             return by_age(metas)
         return await in_thread(by_age, metas)
 
+    async def outlines(
+        self, *, progress: Callable[[int], None] | None = None
+    ) -> builtins.list[SessionOutline]:
+        """Return what each session adds to those before it, oldest ``created_at`` first.
+
+        Each session's rows are compared with those of its first parent, else with the rows of all
+        that are earlier; what was compared is kept in this process.
+
+        Args:
+            progress: called now and then with the number of sessions that are done.
+
+        Raises:
+            PersistenceError: the directory cannot be read; one that is absent is empty.
+        """
+        return await outlines_of(await self.list(), self.directory, progress=progress)
+
+    def conversation(self, session_id: UUID | str) -> Conversation:
+        """Return the records of a whole conversation, from its first session to this one.
+
+        Args:
+            session_id: the last session of the way.
+
+        Returns:
+            An async iterator and context manager over ``(session_id, record)``, each row once.
+
+        Raises:
+            InvalidSessionId: that is no id.
+        """
+        wanted = parse_session_id(session_id)
+
+        async def find_way() -> builtins.list[SessionOutline]:
+            way = way_to(wanted, await self.outlines())
+            if not way:
+                raise SessionNotFound(f"no session has the id {wanted}", path=self.directory)
+            return way
+
+        return Conversation(find_way, lambda path: self.read(path=path, inherited="skip"))
+
     def tail_all(
         self,
         *,
@@ -128,6 +170,7 @@ class SessionStore(SessionsById):
         on_missing: Literal["wait", "error"] = "wait",
         on_event: Callable[[UUID, EventKind], None] | None = None,
         max_open: int | None = None,
+        inherited: OfInherited = "include",
     ) -> DirectoryTail:
         """Return one stream of ``(session_id, record)`` over all sessions; it never ends.
 
@@ -146,6 +189,8 @@ class SessionStore(SessionsById):
             on_event: called with a session's id and what happened to it.
             max_open: descriptors to keep; while threads read, an eighth more, or two. By default
                 half of the soft limit, less what the process's other tails hold.
+            inherited: "skip" leaves out the first rows of a session where they are an earlier
+                one's, whether or not that is in the stream.
 
         Raises:
             CursorInvalid: ``after`` is no directory cursor.
@@ -162,6 +207,7 @@ class SessionStore(SessionsById):
             watch=self._place.watch,
             after=after,
             kinds=kinds,
+            find=finder(inherited, self.directory),
             include_closed=include_closed,
             last=last,
             only_running=only_running,

@@ -22,13 +22,14 @@ from anyio.lowlevel import checkpoint
 from sessiontail.directory.beside import Beside
 from sessiontail.directory.holding import OpenFiles
 from sessiontail.directory.lane import ForeignFile, Lane
-from sessiontail.directory.opening import close_what_came
+from sessiontail.directory.opening import close_what_came, open_lane
 from sessiontail.directory.schedule import Schedule, Sleep, Turn
 from sessiontail.directory.sessions import Sessions, Tell
 from sessiontail.directory.stock import Stocktaking, Wanted
 from sessiontail.directory.turns import Turns
 from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.session.follower import no_gate
+from sessiontail.session.sieve import Find
 from sessiontail.system.locks import LockTable, locks
 from sessiontail.system.signals import Home
 from sessiontail.system.stats import StoreStats
@@ -48,6 +49,7 @@ class Following:
         directory: whose sessions.
         make_watch: gives the watch of the directory, held.
         wanted: which of them, and from where.
+        find: says what of a file is inherited, and left out; None: nothing is.
         max_line_bytes: a longer line is one ``Damage``.
         max_open: descriptors at most; None: what the process has for all streams.
         stats: counts into these.
@@ -60,6 +62,7 @@ class Following:
         *,
         make_watch: Callable[[], Awaitable[DirectoryWatch]],
         wanted: Wanted,
+        find: Find | None = None,
         max_line_bytes: int,
         max_open: int | None,
         stats: StoreStats,
@@ -71,6 +74,7 @@ class Following:
         self._directory = directory
         self._make_watch = make_watch
         self._wanted = wanted
+        self._find = find
         self._max_line_bytes = max_line_bytes
         self._stats = stats
         self._schedule: Schedule[Lane | ForeignFile] = Schedule()
@@ -135,13 +139,17 @@ class Following:
                 str(self._directory), Home(), self._subscription.signal, self.sessions.files
             )
             self._turns = Turns(
-                self._directory,
+                partial(
+                    open_lane,
+                    directory=self._directory,
+                    find=self._find,
+                    max_line_bytes=self._max_line_bytes,
+                    stats=self._stats,
+                ),
                 sessions=self.sessions,
                 schedule=self._schedule,
                 watch=made,
                 beside=self._beside,
-                max_line_bytes=self._max_line_bytes,
-                stats=self._stats,
             )
             self._turns.gate = self._gate
         assert self._watch is not None

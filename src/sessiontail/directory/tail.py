@@ -17,6 +17,7 @@ from sessiontail.format.directory_cursor import NOT_BEGUN, DirectoryPosition
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind
 from sessiontail.format.records import Chunk, ChunkKind, Damage, Record
+from sessiontail.session.sieve import Find, Inherited
 from sessiontail.system.stats import StoreStats
 from sessiontail.system.watching import DirectoryWatch
 
@@ -39,6 +40,7 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
         watch: Callable[[], Awaitable[DirectoryWatch]],
         after: str | None = None,
         kinds: Collection[ChunkKind | str] | None = None,
+        find: Find | None = None,
         include_closed: bool = False,
         last: int | None = None,
         only_running: bool = False,
@@ -55,6 +57,7 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
             watch: gives the watch of the directory, held.
             after: a directory cursor to go on from.
             kinds: only chunks of these kinds, and damage; by default every record.
+            find: says what of a file is inherited, and left out; None: nothing is.
             include_closed: also sessions that are closed before this begins.
             last: of sessions that exist already, only so many of the last records.
             only_running: of those whose writer is gone already, none.
@@ -84,6 +87,7 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
                 only_running=only_running,
                 on_missing=on_missing,
             ),
+            find=find,
             max_line_bytes=max_line_bytes,
             max_open=max_open,
             stats=stats or StoreStats(),
@@ -136,6 +140,18 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
     def errors(self) -> dict[str, PersistenceError]:
         """Sessions that could not be read at the last try, with the error; they are tried again."""
         return self._following.sessions.errors
+
+    def inherited(self, session_id: UUID) -> Inherited | None:
+        """What of a session that is followed now is left out as inherited, as far as is known.
+
+        None where nothing is left out, and before its first record.
+        """
+        lanes = self._following.sessions.lanes
+        lane = lanes.get(str(session_id)) or next(
+            (lane for lane in lanes.values() if lane.session_id == session_id), None
+        )
+        sieve = lane.follower.reader.sieve if lane and lane.follower else None
+        return None if sieve is None else sieve.inherited
 
     @property
     def session_ids(self) -> list[UUID]:

@@ -76,6 +76,8 @@ class PersistedSession:
     damage: tuple[Damage, ...] = ()
     #: Bytes after the last newline: no record, no error.
     torn_bytes: int = 0
+    #: How many of the first chunks are copies of an earlier session's; None: unknown.
+    inherited_count: int | None = field(default=None, compare=False)
 
     def to_messages(self) -> list[dict[str, Any]]:
         """Return the conversation in OpenAI's chat form, one message a chunk."""

@@ -7,7 +7,7 @@ it can be tried again; what it waits for goes on in a thread meanwhile.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -18,6 +18,7 @@ from sessiontail.errors import PersistenceError
 from sessiontail.format.cursor import START, Position
 from sessiontail.format.records import Header, Record
 from sessiontail.session.reader import FileReader
+from sessiontail.session.sieve import Find, Inherited, Sieve
 from sessiontail.session.stream import RecordStream
 from sessiontail.system.calls import Call
 from sessiontail.system.pace import pace
@@ -34,7 +35,7 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
     or dropping the object releases everything. One task at a time may pull.
     """
 
-    def __init__(self, after: str | None) -> None:
+    def __init__(self, after: str | None, find: Find | None = None) -> None:
         self._reader: FileReader | None = None
         self._pulling = False
         self._ended = False
@@ -43,6 +44,8 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
         # What goes on in a thread; and whether who waited for it was cancelled meanwhile.
         self._call: Call[Any] | None = None
         self._late = False
+        # Says what is inherited, where that is left out.
+        self._find = find
         self._after = START if after is None else Position.decode(after)
         self._stream = RecordStream(self._after)
 
@@ -96,6 +99,12 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
         return self._reader.torn_bytes if self._reader else 0
 
     @property
+    def inherited(self) -> Inherited | None:
+        """What is left out as inherited, as far as that is known; None where nothing is left out."""
+        sieve = self._reader.sieve if self._reader else None
+        return None if sieve is None else sieve.inherited
+
+    @property
     def fd(self) -> int | None:
         """The open file's descriptor, for its bytes; None while there is none open.
 
@@ -128,6 +137,11 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
         self._reader = reader
         self._stream = RecordStream(position)
         self.on_open()
+
+    def _sift(self, reader: FileReader, names: Sequence[str], *, finite: bool) -> None:
+        """Leave the inherited rows of an open file out, where that is asked for."""
+        if self._find is not None:
+            reader.sieve = Sieve(self._find, tuple(names), reader.file.id, finite=finite)
 
     def _release(self) -> None:
         call, self._call = self._call, None

@@ -1,0 +1,247 @@
+"""a session's file -> how many of its first rows are an earlier session's. Blocks: for threads.
+
+Where its first parent is there, that alone is compared. Where it is not, all that came before it in
+the directory is, by content: a tree of rows, which is kept, and reads of each session what it takes
+to tell it from the others.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Set as AbstractSet
+from operator import attrgetter
+from pathlib import Path
+
+from sessiontail import checks
+from sessiontail.directory.names import session_names
+from sessiontail.errors import PersistenceError
+from sessiontail.format.inheritance import (
+    Match,
+    OutOfOrder,
+    RowTree,
+    Walk,
+    common,
+    may_inherit,
+)
+from sessiontail.session.rows import FileRows, Looks, RowsChanged
+from sessiontail.session.sieve import NOTHING, UNKNOWN, Find, Inherited
+from sessiontail.system.kept import Kept
+from sessiontail.system.paths import path_paths, split_name, stem_paths
+from sessiontail.system.stamps import SETTLED_S, FileId, id_of_name
+
+__all__ = ["Ancestry", "ancestry_of", "count_inherited", "finder"]
+
+# How often what changes under our feet is looked at anew.
+_TRIES = 3
+# How old a listing may be for a session that is in it: what was copied in since is looked for.
+_LISTED_S = 1.0
+
+
+class Ancestry:
+    """Which rows of a directory's sessions are copies of earlier ones'. One thread at a time.
+
+    Args:
+        directory: where the session files lie.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._looks = Looks()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._tree = RowTree()
+        self._rows: dict[FileId, FileRows] = {}
+        self._walks: dict[FileId, Walk] = {}
+        # Which file a name led to, when it was listed.
+        self._files: dict[str, FileId] = {}
+        self._listed: set[FileId] = set()
+        # When to list again; what the directory was like, and whether a change would show.
+        self._stale_s = 0.0
+        self._changed_ns = -1
+        self._trusted = False
+        # Listed, and not in the tree: by file, so that a rename makes no second one.
+        self._waiting: dict[FileId, FileRows] = {}
+
+    def _begin_anew(self) -> None:
+        """Compare all that was read once more, in order."""
+        self._tree = RowTree()
+        self._walks.clear()
+        self._waiting = {file_id: self._rows[file_id] for file_id in self._files.values()}
+
+    def inherited(self, names: tuple[str, ...], file_id: FileId) -> Inherited:
+        """Return what of a session is inherited, as far as it is written now.
+
+        Args:
+            names: those that its file has, or may get.
+            file_id: which file it is.
+        """
+        with self._lock:
+            for _ in range(_TRIES):
+                try:
+                    return self._inherited(names, file_id)
+                except RowsChanged:
+                    self._forget()
+                except OutOfOrder:
+                    self._begin_anew()
+                except (OSError, PersistenceError):
+                    break  # what cannot be read hides nothing
+            return UNKNOWN
+
+    def _inherited(self, names: tuple[str, ...], file_id: FileId) -> Inherited:
+        self._looks.number += 1
+        rows = self._rows.get(file_id)
+        if rows is None:
+            rows = FileRows(names, file_id, self._looks)
+        header = rows.read_header()
+        if header is None:
+            return NOTHING if rows.finished else UNKNOWN
+        if not may_inherit(header):
+            return NOTHING
+        self._rows[file_id] = rows
+        parents = header.parent_session_ids
+        parent = self._named(str(parents[0])) if parents else None
+        if parent is not None and parent.file_id != file_id:
+            match = common(rows, parent)
+        else:
+            match = self._by_content(rows)
+        origin = match.origin
+        assert origin is None or isinstance(origin, FileRows)
+        if origin is not None and not origin.is_there():
+            raise RowsChanged(origin.name)
+        return _as_inherited(rows, match, origin)
+
+    def _named(self, stem: str) -> FileRows | None:
+        """Return the rows of a session by its id, where it has a file of that name."""
+        names = stem_paths(stem, self._directory).oldest_first
+        for name in names:
+            file_id = id_of_name(name)
+            if file_id is None:
+                continue
+            rows = self._rows.get(file_id) or FileRows(names, file_id, self._looks)
+            if rows.read_header() is not None:
+                self._rows[file_id] = rows
+                return rows
+        return None
+
+    def _by_content(self, rows: FileRows) -> Match:
+        """Compare a session with all that came before it."""
+        self._take_stock(rows)
+        walk = self._walks.get(rows.file_id)
+        if walk is None:
+            self._waiting.pop(rows.file_id, None)
+            walk = self._walks[rows.file_id] = self._tree.add(rows)
+        else:
+            walk.go_on()
+        return walk.match()
+
+    def _take_stock(self, rows: FileRows) -> None:
+        """Have all sessions in the tree that are earlier than one."""
+        # Who was listed before has its forebears beside it: they are older.
+        if rows.file_id not in self._listed or time.monotonic() >= self._stale_s:
+            self._list()
+        order, walks = rows.order, self._walks
+        waiting = self._waiting.values()
+        begun = [found for found in waiting if found.read_header() is not None]
+        for found in sorted((found for found in begun if found.order < order), key=_order):
+            del self._waiting[found.file_id]
+            walks[found.file_id] = self._tree.add(found)
+
+    def _list(self) -> None:
+        changed_ns = os.stat(self._directory).st_mtime_ns  # noqa: PTH116 - a tenth of the time
+        self._stale_s = time.monotonic() + _LISTED_S
+        if changed_ns == self._changed_ns and self._trusted:
+            return
+        names = session_names(self._directory)
+        self._changed_ns = changed_ns
+        self._trusted = time.time_ns() - changed_ns >= SETTLED_S * 10**9
+        gone = self._files.keys() - names
+        if gone:
+            self._take_leave(gone)
+        for name in names:
+            if name not in self._files:
+                self._meet(name)
+
+    def _meet(self, name: str) -> None:
+        path = os.path.join(self._directory, name)  # noqa: PTH118 - text, a tenth of the time
+        file_id = id_of_name(path)
+        split = split_name(name)
+        if file_id is None or split is None:
+            return
+        self._files[name] = file_id
+        self._listed.add(file_id)
+        if file_id in self._walks:
+            return
+        found = self._rows.get(file_id)
+        if found is None:
+            names = stem_paths(split[0], self._directory).oldest_first
+            found = self._rows[file_id] = FileRows(names, file_id, self._looks)
+        self._waiting[file_id] = found
+
+    def _take_leave(self, names: AbstractSet[str]) -> None:
+        """Forget the files that do not have these names any more, unless they have others."""
+        gone = {self._files.pop(name) for name in names}
+        self._listed = {*self._files.values()}
+        for file_id in gone - self._listed:
+            walk = self._walks.pop(file_id, None)
+            self._rows.pop(file_id, None)
+            self._waiting.pop(file_id, None)
+            if walk is not None and not walk.leave():
+                raise RowsChanged(walk.rows.name)  # others stand on it
+
+
+_order = attrgetter("order")
+
+
+def _as_inherited(rows: FileRows, match: Match, origin: FileRows | None) -> Inherited:
+    header = None if origin is None else origin.header
+    return Inherited(
+        match.count,
+        rows.end(match.count),
+        None if header is None else header.id,
+        rows.end(match.undecided),
+        match.settled,
+    )
+
+
+#: Of the directories that were asked about last.
+_known: Kept[str, Ancestry] = Kept(8)
+_making = threading.Lock()
+
+
+def ancestry_of(directory: Path) -> Ancestry:
+    """Return what is known of a directory in this process."""
+    with _making:
+        found = _known.get(str(directory))
+        if found is None:
+            found = Ancestry(directory)
+            _known.put(str(directory), found)
+        return found
+
+
+def finder(inherited: str, directory: Path) -> Find | None:
+    """Return what says which rows of a directory's files are to be left out; None: none are.
+
+    Raises:
+        ValueError: ``inherited`` is neither "include" nor "skip".
+    """
+    checks.one_of("inherited", inherited, ("include", "skip"))
+    if inherited == "include":
+        return None
+
+    def find(names: tuple[str, ...], file_id: FileId) -> Inherited:
+        return ancestry_of(directory).inherited(names, file_id)
+
+    return find
+
+
+def count_inherited(path: Path) -> int | None:
+    """Return how many of a file's first rows are an earlier session's; None: unknown."""
+    file_id = id_of_name(str(path))
+    if file_id is None:
+        return None
+    names = path_paths(path).oldest_first
+    return ancestry_of(path.parent).inherited(names, file_id).count
