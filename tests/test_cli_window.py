@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -46,9 +47,15 @@ class Told(Printer):
         self.waiting: list[str] = []
         self.texts: list[str] = []
 
-    def put(self, record: Record | None, raw: bytes = b"", target: Target | None = None) -> None:
+    def put(
+        self,
+        record: Record | None,
+        raw: bytes = b"",
+        target: Target | None = None,
+        session_id: UUID | str | None = None,
+    ) -> None:
         assert record is not None
-        assert (raw, target) == (b"", None)
+        assert (raw, target, session_id) == (b"", None, ONE)
         self.waiting.append(text_of(record)[:6])
 
     def flush(self) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 from sessiontail import checks
 from sessiontail.directory import finding
 from sessiontail.errors import SessionNotFound
+from sessiontail.format.brief import place
 from sessiontail.format.folding import PersistedSession
 from sessiontail.format.records import Record
 from sessiontail.session.deleting import delete_both, delete_session_file
@@ -55,6 +56,9 @@ class SessionsById:
         self.stats = StoreStats()
         self._max_line_bytes = max_line_bytes
         self._place = place
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {place(self.directory)}>"
 
     @property
     def directory(self) -> Path:

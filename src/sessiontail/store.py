@@ -28,11 +28,10 @@ from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind, SessionState
 from sessiontail.format.records import ChunkKind
 from sessiontail.session.meta import PersistedSessionMeta
+from sessiontail.session.pulling import AsyncEntered
 from sessiontail.session.summary import Detail
 from sessiontail.system.files import in_thread
-from sessiontail.system.paths import (
-    sessions_dir,
-)
+from sessiontail.system.paths import sessions_dir
 from sessiontail.system.place import Place
 from sessiontail.system.watching import POLL_INTERVAL_S, SWEEP_INTERVAL_S
 
@@ -42,7 +41,7 @@ __all__ = ["SessionStore"]
 _FEW = 2048
 
 
-class SessionStore(SessionsById):
+class SessionStore(AsyncEntered, SessionsById):
     """The sessions of one directory.
 
     ``async with SessionStore() as store`` watches the directory until it is left; a store that is

@@ -16,7 +16,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self
 
-from anyio import BusyResourceError
 from anyio.lowlevel import checkpoint
 
 from sessiontail.directory.gathering import (
@@ -27,8 +26,10 @@ from sessiontail.directory.gathering import (
     read_metas,
 )
 from sessiontail.errors import PersistenceError
+from sessiontail.format.brief import place
 from sessiontail.session.asides import left_aside
 from sessiontail.session.meta import PersistedSessionMeta, judged
+from sessiontail.session.pulling import AsyncPulled, StreamBusy
 from sessiontail.session.summary import Detail
 from sessiontail.system.calls import Call
 from sessiontail.system.files import MAX_THREADS
@@ -47,7 +48,7 @@ _TOLD_AT_ONCE = 64
 _RUN = 2048
 
 
-class Scan(AsyncIterator[PersistedSessionMeta]):
+class Scan(AsyncPulled, AsyncIterator[PersistedSessionMeta]):
     """The sessions of a directory, in no order, as they are found.
 
     A pull-only iterator: threads work only while it is asked. A step that is cancelled can be
@@ -76,6 +77,10 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         self._told = 0
         self._looked_aside = False
 
+    def __repr__(self) -> str:
+        done = "not begun" if self.total is None else f"{self.total - len(self._names)} read"
+        return f"<Scan {place(self.directory)}, {done}>"
+
     def __aiter__(self) -> Self:
         return self
 
@@ -85,7 +90,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         Raises:
             StopAsyncIteration: that was all.
             PersistenceError: the directory cannot be read; one that is absent is empty.
-            anyio.BusyResourceError: another task waits for the next one.
+            StreamBusy: another task waits for the next one.
         """
         if not self._found:
             with self._one_task():
@@ -109,7 +114,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
 
         Raises:
             PersistenceError: the directory cannot be read.
-            anyio.BusyResourceError: another task waits for the next one.
+            StreamBusy: another task waits for the next one.
         """
         with self._one_task():
             if self.total is None:
@@ -127,7 +132,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
     @contextmanager
     def _one_task(self) -> Iterator[None]:
         if self._pulling:
-            raise BusyResourceError("reading from")
+            raise StreamBusy("Scan")
         self._pulling = True
         try:
             yield

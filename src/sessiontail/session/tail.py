@@ -99,6 +99,12 @@ class SessionTail(RecordFeed):
         """The file that is read, or would be, under the name it was opened by."""
         return self._reader.file.path if self._reader else self._paths.wal
 
+    @property
+    def _state(self) -> str:
+        if self.outcome is not None:
+            return self.outcome.value
+        return "live" if self._reader and not self._ended else super()._state
+
     async def _fill(self) -> None:
         if self._follower is None:
             self._follower = await self._start_following()
