@@ -45,7 +45,7 @@ class SessionStore(AsyncEntered, SessionsById):
     """The sessions of one directory.
 
     ``async with SessionStore() as store`` watches the directory until it is left; a store that is
-    not entered serves as well. Several tasks may enter one store.
+    not entered, or was left, serves as well. Several tasks may enter one store.
 
     What is of one session (``load``, ``read``, ``tail``, ``wait_for``, ``meta``, ``delete``) is said
     in ``SessionsById``.
@@ -106,7 +106,8 @@ class SessionStore(AsyncEntered, SessionsById):
     async def list(self, *, verify: bool = False) -> list[PersistedSessionMeta]:
         """Return the metas of all sessions, oldest ``created_at`` first.
 
-        Files that do not start with a header are skipped, each with a logged warning.
+        Files that do not start with a header are skipped, each with a logged warning: one in a
+        process for as long as the file stays as it is.
 
         Raises:
             PersistenceError: the directory cannot be read; one that is absent is empty.
