@@ -10,6 +10,7 @@ from uuid import UUID
 import anyio
 import pytest
 
+from followers import instances
 from samples import ID
 from sessiontail import PersistenceError, SessionStore, StreamBusy
 
@@ -134,3 +135,36 @@ async def test_a_stream_knows_whose_it_is_from_its_header_its_cursor_or_its_name
         UUID(int=7),
         UUID(int=7),
     ]
+
+
+async def ended_after(stream: Any, turns: int) -> str:
+    """Pull until the stream ends; another task closes it after so many turns of the loop."""
+    got = "nothing"
+
+    async def pull() -> None:
+        nonlocal got
+        count = 0
+        async for _ in stream:
+            count += 1
+        got = "ended"
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            group.start_soon(pull)
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            await stream.aclose()
+    return got
+
+
+@pytest.mark.parametrize("name", [name for name in STREAMS if name != "Scan"])
+@pytest.mark.parametrize("there", [True, False], ids=["there", "absent"])
+async def test_a_stream_that_another_task_closes_at_any_moment_just_ends(
+    live: Path, tmp_path_factory: pytest.TempPathFactory, name: str, *, there: bool
+) -> None:
+    directory = live.parent if there or name == "SessionReader" else tmp_path_factory.mktemp("none")
+    before = instances()
+
+    ends = {await ended_after(STREAMS[name](SessionStore(directory)), turns) for turns in range(40)}
+
+    assert (ends, instances()) == ({"ended"}, before)

@@ -175,6 +175,7 @@ class RecordFeed(AsyncPulled, AsyncEntered, AsyncIterator[Record], AsyncResource
         What goes on in a thread goes on when this is cancelled: the next look takes its result.
         """
         while True:
+            self._refuse_closed()
             if self._call is None:
                 self._late = False
                 try:
@@ -196,6 +197,11 @@ class RecordFeed(AsyncPulled, AsyncEntered, AsyncIterator[Record], AsyncResource
                 continue  # it has more to do than a thread does in one go
             return found
 
+    def _refuse_closed(self) -> None:
+        """Open and wait for nothing more where another task has closed this meanwhile."""
+        if self._ended:
+            raise ClosedResourceError
+
     async def _pull(self) -> None:
         if self._pulling:
             raise StreamBusy(type(self).__name__)
@@ -204,6 +210,7 @@ class RecordFeed(AsyncPulled, AsyncEntered, AsyncIterator[Record], AsyncResource
         self._pulling = True
         try:
             await pace().turn()
+            self._refuse_closed()
             await self._fill()
         except StopAsyncIteration:
             self.close()

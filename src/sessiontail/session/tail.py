@@ -171,7 +171,11 @@ class SessionTail(RecordFeed):
     async def _start_following(self) -> Follower:
         """Watch first, then open: what happens in between is then told."""
         if self._subscription is None:
-            watch = self._watch = await self._make_watch()
+            watch = await self._make_watch()
+            if self._ended:  # closed by another task meanwhile
+                watch.release()
+            self._refuse_closed()
+            self._watch = watch
             self._subscription = watch.subscribe(self._paths.stem, self._stats)
             watch.release()  # the subscription holds it
         assert self._watch is not None
