@@ -88,7 +88,8 @@ def test_what_is_no_utf8_and_no_json_number_is_printed_all_the_same(tmp_path: Pa
     as_messages = run("cat", path, "-o", "messages")
 
     assert (as_text.stdout, as_text.stderr) == ("user        \\ud800\n", "")
-    assert as_json.stdout.encode() == odd
+    whose = f'{{"schema": 1, "session_id": "{ONE}", '.encode()
+    assert as_json.stdout.encode() == odd.replace(b"{", whose, 1)
     assert json.loads(as_messages.stdout) == [{"role": "user", "content": "\ud800"}]
 
 
@@ -104,7 +105,8 @@ def test_payloads_nested_as_deep_as_they_are_taken_are_printed(tmp_path: Path) -
     as_json = run_apart("cat", path, "-n", "1", "-o", "jsonl")
     as_text = run_apart("cat", path)
 
-    assert as_json.stdout.encode() == line
+    whose = f'{{"schema": 1, "session_id": "{ONE}", '.encode()
+    assert as_json.stdout.encode() == line.replace(b"{", whose, 1)
     assert (as_text.returncode, as_text.stderr) == (0, "")
 
 

@@ -37,8 +37,14 @@ class Said(Printer):
         super().__init__(Output(), pattern=None if pattern is None else re.compile(pattern))
         self.said: list[tuple[str, str]] = []
 
-    def put(self, record: Record | None, raw: bytes = b"", target: Target | None = None) -> None:
-        super().put(record, raw, target)
+    def put(
+        self,
+        record: Record | None,
+        raw: bytes = b"",
+        target: Target | None = None,
+        session_id: UUID | str | None = None,
+    ) -> None:
+        super().put(record, raw, target, session_id)
         if isinstance(record, Chunk):
             self.said.append(("" if target is None else target.name, text_of(record)))
 

@@ -80,7 +80,7 @@ def test_json_is_the_records_and_damage_its_evidence(capsysbinary: Streams) -> N
     out, err = printed(capsysbinary, "jsonl", ASK, DAMAGE)
 
     ask, damage = map(json.loads, out.splitlines())
-    assert ask == json.loads(LINES[1])
+    assert ask == {"schema": 1, "session_id": None, **json.loads(LINES[1])}
     assert (damage["record_type"], damage["line"], damage["raw"]) == ("damage", 4, "{broken}")
     assert damage["offset"] == len(b"".join(LINES[:3]))
     assert err == ""

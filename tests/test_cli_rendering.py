@@ -114,12 +114,16 @@ def test_lines_after_the_first_stand_under_it_and_each_behind_its_session(
     ],
     ids=["header", "chunk", "trailer"],
 )
-def test_json_is_what_the_log_has(line: bytes) -> None:
-    assert json.loads(as_json(one(line))) == json.loads(line)
+def test_json_is_what_the_log_has_and_whose_it_is(line: bytes) -> None:
+    assert json.loads(as_json(one(line), ID)) == {
+        "schema": 1,
+        "session_id": str(ID),
+        **json.loads(line),
+    }
 
 
-def test_json_of_several_sessions_begins_with_whose_it_is() -> None:
-    assert as_json(one(chunk_line()), ID).startswith(f'{{"session_id": "{ID}", "record_type": ')
+def test_json_says_that_nobody_knows_whose_a_record_is() -> None:
+    assert as_json(one(chunk_line())).startswith('{"schema": 1, "session_id": null, ')
 
 
 def test_json_of_damage_is_its_evidence() -> None:
@@ -128,6 +132,8 @@ def test_json_of_damage_is_its_evidence() -> None:
     message = value.pop("message")
     assert message
     assert value == {
+        "schema": 1,
+        "session_id": None,
         "record_type": "damage",
         "line": 2,
         "offset": len(header_line()),

@@ -34,7 +34,12 @@ def test_rm_refuses_a_live_session_and_deletes_the_rest_only_with_yes(live: Path
     assert (asked.returncode, there) == (1, True)
     assert asked.stderr == "sessiontail: nothing was deleted: add --yes to do it\n"
     assert (done.returncode, live.exists(), other.exists()) == (1, True, False)
-    assert json.loads(done.stdout) == {"found": [TWO], "files": [str(other)], "deleted": [TWO]}
+    assert json.loads(done.stdout) == {
+        "schema": 1,
+        "found": [TWO],
+        "files": [str(other)],
+        "deleted": [TWO],
+    }
     assert done.stderr == (
         f"sessiontail: {live}: process {real_writer().pid} is writing it; it is kept\n"
         f"sessiontail: {live.parent}: no session is called 'zz'; `sessiontail ls` lists them\n"

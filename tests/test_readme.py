@@ -39,16 +39,29 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 async def write_session(directory: Path, *, damaged: bool) -> None:
     """Write the session of the README's first example."""
-    call = {"name": "run_tests", "arguments": '{"path": "tests/test_dates.py"}'}
-    calls = [{"id": "c1", "type": "function", "function": call}]
+    functions = [
+        {"name": "run_tests", "arguments": '{"path": "tests/test_dates.py"}'},
+        {"name": "read_file", "arguments": '{"path": "dates.py"}'},
+    ]
+    calls = [
+        {"id": f"c{i}", "type": "function", "function": one} for i, one in enumerate(functions)
+    ]
+    code = "def next_month(day): return day.replace(month=day.month + 1)"
     answer = "31 January has no 31 February to go to."
-    failed = {"tool_call_id": "c1", "name": "run_tests", "content": "FAILED test_end_of_month"}
     header = Header(id=SESSION_ID, created_at=datetime(2026, 11, 20, 9, tzinfo=UTC))
     async with SessionWriter(header, directory=directory) as writer:
         said: list[tuple[ChunkKind, dict[str, Any]]] = [
             (ChunkKind.USER, {"content": "Why does tests/test_dates.py fail?"}),
-            (ChunkKind.ASSISTANT, {"content": None, "tool_calls": calls}),
-            (ChunkKind.TOOL_RESULT, failed),
+            (
+                ChunkKind.ASSISTANT,
+                {"content": "I run it, and look at the code.", "tool_calls": calls},
+            ),
+            *(
+                (ChunkKind.TOOL_RESULT, {"tool_call_id": f"c{i}", "name": name, "content": said})
+                for i, (name, said) in enumerate(
+                    [("run_tests", "FAILED test_end_of_month"), ("read_file", code)]
+                )
+            ),
         ]
         for kind, payload in said:
             await writer.write(Chunk(kind=kind, payload=payload))
@@ -104,7 +117,7 @@ async def test_every_other_block_of_python_runs(home: Path) -> None:
         await run(code, names)
 
     assert [type(record).__name__ for record in handled] == [
-        "Header", "Chunk", "Chunk", "Chunk", "Chunk", "Trailer",
+        "Header", "Chunk", "Chunk", "Chunk", "Chunk", "Chunk", "Trailer",
     ]  # fmt: skip
     assert names["tail"].outcome == "closed"
     assert names["answer"].tool_calls[0].name == "run_tests"

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from sessiontail.session.asides import Settled as Settled
     from sessiontail.session.feed import RecordFeed as RecordFeed
     from sessiontail.session.meta import PersistedSessionMeta as PersistedSessionMeta
+    from sessiontail.session.pulling import StreamBusy as StreamBusy
     from sessiontail.session.reading import SessionReader as SessionReader
     from sessiontail.session.tail import SessionTail as SessionTail
     from sessiontail.session.writer import SessionWriter as SessionWriter
@@ -120,6 +121,7 @@ _HOMES = {
     "PersistedSessionMeta": "session.meta",
     "Settled": "session.asides",
     "RecordFeed": "session.feed",
+    "StreamBusy": "session.pulling",
     "SessionReader": "session.reading",
     "SessionTail": "session.tail",
     "SessionWriter": "session.writer",

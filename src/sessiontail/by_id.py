@@ -14,6 +14,7 @@ from sessiontail import checks
 from sessiontail.directory import finding
 from sessiontail.directory.ancestry import count_inherited, finder
 from sessiontail.errors import SessionNotFound
+from sessiontail.format.brief import place
 from sessiontail.format.folding import PersistedSession
 from sessiontail.format.inheritance import may_inherit
 from sessiontail.format.records import Record
@@ -59,6 +60,9 @@ class SessionsById:
         self.stats = StoreStats()
         self._max_line_bytes = max_line_bytes
         self._place = place
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {place(self.directory)}>"
 
     @property
     def directory(self) -> Path:

@@ -34,6 +34,7 @@ from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind, SessionState
 from sessiontail.format.records import ChunkKind
 from sessiontail.session.meta import PersistedSessionMeta
+from sessiontail.session.pulling import AsyncEntered
 from sessiontail.session.summary import Detail
 from sessiontail.system.files import in_thread
 from sessiontail.system.paths import parse_session_id, sessions_dir
@@ -46,11 +47,11 @@ __all__ = ["SessionStore"]
 _FEW = 2048
 
 
-class SessionStore(SessionsById):
+class SessionStore(AsyncEntered, SessionsById):
     """The sessions of one directory.
 
     ``async with SessionStore() as store`` watches the directory until it is left; a store that is
-    not entered serves as well. Several tasks may enter one store.
+    not entered, or was left, serves as well. Several tasks may enter one store.
 
     What is of one session (``load``, ``read``, ``tail``, ``wait_for``, ``meta``, ``delete``) is said
     in ``SessionsById``.
@@ -111,7 +112,8 @@ class SessionStore(SessionsById):
     async def list(self, *, verify: bool = False) -> list[PersistedSessionMeta]:
         """Return the metas of all sessions, oldest ``created_at`` first.
 
-        Files that do not start with a header are skipped, each with a logged warning.
+        Files that do not start with a header are skipped, each with a logged warning: one in a
+        process for as long as the file stays as it is.
 
         Raises:
             PersistenceError: the directory cannot be read; one that is absent is empty.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import anyio
 import click
 
@@ -83,6 +85,7 @@ def command(
                 Printer(Output(), output, kinds=kinds),
                 window=window or _EVERYTHING,
                 strict=strict,
+                session_id=target.session_id,
             )
 
     return anyio.run(show)
@@ -94,8 +97,9 @@ async def print_session(
     *,
     window: Window = _EVERYTHING,
     strict: bool = False,
+    session_id: UUID | None = None,
 ) -> int:
-    """Print a session; return the exit code.
+    """Print a session, of this id where its file does not say; return the exit code.
 
     Raises:
         DamagedSession: a line is damaged (only with ``strict``).
@@ -107,7 +111,7 @@ async def print_session(
             raise damaged(record, feed.path)
 
     with FileSlices(feed) as file:
-        await print_window(feed, file, window, printer, check=check)
+        await print_window(feed, file, window, printer, session_id=session_id, check=check)
         torn = b"" if printer.filtered else file.read(feed.offset, min(feed.torn_bytes, EXCERPT))
     if strict and feed.header is None:
         raise DamagedSession("no header: not a session file", path=feed.path, reason="no-header")

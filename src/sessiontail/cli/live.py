@@ -114,6 +114,7 @@ class Live:
                     window,
                     self._printer,
                     target=target if self._mixed else None,
+                    session_id=target.session_id,
                     keeper=self._keeper,
                 )
         return feed.cursor if feed.offset else None, max(0, window.first - 1 - seen)
@@ -137,6 +138,7 @@ class Live:
                     Window(first=skip + 1),
                     self._printer,
                     target=target if self._mixed else None,
+                    session_id=target.session_id,
                     keeper=self._keeper,
                 )
         torn = f", {feed.torn_bytes} bytes after its last whole line" if feed.torn_bytes else ""

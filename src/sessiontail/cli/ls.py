@@ -10,7 +10,6 @@ from typing import Any
 
 import anyio
 import click
-import msgspec
 
 from sessiontail.cli.options import STATES, Moment, directory_option
 from sessiontail.cli.progress import Meter
@@ -257,6 +256,4 @@ def _lineage(meta: PersistedSessionMeta) -> str:
 
 def as_builtins(meta: PersistedSessionMeta) -> dict[str, Any]:
     """Return a meta as JSON has it."""
-    value: dict[str, Any] = msgspec.to_builtins(meta, enc_hook=str)
-    del value["file_id"], value["mtime_ns"]
-    return value
+    return meta.to_dict()

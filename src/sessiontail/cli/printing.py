@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Literal, TypeAlias
+from uuid import UUID
 
 from sessiontail.cli.rendering import EXCERPT, Renderer, as_json, dump, kind_of, text_of
 from sessiontail.cli.targets import Target
@@ -55,13 +56,20 @@ class Printer:
             return False
         return self._pattern is None or self._pattern.search(text_of(record)) is not None
 
-    def put(self, record: Record | None, raw: bytes = b"", target: Target | None = None) -> None:
+    def put(
+        self,
+        record: Record | None,
+        raw: bytes = b"",
+        target: Target | None = None,
+        session_id: UUID | str | None = None,
+    ) -> None:
         """Print a record that is wanted.
 
         Args:
             record: the record; None for blank lines.
             raw: its bytes, for ``raw``.
             target: whose it is, where records of several sessions are mixed.
+            session_id: whose it is, where that is known.
         """
         output = self._output
         if self._form == "raw":
@@ -75,7 +83,7 @@ class Printer:
         elif record is None:
             pass
         elif self._form == "jsonl":
-            text = as_json(record, None if target is None else target.session_id)
+            text = as_json(record, session_id or (target.session_id if target else None))
             output.line(output.json(text))
         else:
             self._renderer.record(record, "" if target is None else target.name)

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import click
 
-from sessiontail.cli.ls import as_builtins, tell_skipped
+from sessiontail.cli.ls import tell_skipped
 from sessiontail.cli.options import STATES, Size, Span, directory_option
 from sessiontail.cli.progress import Meter
 from sessiontail.cli.rendering import age, size
@@ -165,20 +165,5 @@ def _grouped(decisions: tuple[PruneDecision, ...]) -> list[tuple[str, tuple[Prun
 
 
 def _as_builtins(plan: PrunePlan, pruned: Pruned | None) -> dict[str, Any]:
-    return {
-        "bytes_to_free": plan.bytes_to_free,
-        "remove": [{"why": one.why, **as_builtins(one.meta)} for one in plan.remove],
-        "keep": [{"why": one.why, **as_builtins(one.meta)} for one in plan.keep],
-        "skipped": [str(error) for error in plan.skipped],
-        "applied": pruned is not None,
-        "removed": [str(one) for one in pruned.removed_ids] if pruned else [],
-        "freed_bytes": pruned.freed_bytes if pruned else 0,
-        "kept": [{"why": one.why, "path": str(one.meta.path)} for one in pruned.kept]
-        if pruned
-        else [],
-        "settled": [
-            {"path": str(one.path), "what": one.what, "done": one.done} for one in pruned.settled
-        ]
-        if pruned
-        else [],
-    }
+    done = None if pruned is None else pruned.to_dict()
+    return {**plan.to_dict(), "applied": pruned is not None, "pruned": done}

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from sessiontail.cli.terminal import Output
-from sessiontail.format.encoding import header_record
 from sessiontail.format.records import Chunk, Header, Record, TokenUsage, Trailer
 
 __all__ = ["EXCERPT", "Renderer", "age", "as_json", "dump", "kind_of", "size", "text_of", "tokens"]
@@ -118,32 +117,14 @@ def _usage(usage: TokenUsage | None) -> str:
     return f"{usage.total_tokens} tokens ({parts})"
 
 
-def as_json(record: Record, session_id: UUID | None = None) -> str:
-    """Return a record as one line of JSON, as the log has it; damage as its evidence.
+def as_json(record: Record, session_id: UUID | str | None = None) -> str:
+    """Return a record as one line of JSON, as the library's ``to_dict`` has it.
 
     Args:
         record: the record.
-        session_id: put in front, where records of several sessions are mixed.
+        session_id: whose it is, where that is known.
     """
-    value: dict[str, Any]
-    if isinstance(record, Chunk):
-        value = {"record_type": "chunk", "index": record.index, "kind": record.kind.value}
-        value["payload"] = record.payload
-    elif isinstance(record, Header):
-        value = header_record(record)
-    elif isinstance(record, Trailer):
-        value = record.raw
-    else:
-        value = {
-            "record_type": "damage",
-            "line": record.line,
-            "offset": record.offset,
-            "length": record.length,
-            "reason": record.reason.value,
-            "message": record.message,
-            "raw": record.text,
-        }
-    return dump({"session_id": str(session_id), **value} if session_id else value)
+    return dump(record.to_dict(session_id))
 
 
 def dump(value: Any) -> str:

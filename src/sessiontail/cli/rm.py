@@ -23,6 +23,7 @@ from sessiontail.errors import (
     SessionNotFound,
 )
 from sessiontail.format.lifecycle import SessionState
+from sessiontail.format.plain import SCHEMA
 from sessiontail.session.asides import aside_of
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
@@ -98,6 +99,7 @@ def command(*, directory: str | None, ids: tuple[str, ...], yes: bool, output: s
         note(f"{_count(len(deleted))} deleted")
     if output == "json":
         found = {
+            "schema": SCHEMA,
             "found": [one.name for one in doomed],
             "files": [str(path) for one in doomed for path in one.files],
             "deleted": deleted,

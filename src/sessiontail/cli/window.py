@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing
+from uuid import UUID
 
 from sessiontail.cli.cursor_file import CursorKeeper
 from sessiontail.cli.options import Window
@@ -24,6 +25,7 @@ async def print_window(
     printer: Printer,
     *,
     target: Target | None = None,
+    session_id: UUID | None = None,
     check: Callable[[Record | None], None] = lambda _: None,
     keeper: CursorKeeper | None = None,
 ) -> int:
@@ -37,6 +39,7 @@ async def print_window(
         window: which of those that the printer wants.
         printer: prints them.
         target: whose they are, where records of several sessions are mixed.
+        session_id: whose they are, where the file does not say.
         check: is asked for every record before it is printed; it may raise.
         keeper: keeps the cursor behind what is printed.
     """
@@ -48,10 +51,13 @@ async def print_window(
 
     kept: deque[tuple[Record | None, bytes]] = deque(maxlen=window.last)
     seen = 0
+    whose: str | None = None
     async with aclosing(entries(feed, file, raw=printer.raw)) as found:
         async for batch in found:
             if keeper is not None:
                 keeper.forget()
+            known = feed.session_id or session_id
+            whose = str(known) if known else None  # once a batch: it takes 1 us
             for record, raw in batch:
                 check(record)
                 if not printer.wants(record):
@@ -60,12 +66,12 @@ async def print_window(
                 if seen < window.first:
                     continue
                 if window.last is None:
-                    printer.put(record, raw, target)
+                    printer.put(record, raw, target, whose)
                 else:
                     kept.append((record, raw))
             if window.last is None:
                 printed()
     for record, raw in kept:
-        printer.put(record, raw, target)
+        printer.put(record, raw, target, whose)
     printed()
     return seen

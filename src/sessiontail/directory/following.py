@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sized
 from functools import partial
 from pathlib import Path
 
-from anyio import BusyResourceError, ClosedResourceError
+from anyio import ClosedResourceError
 from anyio.lowlevel import checkpoint
 
 from sessiontail.directory.beside import Beside
@@ -29,6 +29,7 @@ from sessiontail.directory.stock import Stocktaking, Wanted
 from sessiontail.directory.turns import Turns
 from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.session.follower import no_gate
+from sessiontail.session.pulling import StreamBusy
 from sessiontail.session.sieve import Find
 from sessiontail.system.locks import LockTable, locks
 from sessiontail.system.signals import Home
@@ -179,10 +180,10 @@ class Following:
             StopAsyncIteration: this was closed.
             SessionNotFound: the directory is gone, and that is an error.
             PersistenceError: the directory cannot be read.
-            anyio.BusyResourceError: another task waits for the next one.
+            StreamBusy: another task waits for the next one.
         """
         if self._pulling:
-            raise BusyResourceError("reading from")
+            raise StreamBusy
         self._pulling = True
         try:
             await self.begin()

@@ -13,10 +13,12 @@ from anyio.abc import AsyncResource
 from sessiontail.directory.following import Following
 from sessiontail.directory.stock import Wanted
 from sessiontail.errors import PersistenceError
+from sessiontail.format.brief import counted, place
 from sessiontail.format.directory_cursor import NOT_BEGUN, DirectoryPosition
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind
 from sessiontail.format.records import Chunk, ChunkKind, Damage, Record
+from sessiontail.session.pulling import AsyncEntered, AsyncPulled
 from sessiontail.session.sieve import Find, Inherited
 from sessiontail.system.stats import StoreStats
 from sessiontail.system.watching import DirectoryWatch
@@ -26,7 +28,7 @@ __all__ = ["DirectoryTail"]
 SessionRecord: TypeAlias = tuple[UUID, Record]
 
 
-class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
+class DirectoryTail(AsyncPulled, AsyncEntered, AsyncIterator[SessionRecord], AsyncResource):
     """One stream of the records of all sessions in a directory; it never ends by itself.
 
     Made by ``SessionStore.tail_all``. An async iterator and an async context manager; a step that
@@ -95,6 +97,11 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
             tell=partial(_tell, on_event),
         )
 
+    def __repr__(self) -> str:
+        following = self._following
+        state = "ended" if following.closed else counted(len(following.sessions.lanes), "session")
+        return f"<DirectoryTail {place(self.directory)}, {state}>"
+
     def __aiter__(self) -> Self:
         return self
 
@@ -105,7 +112,7 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
             StopAsyncIteration: this was closed.
             SessionNotFound: the directory is absent, with ``on_missing="error"``.
             PersistenceError: the directory cannot be read.
-            anyio.BusyResourceError: another task waits for the next one.
+            StreamBusy: another task waits for the next one.
         """
         following = self._following
         while True:

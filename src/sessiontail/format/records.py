@@ -2,6 +2,9 @@
 
 Field names are the log's own, so that grep finds both sides. Parsing lives in ``decoding``.
 None of them can be part of a cycle, so the garbage collector need not look at them (``gc=False``).
+``to_dict`` gives the shape that ``plain`` describes, for any JSON writer. ``msgspec.json.encode`` takes
+each as it is, faster, with these field names: there ``Damage.raw`` is base64, a span is ISO 8601 (PT60S)
+and NaN is null; a lone surrogate, which UTF-8 has no bytes for, is a ``UnicodeEncodeError``.
 Source: openrath 2.0.0, ``rath.session.persistence._serialize`` and ``rath.session.chunk``.
 """
 
@@ -14,6 +17,9 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
+
+from sessiontail.format.brief import brief, counted, quoted, short
+from sessiontail.format.plain import SCHEMA, jsonable, plain, plain_record
 
 __all__ = [
     "Chunk",
@@ -88,6 +94,16 @@ class SandboxSpec(msgspec.Struct, frozen=True, gc=False):
     timeout: timedelta | None = None
     working_dir: str | None = None
 
+    def __repr__(self) -> str:
+        return brief(self, quoted(self.image) if self.image is not None else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the spec as the log has it, ``timeout_seconds`` and all."""
+        return {
+            "timeout_seconds" if name == "timeout" else name: plain(getattr(self, name))
+            for name in self.__struct_fields__
+        }
+
 
 class ToolCall(msgspec.Struct, frozen=True, gc=False):
     """One call that the assistant asks for, in OpenAI's words."""
@@ -97,6 +113,9 @@ class ToolCall(msgspec.Struct, frozen=True, gc=False):
     #: JSON text as the model wrote it: often an object, sometimes not even JSON.
     arguments: str
     type: str = "function"
+
+    def __repr__(self) -> str:
+        return brief(self, quoted(self.name, 30), quoted(self.arguments))
 
     def parsed(self) -> Any:
         """Return ``arguments`` as Python values, or None where they are no JSON."""
@@ -122,6 +141,16 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sandbox_spec: SandboxSpec | None = None
     sandbox_handle_id: str | None = None
 
+    def __repr__(self) -> str:
+        return brief(self, short(self.id), str(self.lineage_kind))
+
+    def to_dict(self, session_id: UUID | str | None = None) -> dict[str, Any]:
+        """Return the header as JSON has it (``plain``); its session's id is its own ``id``."""
+        fields = msgspec.structs.asdict(self)
+        fields["lineage_extras"] = [[str(k), jsonable(v)] for k, v in self.lineage_extras]
+        fields["sandbox_spec"] = self.sandbox_spec and self.sandbox_spec.to_dict()
+        return plain_record("header", session_id or self.id, fields)
+
 
 class Chunk(
     msgspec.Struct,
@@ -140,6 +169,12 @@ class Chunk(
     payload: dict[str, Any]
     #: From 0 in each writer's count; None where the file has no integer there.
     index: int | None = None
+
+    def __repr__(self) -> str:
+        content, calls = self.payload.get("content"), len(self.tool_calls)
+        text = "" if content is None else quoted(content)
+        called = counted(calls, "tool call") if calls else ""
+        return brief(self, f"index={self.index}", str(self.kind), text, called)
 
     @property
     def text(self) -> str | None:
@@ -163,6 +198,22 @@ class Chunk(
             for call in calls
             if isinstance(call, dict) and isinstance(call.get("function"), dict)
         )
+
+    def to_dict(self, session_id: UUID | str | None = None) -> dict[str, Any]:
+        """Return the chunk as JSON has it (``plain``).
+
+        Args:
+            session_id: whose it is; a chunk does not know, and says null.
+        """
+        # Not by ``plain_record``: called for every line of a file.
+        return {
+            "schema": SCHEMA,
+            "session_id": None if session_id is None else str(session_id),
+            "record_type": "chunk",
+            "index": self.index,
+            "kind": str(self.kind),
+            "payload": self.payload,
+        }
 
     def to_message(self) -> dict[str, Any]:
         """Return the chunk in OpenAI's chat form: role, content, and what belongs to the role.
@@ -195,6 +246,16 @@ class Trailer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     #: The line as parsed, unknown keys included.
     raw: dict[str, Any] = {}
 
+    def __repr__(self) -> str:
+        count, usage = self.final_chunk_count, self.cumulative_usage
+        chunks = "? chunks" if count is None else counted(count, "chunk")
+        return brief(self, chunks, f"{usage.total_tokens if usage else '?'} tokens")
+
+    def to_dict(self, session_id: UUID | str | None = None) -> dict[str, Any]:
+        """Return the trailer as JSON has it (``plain``), without ``raw``; as ``Chunk.to_dict``."""
+        names = ("closed_at", "final_chunk_count", "cumulative_usage")
+        return plain_record("trailer", session_id, {name: getattr(self, name) for name in names})
+
 
 class Damage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A line that is no record: where it lies, why, and its bytes."""
@@ -215,6 +276,16 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def text(self) -> str:
         """The line's bytes as text, what is no UTF-8 escaped."""
         return self.raw.decode("utf-8", "backslashreplace")
+
+    def __repr__(self) -> str:
+        line = "a line" if self.line is None else f"line {self.line}"
+        begin = self.raw[:100].decode("utf-8", "backslashreplace")
+        return brief(self, line, str(self.reason), quoted(begin))
+
+    def to_dict(self, session_id: UUID | str | None = None) -> dict[str, Any]:
+        """Return the damage as JSON has it (``plain``), ``raw`` as ``text``; as ``Chunk.to_dict``."""
+        fields = {**msgspec.structs.asdict(self), "raw": self.text}
+        return plain_record("damage", session_id, fields)
 
 
 Record: TypeAlias = Header | Chunk | Trailer | Damage

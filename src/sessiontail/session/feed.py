@@ -9,26 +9,31 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Self, TypeVar
+from uuid import UUID
 
-from anyio import BusyResourceError, ClosedResourceError
+from anyio import ClosedResourceError
 from anyio.abc import AsyncResource
 
 from sessiontail.errors import PersistenceError
+from sessiontail.format.brief import place, short
 from sessiontail.format.cursor import START, Position
 from sessiontail.format.records import Header, Record
+from sessiontail.session.pulling import AsyncEntered, AsyncPulled, StreamBusy
 from sessiontail.session.reader import FileReader
 from sessiontail.session.sieve import Find, Inherited, Sieve
 from sessiontail.session.stream import RecordStream
 from sessiontail.system.calls import Call
 from sessiontail.system.pace import pace
+from sessiontail.system.paths import id_in_name
 
 __all__ = ["RecordFeed"]
 
 _T = TypeVar("_T")
 
 
-class RecordFeed(AsyncIterator[Record], AsyncResource):
+class RecordFeed(AsyncPulled, AsyncEntered, AsyncIterator[Record], AsyncResource):
     """Hands records out one by one, or by the batch: the pull side of every reader.
 
     An async iterator and an async context manager; leaving the context, exhausting the iterator
@@ -52,6 +57,12 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
     def __del__(self) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        session_id = self.session_id
+        name = place(self.path) if session_id is None else short(session_id)
+        where = f"byte {self.offset}" if self.line is None else f"line {self.line}"
+        return f"<{type(self).__name__} {name} {where}, {self._state}>"
+
     def __aiter__(self) -> Self:
         return self
 
@@ -61,10 +72,28 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
         Raises:
             StopAsyncIteration: there is none, and there will be none.
             PersistenceError: the file is not there or cannot be read; trying again is allowed.
+            StreamBusy: another task waits for the next one.
         """
         if self._ended or not self._stream.waiting:
             await self._pull()
         return self._stream.take()
+
+    @property
+    @abstractmethod
+    def path(self) -> Path:
+        """The file that is read, or would be."""
+
+    @property
+    def session_id(self) -> UUID | None:
+        """The header's id, once that was read; before, the cursor's, or the one in the file's name.
+
+        None where there is no such id.
+        """
+        return self._stream.session_id or id_in_name(self.path.name)
+
+    @property
+    def _state(self) -> str:
+        return "ended" if self._ended else "reading" if self._reader else "not begun"
 
     @property
     def header(self) -> Header | None:
@@ -160,6 +189,7 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
         What goes on in a thread goes on when this is cancelled: the next look takes its result.
         """
         while True:
+            self._refuse_closed()
             if self._call is None:
                 self._late = False
                 try:
@@ -181,14 +211,20 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
                 continue  # it has more to do than a thread does in one go
             return found
 
+    def _refuse_closed(self) -> None:
+        """Open and wait for nothing more where another task has closed this meanwhile."""
+        if self._ended:
+            raise ClosedResourceError
+
     async def _pull(self) -> None:
         if self._pulling:
-            raise BusyResourceError("reading from")
+            raise StreamBusy(type(self).__name__)
         if self._ended:
             raise StopAsyncIteration
         self._pulling = True
         try:
             await pace().turn()
+            self._refuse_closed()
             await self._fill()
         except StopAsyncIteration:
             self.close()
@@ -202,7 +238,7 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
             raise StopAsyncIteration
 
 
-class _Batches(AsyncIterator[list[Record]]):
+class _Batches(AsyncPulled, AsyncIterator[list[Record]]):
     def __init__(self, feed: RecordFeed) -> None:
         self._feed = feed
 

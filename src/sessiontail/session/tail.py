@@ -102,6 +102,12 @@ class SessionTail(RecordFeed):
         """The file that is read, or would be, under the name it was opened by."""
         return self._reader.file.path if self._reader else self._paths.wal
 
+    @property
+    def _state(self) -> str:
+        if self.outcome is not None:
+            return self.outcome.value
+        return "live" if self._reader and not self._ended else super()._state
+
     async def _fill(self) -> None:
         if self._follower is None:
             self._follower = await self._start_following()
@@ -172,7 +178,11 @@ class SessionTail(RecordFeed):
     async def _start_following(self) -> Follower:
         """Watch first, then open: what happens in between is then told."""
         if self._subscription is None:
-            watch = self._watch = await self._make_watch()
+            watch = await self._make_watch()
+            if self._ended:  # closed by another task meanwhile
+                watch.release()
+            self._refuse_closed()
+            self._watch = watch
             self._subscription = watch.subscribe(self._paths.stem, self._stats)
             watch.release()  # the subscription holds it
         assert self._watch is not None

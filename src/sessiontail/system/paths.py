@@ -23,6 +23,7 @@ __all__ = [
     "WAL_ENDING",
     "SessionPaths",
     "ensure_sessions_dir",
+    "id_in_name",
     "parse_session_id",
     "path_paths",
     "resolve_path",
@@ -198,6 +199,15 @@ def split_name(name: str) -> tuple[str, bool] | None:
     if name.endswith(SESSION_PARTIAL_SUFFIX):
         return name.removesuffix(SESSION_PARTIAL_SUFFIX), True
     return None
+
+
+def id_in_name(name: str) -> UUID | None:
+    """Return the id that a session file is called after; None where it is called otherwise."""
+    split = split_name(name)
+    try:
+        return None if split is None else UUID(split[0])
+    except ValueError:
+        return None
 
 
 def parse_session_id(session_id: UUID | str) -> UUID:
