@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Literal, TypeAlias
 
+from sessiontail.cli.escaping import encoded
 from sessiontail.cli.rendering import EXCERPT, Renderer, as_json, dump, kind_of, text_of
 from sessiontail.cli.targets import Target
-from sessiontail.cli.terminal import Output, encoded, note
+from sessiontail.cli.terminal import Output, note
 from sessiontail.format.records import Chunk, Damage, Record
 
 __all__ = ["Form", "Printer"]
@@ -22,7 +23,8 @@ class Printer:
         output: where to.
         form: in which form.
         kinds: only records of these.
-        pattern: only records whose text matches.
+        pattern: only records whose text matches; the matches are highlighted.
+        max_lines: of the text of a record, so many lines; None: all.
     """
 
     def __init__(
@@ -32,10 +34,11 @@ class Printer:
         *,
         kinds: tuple[str, ...] = (),
         pattern: re.Pattern[str] | None = None,
+        max_lines: int | None = None,
     ) -> None:
         self._output = output
         self._form = form
-        self._renderer = Renderer(output)
+        self._renderer = Renderer(output, max_lines=max_lines, pattern=pattern)
         self._kinds = kinds
         self._pattern = pattern
         #: Whether records come with their bytes.
@@ -78,7 +81,10 @@ class Printer:
             text = as_json(record, None if target is None else target.session_id)
             output.line(output.json(text))
         else:
-            self._renderer.record(record, "" if target is None else target.name)
+            name = "" if target is None else target.name
+            # A file is called after its session, mostly.
+            session = str((target and target.session_id) or name.partition(".jsonl")[0])
+            self._renderer.record(record, name, session)
         self.printed += 1
 
     def flush(self) -> None:
