@@ -25,7 +25,7 @@ def test_at_a_terminal_a_long_line_counts_as_those_that_it_takes_there() -> None
     assert cut("x" * 100 + "\nb\nc", 3, 62) == (["x" * 100, "b"], "… 1 more line: --full shows it")
     assert cut("x" * 500 + "\nb", 3, 62) == (
         ["x" * 150],
-        "… 350 more characters and 1 more line: --full shows them",
+        "… 350 more characters, 1 more line: --full shows them",
     )
     assert cut("x" * 500, 3) == (["x" * 500], "")
 

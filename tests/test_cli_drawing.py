@@ -36,7 +36,7 @@ CODE = 'def f():\n    return "a"'
         ("[1, 2]", "f([1, 2])"),
         ('"text"', 'f("text")'),
         (
-            json.dumps({"path": "a.py", "content": CODE}),
+            json.dumps({"path": "a.py", "content": CODE + "\n"}),
             'f(path="a.py", content=...)\n   content:\n     def f():\n         return "a"',
         ),
         (

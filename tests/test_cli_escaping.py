@@ -202,9 +202,14 @@ def test_a_name_of_several_lines_is_one_line_of_a_message(tmp_path: Path) -> Non
     path = tmp_path / "a\nsessiontail: b"
     path.mkdir()
 
-    done = run("ls", "--dir", path)
+    file = path / "a\ngoes: b.jsonl"
+    file.write_bytes(b"{}")
 
-    assert done.stderr.count("\n") == 1
+    listed = run("ls", "--dir", path / "absent")
+    doomed = run("rm", file)
+
+    assert listed.stderr.count("\n") == 1
+    assert [line.split()[0] for line in doomed.stdout.splitlines()][1:] == ["goes:"]
 
 
 def test_a_name_that_no_line_can_show_is_not_offered(tmp_path: Path) -> None:

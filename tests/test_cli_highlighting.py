@@ -63,3 +63,15 @@ def test_a_line_that_is_cut_is_marked_as_far_as_it_is_shown() -> None:
     assert "".join(marks.line("ab", None)) == "a\x1b[7mb\x1b[0m"
     marks.skip(5)
     assert "".join(marks.line("b", None)) == "\x1b[7mb\x1b[0m"
+
+
+def test_a_line_that_is_not_shown_says_whether_it_has_a_match() -> None:
+    text = "one\ntwo\n\nt\nwo"
+    marks = Highlighter(Output(), re.compile("wo|t\nw"), text)
+
+    met = []
+    for line in text.split("\n"):
+        met.append(marks.meets(line))
+        marks.skip(len(line) + 1)
+
+    assert met == [False, True, False, True, True]

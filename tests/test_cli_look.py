@@ -106,6 +106,16 @@ def test_what_matches_is_marked_by_cat_and_tail(tmp_path: Path) -> None:
         assert last.stdout == "user        two\\x1b\n"
 
 
+def test_a_match_that_is_cut_away_is_told(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, "a\nb\nneedle\nneedle needle")
+
+    done = run("cat", path, "-g", "needle", "--max-lines", "1")
+
+    assert done.stdout == (
+        "user        a\n            … 3 more lines, 2 with a match: --full shows them\n"
+    )
+
+
 def test_without_a_match_cat_prints_nothing_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     path.write_bytes(header(ONE) + chunk(0, "a"))

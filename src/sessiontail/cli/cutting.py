@@ -40,8 +40,12 @@ class Cut:
         self._left -= rows
         return line
 
-    def rest(self) -> str:
-        """Return what is told of what was not shown; empty if all was."""
+    def rest(self, matching: int = 0) -> str:
+        """Return what is told of what was not shown; empty if all was.
+
+        Args:
+            matching: lines among them that have what was looked for.
+        """
         parts = []
         if self._letters:
             parts.append(_count(self._letters, "character"))
@@ -49,8 +53,10 @@ class Cut:
             parts.append(_count(self._lines, "line"))
         if not parts:
             return ""
+        if matching:
+            parts.append(f"{matching:,} with a match")
         shows = "them" if self._letters + self._lines > 1 else "it"
-        return f"… {' and '.join(parts)}: --full shows {shows}"
+        return f"… {', '.join(parts)}: --full shows {shows}"
 
 
 def _count(number: int, what: str) -> str:

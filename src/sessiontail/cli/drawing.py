@@ -67,7 +67,7 @@ def _quoted(text: str) -> str:
 
 def _laid_out(value: Any) -> str:
     if isinstance(value, str):
-        return value
+        return value.removesuffix("\n")  # a file ends so; the call does not
     try:
         return json.dumps(value, ensure_ascii=False, indent=2, default=str)
     except (RecursionError, ValueError):

@@ -20,7 +20,7 @@ class Highlighter:
 
     def __init__(self, output: Output, pattern: re.Pattern[str] | None, text: str) -> None:
         self._output = output
-        self._matches = _matches(pattern, text) if pattern and output.color else iter(())
+        self._matches = _matches(pattern, text) if pattern else iter(())
         self._start, self._end = next(self._matches, (len(text), len(text)))
         self._at = 0
 
@@ -39,6 +39,11 @@ class Highlighter:
             parts.append(self._output.styled(part, *styles, *["match"] * inside))
             at = until
         return parts
+
+    def meets(self, line: str) -> bool:
+        """Say whether a match is in the line that begins here."""
+        self._go_to(self._at)
+        return self._at < self._end and self._start < self._at + len(line)
 
     def skip(self, length: int) -> None:
         """Go on behind so much of the text."""

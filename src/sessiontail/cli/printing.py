@@ -100,8 +100,9 @@ class Printer:
     def end(self, torn_bytes: int, torn: bytes) -> None:
         """Print what a crash left, ``EXCERPT`` bytes of it at most, and the end of the form."""
         if torn_bytes and self._form == "text":
-            text = f"{torn_bytes} bytes after the last whole line, no record:\n"
-            text += torn[:EXCERPT].decode("utf-8", "backslashreplace")
+            text = f"{torn_bytes} bytes after the last whole line, no record"
+            if torn:
+                text += ":\n" + torn[:EXCERPT].decode("utf-8", "backslashreplace")
             self._renderer.block("torn", text)
         self.close()
         if torn_bytes and self._form != "text":

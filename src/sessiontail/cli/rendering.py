@@ -85,6 +85,7 @@ class Renderer:
         self._put(label, [Piece(text, _STYLES[label])], prefix, prefix)
 
     def _put(self, kind: str, pieces: list[Piece], prefix: str, session: str) -> None:
+        """Print pieces under a label."""
         output = self._output
         # A path may be called anything; in front of a line it is one line.
         name = output.styled(one_line(prefix), session_style(session)) if prefix else ""
@@ -93,6 +94,7 @@ class Renderer:
         marks = Highlighter(output, self._pattern, _text(pieces))
         label: str = output.styled(kind, _STYLES[kind])
         gap = " " * (_LABEL_WIDTH - len(kind))
+        matching = 0
         for text, style in pieces:
             # "\n" only: other line ends are data.
             for line in text.split("\n"):
@@ -100,8 +102,10 @@ class Renderer:
                 if shown is not None:
                     self._line(name, label, gap, marks.line(shown, style))
                     label, gap = "", " " * _LABEL_WIDTH
+                elif marks.meets(line):
+                    matching += 1
                 marks.skip(len(line) + 1)
-        if rest := cut.rest():
+        if rest := cut.rest(matching):
             self._line(name, label, gap, [output.styled(rest, "dim")])
 
     def _line(self, name: str, label: str, gap: str, parts: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 import anyio
 import click
 
+from sessiontail.cli.escaping import one_line
 from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.ls import print_table
 from sessiontail.cli.options import directory_option, id_argument
@@ -91,10 +92,10 @@ def command(
             print_table(out, known)
         for one in doomed:
             if one.meta is None and one.target.path is not None:
-                out.line(f"{one.name}: does not start with a header")
+                out.line(one_line(f"{one.name}: does not start with a header"))
         for one in doomed:
             for path in one.files:
-                out.line(out.text(f"goes: {path}"))
+                out.line(one_line(f"goes: {path}"))
         out.flush()
     deleted: list[str] = []
     if doomed and confirm(f"Delete {_count(len(doomed))}?", yes=yes):

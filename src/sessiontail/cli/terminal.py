@@ -57,10 +57,6 @@ class Output:
         """The columns of the terminal; None where there is none."""
         return shutil.get_terminal_size().columns if self.terminal else None
 
-    def text(self, text: str) -> str:
-        """Return what a session says, fit for any output."""
-        return clean(text)
-
     def json(self, text: str) -> str:
         """Return JSON, fit for any output: JSON leaves DEL, C1 and more as they are."""
         return clean_json(text)
