@@ -117,11 +117,14 @@ def run_apart(
 
 
 def at_terminal(
-    *arguments: str | Path, env: dict[str, str] | None = None, keys: bytes = b""
+    *arguments: str | Path,
+    env: dict[str, str] | None = None,
+    keys: bytes = b"",
+    stderr: bool = False,
 ) -> tuple[int, bytes]:
     """Run the command with a terminal as stdout; return its exit code and what the terminal got.
 
-    With ``keys``, the terminal is its stdin and stderr too, and these are typed at its question.
+    With ``stderr``, the terminal is its stderr too. With ``keys``, the terminal is its stdin and stderr too, and these are typed at its question.
     """
     ours, theirs = pty.openpty()
     # A terminal interrupts those whose controlling terminal it is.
@@ -130,7 +133,7 @@ def at_terminal(
         [*controlled, *command(*arguments)],
         stdin=theirs if keys else subprocess.DEVNULL,
         stdout=theirs,
-        stderr=theirs if keys else subprocess.DEVNULL,
+        stderr=theirs if keys or stderr else subprocess.DEVNULL,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "120", **(env or {})},
     )
     os.close(theirs)

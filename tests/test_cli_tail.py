@@ -209,7 +209,8 @@ def test_sessions_whose_ids_begin_alike_are_told_apart(tmp_path: Path) -> None:
         (("--cursor", "st1.a"), "a cursor needs one ID, or -f without any"),
         ((ONE, "--cursor", "a", "--cursor-file", "b"), "give --cursor or --cursor-file, not both"),
         (("-f", "-n", "+2"), "-n +N needs an ID"),
-        ((ONE, "-g", "("), "-g: no regular expression: "),
+        ((ONE, "-g", "("), "Invalid value for '-g' / '--grep': '(' is no regular expression: "),
+        ((ONE, "--max-lines", "0"), "Invalid value for '--max-lines': 0 is not in the range x>=1"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(

@@ -127,4 +127,10 @@ def _handle(header: Header) -> UUID | None:
 
 
 def _system_prompt(session: PersistedSession) -> str | None:
-    return next((row.text for row in session.chunk_table if row.kind is ChunkKind.SYSTEM), None)
+    rows = (row for row in session.chunk_table if row.kind is ChunkKind.SYSTEM)
+    content = next((row.payload.get("content") for row in rows), None)
+    try:
+        # In Python's words, also where it is a list of parts: openrath asks the model so.
+        return None if content is None else str(content)
+    except RecursionError:
+        return "..."

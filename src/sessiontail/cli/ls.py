@@ -11,11 +11,13 @@ from typing import Any
 import anyio
 import click
 
+from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.options import STATES, Moment, directory_option
 from sessiontail.cli.progress import Meter
 from sessiontail.cli.rendering import age, size, tokens
+from sessiontail.cli.table import Column, print_rows
 from sessiontail.cli.targets import shorten
-from sessiontail.cli.terminal import Output, clean, note
+from sessiontail.cli.terminal import Output, note
 from sessiontail.directory.scan import Scan
 from sessiontail.errors import PersistenceError
 from sessiontail.session.meta import PersistedSessionMeta
@@ -85,6 +87,7 @@ Exit codes: 0 sessions listed, 1 none found or (with --verify) damage found, 2 u
     default="table",
     show_default=True,
 )
+@look_options(records=False, paged=True)
 def command(
     *,
     directory: str | None,
@@ -96,6 +99,7 @@ def command(
     number: int | None,
     verify: bool,
     output: str,
+    look: Look,
 ) -> int:
     """List sessions, the newest first.
 
@@ -117,12 +121,13 @@ def command(
     chosen.sort(key=_SORTS[sort], reverse=(sort != "id") != reverse)
     shown = chosen[:number]
     short = shorten({str(meta.id) for meta in metas})
-    out = Output()
+    out = look.open()
     if output == "json":
-        out.line(json.dumps([as_builtins(meta) for meta in shown], indent=2, ensure_ascii=False))
+        text = json.dumps([as_builtins(meta) for meta in shown], indent=2, ensure_ascii=False)
+        out.line(out.json(text))
     elif output == "jsonl":
         for meta in shown:
-            out.line(json.dumps(as_builtins(meta), ensure_ascii=False))
+            out.line(out.json(json.dumps(as_builtins(meta), ensure_ascii=False)))
     elif shown:
         print_table(out, shown, short)
     out.flush()
@@ -187,11 +192,17 @@ def print_table(
     """
     now = datetime.now(UTC)
     verified = any(meta.damaged_lines is not None for meta in metas)
-    head = ["STATE", "AGE", "CHUNKS", "SIZE", "TOKENS", "ID", "LINEAGE"]
-    right = {1, 2, 3, 4}
+    columns = [
+        Column("STATE", styles=_STATE_STYLES),
+        Column("AGE", right=True, spare=1),
+        Column("CHUNKS", right=True, spare=3),
+        Column("SIZE", right=True, spare=2),
+        Column("TOKENS", right=True, spare=4),
+        Column("ID"),
+        Column("LINEAGE", spare=5),
+    ]
     if verified:
-        head[5:5] = ["DAMAGED", "TORN"]
-        right |= {5, 6}
+        columns[5:5] = [Column("DAMAGED", right=True), Column("TORN", right=True)]
     rows = []
     for meta in metas:
         row = [
@@ -206,43 +217,7 @@ def print_table(
         if verified:
             row[5:5] = [str(meta.damaged_lines or 0), size(meta.torn_bytes)]
         rows.append(row)
-    if out.terminal:
-        _print_rich(out, head, right, rows)
-        return
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    for row in (head, *rows):
-        cells = [
-            cell.rjust(widths[i]) if i in right else cell.ljust(widths[i])
-            for i, cell in enumerate(row)
-        ]
-        out.line("  ".join(cells).rstrip())
-
-
-def _print_rich(out: Output, head: list[str], right: set[int], rows: list[list[str]]) -> None:
-    """Print a table that fits the terminal."""
-    from rich.console import Console  # noqa: PLC0415 - 50 ms that a pipe saves
-    from rich.table import Table  # noqa: PLC0415 - likewise
-    from rich.text import Text  # noqa: PLC0415 - likewise
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    # Only the last column gives way where the terminal is narrow.
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head) - 1)]
-    for name, width in zip(head, [*widths, 0], strict=True):
-        table.add_column(
-            name,
-            justify="right" if head.index(name) in right else "left",
-            min_width=width,
-            no_wrap=True,
-            overflow="ellipsis",
-        )
-    for row in rows:
-        state = Text(row[0], style=_STATE_STYLES[row[0]])
-        table.add_row(state, *[Text(clean(cell)) for cell in row[1:]])
-    out.flush()
-    console = Console(color_system="auto" if out.color else None, highlight=False)
-    # Too narrow even for that: lines wrap, and nothing is left out.
-    console.width = max(console.width, sum(widths) + 2 * len(widths) + len(head[-1]))
-    console.print(table)
+    print_rows(out, columns, rows)
 
 
 def _lineage(meta: PersistedSessionMeta) -> str:
@@ -250,8 +225,7 @@ def _lineage(meta: PersistedSessionMeta) -> str:
     parents = len(meta.parent_session_ids)
     if parents:
         lineage += f" of {parents}"
-    # A name may hold a line end; a table row may not.
-    return lineage.replace("\n", "\\n").replace("\t", "\\t")
+    return lineage
 
 
 def as_builtins(meta: PersistedSessionMeta) -> dict[str, Any]:

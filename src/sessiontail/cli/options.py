@@ -14,14 +14,18 @@ from typing import Any, NamedTuple, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from sessiontail.cli.escaping import one_line
+
 __all__ = [
     "KINDS",
     "STATES",
     "Moment",
+    "Regex",
     "Size",
     "Span",
     "Window",
     "directory_option",
+    "grep_option",
     "id_argument",
     "kinds_option",
     "window_option",
@@ -121,6 +125,26 @@ class WindowType(click.ParamType[Window]):
         return Window(last=int(text))
 
 
+class Regex(click.ParamType[re.Pattern[str]]):
+    """A regular expression, as Python writes them."""
+
+    name = "regex"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> re.Pattern[str]:
+        """Return the pattern."""
+        try:
+            return re.compile(value)
+        except (re.error, RecursionError, OverflowError) as error:
+            self.fail(
+                f"{value!r} is no regular expression: {error}; a sign that is meant as it stands "
+                "takes a backslash before it",
+                param,
+                ctx,
+            )
+
+
 def _span(text: str) -> timedelta | None:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
     if match is None:
@@ -164,6 +188,17 @@ def kinds_option(function: _F) -> _F:
     )(function)
 
 
+def grep_option(function: _F) -> _F:
+    """Add ``-g``."""
+    return click.option(
+        "-g",
+        "--grep",
+        type=Regex(),
+        metavar="REGEX",
+        help="Only records whose text matches; the matches are highlighted.",
+    )(function)
+
+
 def window_option(text: str) -> Callable[[_F], _F]:
     """Add ``-n``."""
     return click.option("-n", "--lines", "window", type=WindowType(), metavar="N|+N|all", help=text)
@@ -188,5 +223,8 @@ def complete_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
         names = os.listdir(sessions_dir(ctx.params.get("directory")))  # noqa: PTH208 - names, not paths
     except (OSError, RuntimeError):
         return []
-    stems = {split[0] for split in map(split_name, names) if split}
+    # A name that no line can show is not offered: it is typed by its path.
+    stems = {
+        split[0] for split in map(split_name, names) if split and one_line(split[0]) == split[0]
+    }
     return [CompletionItem(stem) for stem in sorted(stems) if stem.startswith(incomplete)]

@@ -6,9 +6,10 @@ import re
 from typing import Literal, TypeAlias
 from uuid import UUID
 
+from sessiontail.cli.escaping import encoded
 from sessiontail.cli.rendering import EXCERPT, Renderer, as_json, dump, kind_of, text_of
 from sessiontail.cli.targets import Target
-from sessiontail.cli.terminal import Output, encoded, note
+from sessiontail.cli.terminal import Output, note
 from sessiontail.format.records import Chunk, Damage, Record
 
 __all__ = ["Form", "Printer"]
@@ -23,7 +24,8 @@ class Printer:
         output: where to.
         form: in which form.
         kinds: only records of these.
-        pattern: only records whose text matches.
+        pattern: only records whose text matches; the matches are highlighted.
+        max_lines: of the text of a record, so many lines; None: all.
     """
 
     def __init__(
@@ -33,10 +35,11 @@ class Printer:
         *,
         kinds: tuple[str, ...] = (),
         pattern: re.Pattern[str] | None = None,
+        max_lines: int | None = None,
     ) -> None:
         self._output = output
         self._form = form
-        self._renderer = Renderer(output)
+        self._renderer = Renderer(output, max_lines=max_lines, pattern=pattern)
         self._kinds = kinds
         self._pattern = pattern
         #: Whether records come with their bytes.
@@ -86,7 +89,10 @@ class Printer:
             text = as_json(record, session_id or (target.session_id if target else None))
             output.line(output.json(text))
         else:
-            self._renderer.record(record, "" if target is None else target.name)
+            name = "" if target is None else target.name
+            # A file is called after its session, mostly.
+            session = str((target and target.session_id) or name.partition(".jsonl")[0])
+            self._renderer.record(record, name, session)
         self.printed += 1
 
     def flush(self) -> None:
@@ -102,8 +108,9 @@ class Printer:
     def end(self, torn_bytes: int, torn: bytes) -> None:
         """Print what a crash left, ``EXCERPT`` bytes of it at most, and the end of the form."""
         if torn_bytes and self._form == "text":
-            text = f"{torn_bytes} bytes after the last whole line, no record:\n"
-            text += torn[:EXCERPT].decode("utf-8", "backslashreplace")
+            text = f"{torn_bytes} bytes after the last whole line, no record"
+            if torn:
+                text += ":\n" + torn[:EXCERPT].decode("utf-8", "backslashreplace")
             self._renderer.block("torn", text)
         self.close()
         if torn_bytes and self._form != "text":

@@ -106,7 +106,7 @@ def command(
         if plan.remove:
             note(f"{len(pruned.removed)} deleted, {size(pruned.freed_bytes)} freed")
     if output == "json":
-        out.line(json.dumps(_as_builtins(plan, pruned), indent=2, ensure_ascii=False))
+        out.line(out.json(json.dumps(_as_builtins(plan, pruned), indent=2, ensure_ascii=False)))
         out.flush()
     if not plan.remove:
         note("nothing to delete")

@@ -11,10 +11,12 @@ from uuid import UUID
 import anyio
 import click
 
+from sessiontail.cli.escaping import one_line
+from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.ls import print_table
 from sessiontail.cli.options import directory_option, id_argument
 from sessiontail.cli.targets import Target, resolve
-from sessiontail.cli.terminal import Output, confirm, note
+from sessiontail.cli.terminal import confirm, note
 from sessiontail.errors import (
     DamagedSession,
     InvalidSessionId,
@@ -72,8 +74,11 @@ Exit codes: 0 deleted, 1 not found, refused, or not confirmed, 2 usage.
 @click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
+@look_options(records=False, paged=False)
 @id_argument(many=True, required=True)
-def command(*, directory: str | None, ids: tuple[str, ...], yes: bool, output: str) -> int:
+def command(
+    *, directory: str | None, ids: tuple[str, ...], yes: bool, output: str, look: Look
+) -> int:
     """Delete sessions, their unfinished files too.
 
     ID is an id, the beginning of one, or a path. A session that somebody writes is refused. Shows
@@ -81,17 +86,17 @@ def command(*, directory: str | None, ids: tuple[str, ...], yes: bool, output: s
     """
     store = SessionStore(directory)
     doomed, refused = anyio.run(_find, store, ids)
-    out = Output()
+    out = look.open()
     if output == "text":
         known = [one.meta for one in doomed if one.meta is not None]
         if known:
             print_table(out, known)
         for one in doomed:
             if one.meta is None and one.target.path is not None:
-                out.line(f"{one.name}: does not start with a header")
+                out.line(one_line(f"{one.name}: does not start with a header"))
         for one in doomed:
             for path in one.files:
-                out.line(out.text(f"goes: {path}"))
+                out.line(one_line(f"goes: {path}"))
         out.flush()
     deleted: list[str] = []
     if doomed and confirm(f"Delete {_count(len(doomed))}?", yes=yes):

@@ -14,15 +14,17 @@ import click
 
 from sessiontail.cli.cursor_file import CursorKeeper
 from sessiontail.cli.live import Live, Options
+from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.options import (
     Window,
     directory_option,
+    grep_option,
     id_argument,
     kinds_option,
     window_option,
 )
 from sessiontail.cli.printing import Printer
-from sessiontail.cli.terminal import Output, note
+from sessiontail.cli.terminal import note
 from sessiontail.errors import CursorInvalid
 from sessiontail.format.lifecycle import Outcome
 from sessiontail.store import SessionStore
@@ -56,7 +58,7 @@ Exit codes: 0 fine, 1 nothing found or (--until-end) not closed, 2 usage, 130 in
     "them with -f and no ID. After a cursor: all."
 )
 @kinds_option
-@click.option("-g", "--grep", metavar="REGEX", help="Only records whose text matches.")
+@grep_option
 @click.option(
     "-o",
     "--output",
@@ -85,6 +87,7 @@ Exit codes: 0 fine, 1 nothing found or (--until-end) not closed, 2 usage, 130 in
     help="When a writer is gone without closing: stop, or wait for one to come back.",
 )
 @click.option("--stats", is_flag=True, help="At the end, print counters on stderr.")
+@look_options(records=True, paged=False)
 @id_argument(many=True, required=False)
 def command(
     *,
@@ -93,7 +96,7 @@ def command(
     follow: bool,
     window: Window | None,
     kinds: tuple[str, ...],
-    grep: str | None,
+    grep: re.Pattern[str] | None,
     output: Literal["text", "jsonl", "raw"],
     wait: bool,
     cursor: str | None,
@@ -102,6 +105,7 @@ def command(
     until_end: bool,
     on_abandoned: Literal["stop", "wait"],
     stats: bool,
+    look: Look,
 ) -> int:
     """Print the last records of sessions; with -f, go on until they end.
 
@@ -123,12 +127,9 @@ def command(
         raise click.UsageError("give --cursor or --cursor-file, not both")
     if window is not None and window.first > 1 and follow and not ids:
         raise click.UsageError("-n +N needs an ID")
-    try:
-        pattern = re.compile(grep) if grep is not None else None
-    except re.error as error:
-        raise click.UsageError(f"-g: no regular expression: {error}") from None
     store = SessionStore(directory)
-    printer = Printer(Output(), output, kinds=kinds, pattern=pattern)
+    out = look.open(output)
+    printer = Printer(out, output, kinds=kinds, pattern=grep, max_lines=look.lines(out))
     keeper = CursorKeeper(cursor_file, show=show_cursor)
     after = keeper.read() if cursor_file else cursor
     options = Options(

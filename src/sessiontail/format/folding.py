@@ -8,7 +8,7 @@ hands a session to openrath.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -107,6 +107,7 @@ class PersistedSession:
             "closed": self.closed,
             "cumulative_usage": plain(self.cumulative_usage),
             "torn_bytes": self.torn_bytes,
+            "inherited_count": self.inherited_count,
             "header": self.header.to_dict(),
             "chunk_table": [chunk.to_dict(session_id) for chunk in self.chunk_table],
             "trailer": self.trailer and self.trailer.to_dict(session_id),

@@ -19,6 +19,7 @@ from uuid import UUID
 import msgspec
 
 from sessiontail.format.brief import brief, counted, quoted, short
+from sessiontail.format.content import as_text, content_text
 from sessiontail.format.plain import SCHEMA, jsonable, plain, plain_record
 
 __all__ = [
@@ -110,7 +111,8 @@ class ToolCall(msgspec.Struct, frozen=True, gc=False):
 
     id: str
     name: str
-    #: JSON text as the model wrote it: often an object, sometimes not even JSON.
+    #: JSON text as the model wrote it: often an object, sometimes not even JSON. What a file has as
+    #: a value and not as text, as JSON.
     arguments: str
     type: str = "function"
 
@@ -178,9 +180,18 @@ class Chunk(
 
     @property
     def text(self) -> str | None:
-        """The message's text; None for a turn that is only tool calls."""
+        """The message's text; None for a turn that is only tool calls.
+
+        Of a list of parts, their texts, and what stands for the others: ``[image png, 34 kB]``.
+        """
         content = self.payload.get("content")
-        return content if content is None else _text(content)
+        return content if content is None else content_text(content)
+
+    @property
+    def reasoning(self) -> str | None:
+        """What an assistant thought before it spoke, where its server tells: else None."""
+        thought = self.payload.get("reasoning_content") or self.payload.get("reasoning")
+        return content_text(thought) if thought else None
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
@@ -190,10 +201,10 @@ class Chunk(
             return ()
         return tuple(
             ToolCall(
-                id=_text(call.get("id", "")),
-                name=_text(call["function"].get("name", "")),
-                arguments=_text(call["function"].get("arguments", "")),
-                type=_text(call.get("type", "function")),
+                id=as_text(call.get("id", "")),
+                name=as_text(call["function"].get("name", "")),
+                arguments=as_text(call["function"].get("arguments", "")),
+                type=as_text(call.get("type", "function")),
             )
             for call in calls
             if isinstance(call, dict) and isinstance(call.get("function"), dict)
