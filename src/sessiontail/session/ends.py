@@ -10,6 +10,7 @@ from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.format.records import Damage, Header, Trailer
 from sessiontail.session.counting import Brief
 from sessiontail.system.files import SessionFile
+from sessiontail.system.paths import WAL_ENDING
 
 __all__ = ["END_BYTES", "header_of", "trailer_of"]
 
@@ -30,9 +31,7 @@ def header_of(file: SessionFile, decoder: RecordDecoder, head: bytes) -> tuple[H
         if not end:
             more = file.read_now(len(head), min(max(END_BYTES, len(head)), MAX_LINE_BYTES))
             if not more or len(head) > MAX_LINE_BYTES:
-                raise DamagedSession(
-                    "no header: not a session file", path=file.path, reason="no-header"
-                )
+                raise DamagedSession(_lack(file, head[start:]), path=file.path, reason="no-header")
             head += more
             continue
         record = decoder.decode_line(head[start:end], line=line, offset=start)
@@ -42,6 +41,16 @@ def header_of(file: SessionFile, decoder: RecordDecoder, head: bytes) -> tuple[H
             assert isinstance(record, Damage)
             raise damaged(record, file.path)
         start, line = end, line + 1
+
+
+def _lack(file: SessionFile, torn: bytes) -> str:
+    """Say why there is no header, where the file's only line that is not blank has no end."""
+    if file.path.name.endswith(WAL_ENDING) and len(torn) <= MAX_LINE_BYTES:
+        if not torn:
+            return "empty: it is being created, or its writer died first"
+        if torn.startswith(b"{"):
+            return "torn header: it is being created, or its writer died within the first line"
+    return "no header: not a session file"
 
 
 def trailer_of(last: bytes, brief: Brief) -> None:
