@@ -12,7 +12,7 @@ from sessiontail.format.records import Chunk, Damage, Record
 
 __all__ = ["Form", "Printer"]
 
-Form: TypeAlias = Literal["text", "jsonl", "raw", "messages"]
+Form: TypeAlias = Literal["text", "json", "jsonl", "raw", "messages"]
 
 
 class Printer:
@@ -74,9 +74,12 @@ class Printer:
             output.bytes(encoded(output.json(dump(record.to_message()))))
         elif record is None:
             pass
-        elif self._form == "jsonl":
-            text = as_json(record, None if target is None else target.session_id)
-            output.line(output.json(text))
+        elif self._form in ("json", "jsonl"):
+            text = output.json(as_json(record, None if target is None else target.session_id))
+            if self._form == "jsonl":
+                output.line(text)
+            else:
+                output.bytes((b",\n" if self.printed else b"[\n") + encoded(text))
         else:
             self._renderer.record(record, "" if target is None else target.name)
         self.printed += 1
@@ -87,18 +90,19 @@ class Printer:
 
     def close(self) -> None:
         """Print the end of the form, and hand everything to the reader of the output."""
-        if self._form == "messages":
+        if self._form in ("json", "messages"):
             self._output.line("\n]" if self.printed else "[]")
         self._output.flush()
 
     def end(self, torn_bytes: int, torn: bytes) -> None:
-        """Print what a crash left, ``EXCERPT`` bytes of it at most, and the end of the form."""
-        if torn_bytes and self._form == "text":
+        """Print what a crash left behind a session's lines, ``EXCERPT`` bytes of it at most."""
+        shown = self._form == "text" and not self.filtered
+        if torn_bytes and shown:
             text = f"{torn_bytes} bytes after the last whole line, no record:\n"
             text += torn[:EXCERPT].decode("utf-8", "backslashreplace")
             self._renderer.block("torn", text)
-        self.close()
-        if torn_bytes and self._form != "text":
+        self.flush()
+        if torn_bytes and not shown:
             note(f"{torn_bytes} bytes after the last whole line left out: no record")
         if self._left_out:
             note(f"{self._left_out} damaged lines left out; -o text shows them")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sessiontail.errors import DamagedSession
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.folding import damaged
@@ -12,7 +14,7 @@ from sessiontail.session.counting import Brief
 from sessiontail.system.files import SessionFile
 from sessiontail.system.paths import WAL_ENDING
 
-__all__ = ["END_BYTES", "header_of", "trailer_of"]
+__all__ = ["END_BYTES", "header_of", "no_header", "trailer_of"]
 
 
 # 4 KiB: a header is some 400 bytes, a trailer some 180.
@@ -31,7 +33,9 @@ def header_of(file: SessionFile, decoder: RecordDecoder, head: bytes) -> tuple[H
         if not end:
             more = file.read_now(len(head), min(max(END_BYTES, len(head)), MAX_LINE_BYTES))
             if not more or len(head) > MAX_LINE_BYTES:
-                raise DamagedSession(_lack(file, head[start:]), path=file.path, reason="no-header")
+                raise DamagedSession(
+                    no_header(file.path, head[start:]), path=file.path, reason="no-header"
+                )
             head += more
             continue
         record = decoder.decode_line(head[start:end], line=line, offset=start)
@@ -43,9 +47,9 @@ def header_of(file: SessionFile, decoder: RecordDecoder, head: bytes) -> tuple[H
         start, line = end, line + 1
 
 
-def _lack(file: SessionFile, torn: bytes) -> str:
-    """Say why there is no header, where the file's only line that is not blank has no end."""
-    if file.path.name.endswith(WAL_ENDING) and len(torn) <= MAX_LINE_BYTES:
+def no_header(path: Path, torn: bytes) -> str:
+    """Say why a file has no header, whose only line that is not blank has no end."""
+    if path.name.endswith(WAL_ENDING) and len(torn) <= MAX_LINE_BYTES:
         if not torn:
             return "empty: it is being created, or its writer died first"
         if torn.startswith(b"{"):
