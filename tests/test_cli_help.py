@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from commands import run
+from commands import run, run_apart
 
 
 def test_help_alone_is_the_help_of_the_whole() -> None:
@@ -24,3 +24,15 @@ def test_help_of_no_command_names_the_nearest() -> None:
 
     assert (asked.returncode, asked.stdout) == (2, "")
     assert asked.stderr == "sessiontail: no such command 'purne'; did you mean 'prune'?\n"
+
+
+def test_commands_are_completed_in_the_shell() -> None:
+    done = run_apart(
+        env={
+            "_SESSIONTAIL_COMPLETE": "bash_complete",
+            "COMP_WORDS": "sessiontail help t",
+            "COMP_CWORD": "2",
+        }
+    )
+
+    assert (done.stdout, done.stderr) == ("plain,tail\n", "")

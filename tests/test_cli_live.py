@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from actors import Actor
+from samples import header_line
 from sessiontail import SessionStore
 from sessiontail.cli.cursor_file import CursorKeeper
 from sessiontail.cli.live import Live, Options
@@ -248,6 +249,25 @@ async def test_what_is_waited_for_is_told_once(
 
     none = "no such session yet" if there else f"no such directory yet: {store.directory}"
     assert notes == f"sessiontail: waiting for 4f2c0000: {none}\n"
+
+
+@pytest.mark.parametrize("written", [0, 20])
+@pytest.mark.parametrize("meant", [str(ONE), "4f2c", None])
+async def test_a_session_whose_header_is_not_whole_yet_is_waited_for(
+    store: SessionStore, meant: str | None, written: int
+) -> None:
+    said = Said()
+    header = header_line(ONE)
+    actor = Actor(store.directory, ONE).open(header=False)
+    actor.write(header[:written])
+    with actor:
+        async with anyio.create_task_group() as group:
+            group.start_soon(live(store, said).follow, () if meant is None else (meant,))
+            await anyio.wait_all_tasks_blocked()
+            actor.write(header[written:])
+            actor.say("at last")
+            await until(lambda: said.texts == ["at last"])
+            group.cancel_scope.cancel()
 
 
 async def test_behind_a_cursor_comes_everything_unless_a_window_says_less(

@@ -21,7 +21,7 @@ __all__ = ["COMMANDS", "application", "run"]
 
 COMMANDS = {
     "ls": "List sessions: state, age, chunks, size, tokens, lineage.",
-    "cat": "Print one session: roles, text, tool calls, results, damage.",
+    "cat": "Print sessions: roles, text, tool calls, results, damage.",
     "tail": "Print the last records, and with -f what follows.",
     "rm": "Delete sessions that nobody writes.",
     "prune": "Delete old sessions by rule; shows the plan first.",

@@ -55,7 +55,7 @@ Exit codes: 0 printed; 1 a session not found or not to be read, or nothing to pr
 @directory_option
 @kinds_option
 @window_option(
-    "The last N records of each session; +N: from the N-th on; all.  [default: all]  Counted after -k."
+    "The last N records of each session; +N: from the N-th on; all. Counted after -k.  [default: all]"
 )
 @click.option("--strict", is_flag=True, help="Stop at the first damaged line, with exit code 3.")
 @output_option(

@@ -9,6 +9,13 @@ from sessiontail.cli.mistakes import no_such_command
 __all__ = ["command"]
 
 
+def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Return the commands that begin so."""
+    above = ctx.find_root()
+    assert isinstance(above.command, click.Group)
+    return [name for name in above.command.list_commands(above) if name.startswith(incomplete)]
+
+
 @click.command(
     options_metavar="",
     epilog="""\
@@ -21,7 +28,7 @@ Examples:
 Exit codes: 0 shown, 2 no such command.
 """,
 )
-@click.argument("name", metavar="[COMMAND]", required=False)
+@click.argument("name", metavar="[COMMAND]", required=False, shell_complete=_complete)
 @click.pass_context
 def command(ctx: click.Context, name: str | None) -> int:
     """Show how sessiontail, or one of its commands, is used."""

@@ -62,8 +62,8 @@ not closed; 2 usage, or a cursor that does not fit; 130 interrupted.
 @directory_option
 @click.option("-f", "--follow", is_flag=True, help="Go on with what follows, until the end.")
 @window_option(
-    "The last N records (10), +N: from the N-th on, or all. Counted after -k and -g, but before "
-    "them with -f and no ID. After a cursor: all."
+    "The last N records of each session; +N: from the N-th on; all. Counted after -k and -g, but "
+    "before them with -f and no ID.  [default: 10; after a cursor: all]"
 )
 @kinds_option
 @click.option("-g", "--grep", metavar="REGEX", help="Only records whose text matches.")
