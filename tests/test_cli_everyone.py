@@ -50,7 +50,7 @@ def heard(capsys: pytest.CaptureFixture[str]) -> Heard:
 
 
 @asynccontextmanager
-async def followed(store: SessionStore, choice: Choice) -> AsyncIterator[None]:
+async def followed(store: SessionStore, choice: Choice) -> AsyncIterator[Everyone]:
     printer = Printer(Output(), kinds=("user",))
     everyone = Everyone(store, printer, CursorKeeper(None, show=False), choice)
     async with store, anyio.create_task_group() as group:
@@ -59,7 +59,7 @@ async def followed(store: SessionStore, choice: Choice) -> AsyncIterator[None]:
             await everyone.follow(after=None, last=10)
 
         group.start_soon(follow)
-        yield
+        yield everyone
         group.cancel_scope.cancel()
 
 
@@ -111,7 +111,8 @@ async def test_since_a_moment_the_older_are_hidden_and_what_begins_is_shown(
 ) -> None:
     old = begun(store.directory, ONE, datetime(2026, 1, 1, tzinfo=UTC))
     new = begun(store.directory, TWO, SINCE)
-    with old.say("old"), new.say("new"):
+    # More than the window shows: its header is not among what comes.
+    with old.say(*["old"] * 12), new.say("new"):
         async with followed(store, Choice(since=SINCE)):
             await heard.until(lambda: "user        new" in heard.out)
             old.say("older").close()
@@ -161,3 +162,25 @@ async def test_of_a_state_are_those_that_are_there_and_whatever_begins(
         "4f2d0000 user        crashed",
     ]
     assert heard.notes.startswith(f"sessiontail: watching 2 sessions in {store.directory}\n")
+
+
+async def test_what_was_hidden_for_its_state_is_shown_when_a_writer_takes_it_up_again(
+    store: SessionStore, heard: Heard
+) -> None:
+    hidden = Actor(store.directory, ONE).open().say("hidden")
+
+    async with followed(store, Choice(["closed"])) as everyone:
+        await heard.until(lambda: bool(heard.notes))
+        stream = everyone._stream
+        assert stream is not None
+        await heard.until(lambda: stream.running == 1)
+        hidden.kill()
+        await heard.until(lambda: stream.running == 0)
+        with hidden.resume(cut=False).say("back"):
+            await heard.until(lambda: "4f2c0000 user        back" in heard.out)
+
+    assert "hidden" not in heard.out
+    assert heard.notes.splitlines() == [
+        f"sessiontail: watching {store.directory}: no such session yet",
+        "sessiontail: 4f2c0000 resumed",
+    ]

@@ -69,8 +69,8 @@ not closed; 2 usage, or a cursor that does not fit; 130 interrupted.
 @click.option("-g", "--grep", metavar="REGEX", help="Only records whose text matches.")
 @states_option(
     "Without ID: sessions in this state, instead of those that run (live, unknown); may be "
-    "repeated. With -f, of those that are there at the start: whatever begins later, or goes on, "
-    "is followed too."
+    "repeated. With -f, of those that are there at the start: what begins later, or is taken up "
+    "again by a writer, is followed too."
 )
 @click.option(
     "--since",
