@@ -83,14 +83,16 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-W", "error", "-m", "sessiontail", *map(str, arguments)]
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the command in this process; return what a process of its own would."""
+def run(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Run the command in this process; return what a process of its own would.
+
+    ``given`` is what its standard input says.
+    """
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
     with (
         redirect_stdout(out),
         redirect_stderr(err),
-        Path(os.devnull).open() as nothing,
-        patch.object(sys, "stdin", nothing),
+        patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(given))),
     ):
         code = application(list(map(str, arguments)))
     texts = []

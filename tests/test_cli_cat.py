@@ -6,7 +6,19 @@ import json
 import subprocess
 from pathlib import Path
 
-from commands import ONE, TORN, chunk, closed, command, header, json_lines, run, run_apart
+from commands import (
+    ONE,
+    TORN,
+    TWO,
+    chunk,
+    closed,
+    command,
+    crashed,
+    header,
+    json_lines,
+    run,
+    run_apart,
+)
 
 
 def test_cat_shows_damage_where_it_is_and_strict_stops_there_with_3(tmp_path: Path) -> None:
@@ -140,3 +152,99 @@ def test_strict_stops_at_damage_that_no_window_shows(tmp_path: Path) -> None:
         strict = run("cat", path, "--strict", *options)
         assert (strict.returncode, strict.stdout) == (3, "")
         assert run("cat", path, *options).returncode == 0
+
+
+def test_several_are_printed_each_below_its_name(tmp_path: Path) -> None:
+    closed(tmp_path, ONE, "one")
+    crashed(tmp_path, TWO)
+
+    users = run("cat", "4f2c", "4f2d", "--dir", tmp_path, "-k", "user")
+    whole = run("cat", ONE, TWO, "--dir", tmp_path)
+    none = run("cat", ONE, TWO, "--dir", tmp_path, "-k", "system")
+
+    assert (
+        users.stdout == "==> 4f2c0000 <==\nuser        one\n==> 4f2d0000 <==\nuser        before\n"
+    )
+    assert users.stderr == (
+        f"sessiontail: {len(TORN)} bytes after the last whole line, in 1 sessions, left out: "
+        "no record\n"
+    )
+    assert whole.stdout.count("==>") == 2
+    assert whole.stdout.splitlines()[-2].startswith(f"torn        {len(TORN)} bytes")
+    assert (users.returncode, whole.returncode, whole.stderr) == (0, 0, "")
+    assert (none.returncode, none.stdout) == (1, "")
+    assert none.stderr.endswith("sessiontail: nothing to print\n")
+
+
+def test_ids_come_from_standard_input_where_one_is_a_dash(tmp_path: Path) -> None:
+    closed(tmp_path, ONE, "one")
+    closed(tmp_path, TWO, "two")
+    asked = ("cat", "--dir", tmp_path, "-k", "user")
+
+    listed = json_lines(run("ls", "--dir", tmp_path, "--sort", "id", "-o", "jsonl"))
+    given = "".join(f"{one['id']}\n" for one in listed).encode()
+    both = run(*asked, "-", given=given)
+    one = run(*asked, "-", given=b"\n  4f2d \r\n\n")
+    nothing = run(*asked, "-", given=b"\n")
+
+    assert both.stdout == "==> 4f2c0000 <==\nuser        one\n==> 4f2d0000 <==\nuser        two\n"
+    assert one.stdout == "user        two\n"
+    assert (nothing.returncode, nothing.stdout) == (1, "")
+    assert nothing.stderr == (
+        "sessiontail: no id on standard input: '-' reads them there, one a line\n"
+    )
+
+
+def test_one_that_is_not_found_keeps_no_other_from_being_printed(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, "one")
+    directory = tmp_path / "odd.jsonl"
+    directory.mkdir()
+
+    done = run("cat", "zz", directory, ONE, "--dir", tmp_path, "-o", "raw")
+
+    assert done.returncode == 1
+    assert done.stdout.encode() == path.read_bytes()
+    assert done.stderr == (
+        f"sessiontail: {tmp_path}: no session is called 'zz'; `sessiontail ls` lists them\n"
+        f"sessiontail: {directory}: not a regular file\n"
+    )
+
+
+def test_of_several_raw_is_their_lines_json_says_whose_and_messages_are_refused(
+    tmp_path: Path,
+) -> None:
+    paths = [closed(tmp_path, ONE, "one"), closed(tmp_path, TWO, "two")]
+    asked = ("cat", ONE, TWO, "--dir", tmp_path)
+
+    raw = run(*asked, "-o", "raw")
+    array = json.loads(run(*asked, "-o", "json", "-k", "user").stdout)
+    lines = json_lines(run(*asked, "--json", "-k", "user"))
+    messages = run(*asked, "-o", "messages")
+
+    assert raw.stdout.encode() == b"".join(path.read_bytes() for path in paths)
+    assert array == lines
+    assert [one["session_id"] for one in lines] == [ONE, TWO]
+    assert (messages.returncode, messages.stdout) == (2, "")
+    assert messages.stderr.startswith("sessiontail: -o messages needs one ID: run it once for each")
+
+
+def test_a_torn_header_is_shown_and_told(tmp_path: Path) -> None:
+    half, empty = (tmp_path / f"{one}.jsonl.__partial__" for one in (ONE, TWO))
+    half.write_bytes(header(ONE)[:20])
+    empty.touch()
+
+    torn, nothing, strict = run("cat", half), run("cat", empty), run("cat", half, "--strict")
+    told = (
+        f"{half.name}: torn header: it is being created, or its writer died within the first line"
+    )
+
+    assert torn.stdout.startswith("torn        20 bytes after the last whole line, no record:\n")
+    assert (torn.returncode, torn.stderr) == (1, f"sessiontail: {told}\n")
+    assert (nothing.returncode, nothing.stdout) == (1, "")
+    assert nothing.stderr == (
+        f"sessiontail: {empty.name}: empty: it is being created, or its writer died first\n"
+    )
+    assert (strict.returncode, strict.stderr) == (3, f"sessiontail: {tmp_path}/{told}\n")
+    listed = run("ls", "--dir", tmp_path).stderr
+    assert "2 files skipped: 1 x " in listed
+    assert "torn header: it is being created" in listed

@@ -36,6 +36,7 @@ def printed(streams: Streams, form: Form, *records: Record, torn: bytes = b"") -
     for record in records:
         printer.put(record, LINES[RECORDS.index(record)])
     printer.end(len(torn), torn)
+    printer.close()
     out, err = streams.readouterr()
     return out.decode(), err.decode()
 
@@ -98,6 +99,28 @@ def test_text_of_several_sessions_says_whose_each_line_is(capsysbinary: Streams)
     assert json.loads(as_json)["session_id"] == str(ID)
 
 
+def test_one_array_of_json_has_the_records_of_all_sessions(capsysbinary: Streams) -> None:
+    printer = Printer(Output(), "json")
+    for record in (ASK, TELL):
+        printer.put(record, target=Target(ID, None))
+        printer.end(0, b"")
+    printer.close()
+
+    array = json.loads(capsysbinary.readouterr().out)
+    assert [(one["session_id"], one["index"]) for one in array] == [(str(ID), 0), (str(ID), 1)]
+    assert printed(capsysbinary, "json") == ("[]\n", "")
+
+
+def test_what_a_crash_left_is_of_no_kind(capsysbinary: Streams) -> None:
+    printer = Printer(Output(), kinds=("user",))
+    printer.put(ASK)
+    printer.end(3, b"abc")
+
+    out, err = capsysbinary.readouterr()
+    assert out == b"user        ask\n"
+    assert err == b"sessiontail: 3 bytes after the last whole line left out: no record\n"
+
+
 def test_messages_are_one_array_of_the_chunks(capsysbinary: Streams) -> None:
     out, err = printed(capsysbinary, "messages", *RECORDS)
 
@@ -157,6 +180,7 @@ def test_what_is_printed_is_counted(capsysbinary: Streams) -> None:
 
     assert dict(zip(FORMS, counts, strict=True)) == {
         "text": 5,
+        "json": 5,
         "jsonl": 5,
         "raw": 5,
         "messages": 2,

@@ -47,6 +47,20 @@ def test_rm_refuses_a_live_session_and_deletes_the_rest_only_with_yes(live: Path
     )
 
 
+def test_rm_takes_ids_from_standard_input_and_asks_for_yes(tmp_path: Path) -> None:
+    files = [closed(tmp_path, ONE, "one"), closed(tmp_path, TWO, "two")]
+    given = f"{ONE}\n\n4f2d\n".encode()
+
+    asked = run("rm", "-", "--dir", tmp_path, given=given)
+    there = [path.exists() for path in files]
+    done = run("rm", "-", "--yes", "--json", "--dir", tmp_path, given=given)
+
+    assert (asked.returncode, there) == (1, [True, True])
+    assert asked.stderr == "sessiontail: nothing was deleted: add --yes to do it\n"
+    assert (done.returncode, [*tmp_path.iterdir()]) == (0, [])
+    assert json.loads(done.stdout)["deleted"] == [ONE, TWO]
+
+
 def test_a_second_rm_of_an_id_keeps_the_copy_that_was_exported_beside_it(tmp_path: Path) -> None:
     original = closed(tmp_path, ONE, "one")
     export = tmp_path / "export.jsonl"

@@ -171,6 +171,7 @@ class SessionStore(AsyncEntered, SessionsById):
         only_running: bool = False,
         on_missing: Literal["wait", "error"] = "wait",
         on_event: Callable[[UUID, EventKind], None] | None = None,
+        on_directory: Callable[[bool], None] | None = None,
         max_open: int | None = None,
         inherited: OfInherited = "include",
     ) -> DirectoryTail:
@@ -189,6 +190,7 @@ class SessionStore(AsyncEntered, SessionsById):
                 they are told of when one comes back.
             on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
             on_event: called with a session's id and what happened to it.
+            on_directory: called with whether there is one, at the first look and when that changes.
             max_open: descriptors to keep; while threads read, an eighth more, or two. By default
                 half of the soft limit, less what the process's other tails hold.
             inherited: "skip" leaves out the first rows of a session where they are an earlier
@@ -215,6 +217,7 @@ class SessionStore(AsyncEntered, SessionsById):
             only_running=only_running,
             on_missing=on_missing,
             on_event=on_event,
+            on_directory=on_directory,
             max_line_bytes=self._max_line_bytes,
             max_open=max_open,
             stats=self.stats,

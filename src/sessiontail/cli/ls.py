@@ -12,7 +12,14 @@ import anyio
 import click
 
 from sessiontail.cli.look import Look, look_options
-from sessiontail.cli.options import STATES, Moment, directory_option
+from sessiontail.cli.mistakes import OneOf
+from sessiontail.cli.options import (
+    STATES,
+    Moment,
+    directory_option,
+    output_option,
+    states_option,
+)
 from sessiontail.cli.progress import Meter
 from sessiontail.cli.rendering import age, size, tokens
 from sessiontail.cli.table import Column, print_rows
@@ -55,18 +62,12 @@ Exit codes: 0 sessions listed, 1 none found or (with --verify) damage found, 2 u
 """
 )
 @directory_option
-@click.option(
-    "--state",
-    "states",
-    type=click.Choice(STATES),
-    multiple=True,
-    help="Only sessions in this state; may be repeated.",
-)
+@states_option("Only sessions in this state; may be repeated.")
 @click.option("--since", type=Moment(), help="Created at or after: 2h, 3d, 2026-01-31.")
 @click.option("--until", type=Moment(), help="Created before: 2h, 3d, 2026-01-31.")
 @click.option(
     "--sort",
-    type=click.Choice(list(_SORTS)),
+    type=OneOf(list(_SORTS)),
     default="created",
     show_default=True,
     help="Order; the newest, largest or most first.",
@@ -80,12 +81,12 @@ Exit codes: 0 sessions listed, 1 none found or (with --verify) damage found, 2 u
     is_flag=True,
     help="Decode every line; count the damaged ones, and the bytes after the last whole one.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json", "jsonl"]),
+@output_option(
+    "table",
+    "json",
+    "jsonl",
     default="table",
-    show_default=True,
+    text="table: for people. json: one array. jsonl: one object a line.",
 )
 @look_options(records=False, paged=True)
 def command(

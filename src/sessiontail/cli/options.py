@@ -15,6 +15,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from sessiontail.cli.escaping import one_line
+from sessiontail.cli.mistakes import OneOf
+from sessiontail.cli.terminal import note
 
 __all__ = [
     "KINDS",
@@ -28,6 +30,8 @@ __all__ = [
     "grep_option",
     "id_argument",
     "kinds_option",
+    "output_option",
+    "states_option",
     "window_option",
 ]
 
@@ -157,9 +161,16 @@ def _span(text: str) -> timedelta | None:
 
 def _directory(ctx: click.Context, _: click.Parameter, value: str | None) -> str | None:
     """Return the command's own --dir, else the one before the command."""
-    found: str | None = value or ctx.find_root().params.get("directory")
-    if found is not None and os.path.lexists(found) and not os.path.isdir(found):  # noqa: PTH112 - pathlib takes 10 ms of --help
-        raise click.BadParameter(f"{found} is no directory; give the one where sessions lie")
+    if not value:
+        above: str | None = ctx.find_root().params.get("directory")
+        return above
+    if os.path.lexists(value) and not os.path.isdir(value):  # noqa: PTH112 - pathlib takes 10 ms of --help
+        raise click.BadParameter(f"{value} is no directory; give the one where sessions lie")
+    from sessiontail.system.paths import find_sessions_dir  # noqa: PLC0415 - --help does without
+
+    found = str(find_sessions_dir(value))
+    if found != os.path.normpath(value) and not ctx.resilient_parsing:  # not while completing
+        note(f"--dir {value}: the sessions lie in {found}")
     return found
 
 
@@ -171,8 +182,46 @@ def directory_option(function: _F) -> _F:
         metavar="DIR",
         type=click.Path(),
         callback=_directory,
-        help="Where the session files lie.",
+        help="Where the session files lie: their directory, or the one above it, which holds "
+        "'sessions' and no session files. One that is not there yet is taken as it is typed, "
+        "but for '.openrath', where 'sessions' is meant.  [default: $OPENRATH_HOME/sessions, "
+        "else ./.openrath/sessions, else ~/.openrath/sessions]",
     )(function)
+
+
+def output_option(
+    *forms: str, default: str = "text", json: str = "json", text: str
+) -> Callable[[_F], _F]:
+    """Add ``-o``, and ``--json`` for the form that a program wants.
+
+    Args:
+        forms: that can be chosen.
+        default: one of them.
+        json: the one that ``--json`` stands for.
+        text: what they are.
+    """
+
+    def add(function: _F) -> _F:
+        streams = " One object a line, as it comes." if json == "jsonl" else ""
+        alias = click.option(
+            "--json", "output", flag_value=json, help=f"The same as -o {json}.{streams}"
+        )
+        return click.option(
+            "-o",
+            "--output",
+            "output",
+            type=OneOf(forms),
+            default=default,
+            show_default=True,
+            help=text,
+        )(alias(function))
+
+    return add
+
+
+def states_option(text: str) -> Callable[[_F], _F]:
+    """Add ``--state``."""
+    return click.option("--state", "states", type=OneOf(STATES), multiple=True, help=text)
 
 
 def kinds_option(function: _F) -> _F:
@@ -181,7 +230,7 @@ def kinds_option(function: _F) -> _F:
         "-k",
         "--kind",
         "kinds",
-        type=click.Choice(KINDS),
+        type=OneOf(KINDS),
         multiple=True,
         metavar="KIND",
         help=f"Only records of this kind; may be repeated. One of {', '.join(KINDS)}.",
@@ -208,7 +257,7 @@ def id_argument(*, many: bool, required: bool) -> Callable[[_F], _F]:
     """Add the argument ID, or IDs."""
     return click.argument(
         "ids" if many else "session_id",
-        metavar="ID..." if many else "ID",
+        metavar="ID" if not many else "ID..." if required else "[ID]...",
         nargs=-1 if many else 1,
         required=required,
         shell_complete=complete_ids,

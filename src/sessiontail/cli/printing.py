@@ -14,7 +14,7 @@ from sessiontail.format.records import Chunk, Damage, Record
 
 __all__ = ["Form", "Printer"]
 
-Form: TypeAlias = Literal["text", "jsonl", "raw", "messages"]
+Form: TypeAlias = Literal["text", "json", "jsonl", "raw", "messages"]
 
 
 class Printer:
@@ -85,9 +85,13 @@ class Printer:
             output.bytes(encoded(output.json(dump(record.to_message()))))
         elif record is None:
             pass
-        elif self._form == "jsonl":
-            text = as_json(record, session_id or (target.session_id if target else None))
-            output.line(output.json(text))
+        elif self._form in ("json", "jsonl"):
+            owner = session_id or (target.session_id if target else None)
+            text = output.json(as_json(record, owner))
+            if self._form == "jsonl":
+                output.line(text)
+            else:
+                output.bytes((b",\n" if self.printed else b"[\n") + encoded(text))
         else:
             name = "" if target is None else target.name
             # A file is called after its session, mostly.
@@ -101,19 +105,20 @@ class Printer:
 
     def close(self) -> None:
         """Print the end of the form, and hand everything to the reader of the output."""
-        if self._form == "messages":
+        if self._form in ("json", "messages"):
             self._output.line("\n]" if self.printed else "[]")
         self._output.flush()
 
     def end(self, torn_bytes: int, torn: bytes) -> None:
-        """Print what a crash left, ``EXCERPT`` bytes of it at most, and the end of the form."""
-        if torn_bytes and self._form == "text":
+        """Print what a crash left behind a session's lines, ``EXCERPT`` bytes of it at most."""
+        shown = self._form == "text" and not self.filtered
+        if torn_bytes and shown:
             text = f"{torn_bytes} bytes after the last whole line, no record"
             if torn:
                 text += ":\n" + torn[:EXCERPT].decode("utf-8", "backslashreplace")
             self._renderer.block("torn", text)
-        self.close()
-        if torn_bytes and self._form != "text":
+        self.flush()
+        if torn_bytes and not shown:
             note(f"{torn_bytes} bytes after the last whole line left out: no record")
         if self._left_out:
             note(f"{self._left_out} damaged lines left out; -o text shows them")

@@ -14,9 +14,10 @@ import click
 from sessiontail.cli.escaping import one_line
 from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.ls import print_table
-from sessiontail.cli.options import directory_option, id_argument
-from sessiontail.cli.targets import Target, resolve
+from sessiontail.cli.options import directory_option, id_argument, output_option
+from sessiontail.cli.targets import Finder, Target
 from sessiontail.cli.terminal import confirm, note
+from sessiontail.cli.words import given_ids
 from sessiontail.errors import (
     DamagedSession,
     InvalidSessionId,
@@ -64,16 +65,16 @@ Examples:
   sessiontail rm 4f2c                one session; shows it and asks
   sessiontail rm 4f2c 81d0 --yes     two, without asking
   sessiontail rm --yes ./old.jsonl   a file, also one that is damaged from its first line
+  sessiontail ls --state abandoned -o jsonl | jq -r .id | sessiontail rm --yes -
 
 \b
-Exit codes: 0 deleted, 1 not found, refused, or not confirmed, 2 usage.
+Exit codes: 0 all deleted; 1 one not found, refused, or not confirmed (where nobody can be asked,
+add --yes); 2 usage; 130 interrupted.
 """
 )
 @directory_option
 @click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@output_option("text", "json", text="text: for people. json: what was found, and what was deleted.")
 @look_options(records=False, paged=False)
 @id_argument(many=True, required=True)
 def command(
@@ -81,9 +82,11 @@ def command(
 ) -> int:
     """Delete sessions, their unfinished files too.
 
-    ID is an id, the beginning of one, or a path. A session that somebody writes is refused. Shows
-    each file that goes; deletes only with --yes or when confirmed at a terminal.
+    ID is an id, the beginning of one, or a path; '-' reads them from standard input, one a line. A
+    session that somebody writes is refused. Shows each file that goes; deletes only with --yes or
+    when confirmed at a terminal: where ids come from standard input, only with --yes.
     """
+    ids = given_ids(ids)
     store = SessionStore(directory)
     doomed, refused = anyio.run(_find, store, ids)
     out = look.open()
@@ -116,11 +119,12 @@ def command(
 
 async def _find(store: SessionStore, ids: tuple[str, ...]) -> tuple[list[Doomed], int]:
     """Return what may go, and how many may not: those are told."""
+    finder = Finder(store)
     doomed: dict[tuple[Path, ...], Doomed] = {}  # the same by id and by path goes once
     refused = 0
     for text in ids:
         try:
-            one = await _look(store, text)
+            one = await _look(store, finder, text)
         except PersistenceError as error:
             note(str(error))
             refused += 1
@@ -129,9 +133,9 @@ async def _find(store: SessionStore, ids: tuple[str, ...]) -> tuple[list[Doomed]
     return list(doomed.values()), refused
 
 
-async def _look(store: SessionStore, text: str) -> Doomed:
+async def _look(store: SessionStore, finder: Finder, text: str) -> Doomed:
     try:
-        target = await resolve(store, text)
+        target = await finder.find(text)
     except SessionNotFound:
         # Nothing but what a deletion that was killed has left aside.
         target = Target(session_id=_whole_id(text), path=None)

@@ -55,6 +55,7 @@ class Following:
         max_open: descriptors at most; None: what the process has for all streams.
         stats: counts into these.
         tell: is told what happens to them.
+        tell_directory: is told whether it is there, at the first look and when that changes.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Following:
         max_open: int | None,
         stats: StoreStats,
         tell: Tell,
+        tell_directory: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self.closed = True  # until all is made
         self.begun = False
@@ -82,6 +84,8 @@ class Following:
         self.sessions = Sessions(
             directory, schedule=self._schedule, files=OpenFiles(max_open, stats), tell=tell
         )
+        self._tell_directory = tell_directory
+        self._present = True
         self._stocktaking = Stocktaking(directory, wanted)
         self._gate: Callable[[str], None] = no_gate
         # When a mark was noticed whose records are not handed over; when the loop had its turn.
@@ -158,6 +162,8 @@ class Following:
         if not self.closed:
             self.sessions.take(stock)
             self.begun = True
+            self._present = self._watch.present
+            self._tell_directory(self._present)
 
     def close(self) -> None:
         """Release everything; the positions stay."""
@@ -274,7 +280,10 @@ class Following:
     def _check_directory(self) -> None:
         """Look at what is open where the directory is gone; the rest may come back with it."""
         assert self._watch is not None
-        if self._watch.present:
+        present, self._present = self._present, self._watch.present
+        if self._present != present:
+            self._tell_directory(self._present)
+        if self._present:
             return
         if self._wanted.on_missing == "error":
             raise SessionNotFound("the directory is gone", path=self._directory)

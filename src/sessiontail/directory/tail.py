@@ -48,6 +48,7 @@ class DirectoryTail(AsyncPulled, AsyncEntered, AsyncIterator[SessionRecord], Asy
         only_running: bool = False,
         on_missing: Literal["wait", "error"] = "wait",
         on_event: Callable[[UUID, EventKind], None] | None = None,
+        on_directory: Callable[[bool], None] | None = None,
         max_line_bytes: int = MAX_LINE_BYTES,
         max_open: int | None = None,
         stats: StoreStats | None = None,
@@ -65,6 +66,7 @@ class DirectoryTail(AsyncPulled, AsyncEntered, AsyncIterator[SessionRecord], Asy
             only_running: of those whose writer is gone already, none.
             on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
             on_event: called with a session's id and what happened to it.
+            on_directory: called with whether there is one, at the first look and when that changes.
             max_line_bytes: a longer line is one ``Damage``.
             max_open: descriptors at most; by default what the process has for all of these.
             stats: counts into these.
@@ -95,6 +97,7 @@ class DirectoryTail(AsyncPulled, AsyncEntered, AsyncIterator[SessionRecord], Asy
             stats=stats or StoreStats(),
             # Not a method: a stream that is dropped is gone at once.
             tell=partial(_tell, on_event),
+            tell_directory=on_directory or _say_nothing,
         )
 
     def __repr__(self) -> str:
@@ -167,6 +170,11 @@ class DirectoryTail(AsyncPulled, AsyncEntered, AsyncIterator[SessionRecord], Asy
         return [found for lane in lanes if (found := lane.session_id)]
 
     @property
+    def running(self) -> int:
+        """How many sessions are followed whose writer is not known to be gone."""
+        return sum(not lane.abandoned for lane in self._following.sessions.lanes.values())
+
+    @property
     def open_files(self) -> int:
         """Descriptors held for session files."""
         return len(self._following.sessions.files)
@@ -197,3 +205,7 @@ def _tell(
 ) -> None:
     if on_event is not None and session_id is not None:
         on_event(session_id, kind)
+
+
+def _say_nothing(_: object) -> None:
+    pass
