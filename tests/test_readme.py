@@ -141,8 +141,10 @@ def types_of(lines: list[str]) -> list[str]:
 
 
 def interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Press Ctrl-C: the program ends without a word."""
     process.send_signal(signal.SIGINT)
-    end(process)
+    code, _, err = end(process)
+    assert (code, err.decode()) == (0, "")
 
 
 def test_every_block_names_its_file_and_is_run_here() -> None:
@@ -414,7 +416,8 @@ def print_live(home: Path, arguments: list[str], wanted: str) -> str:
         for line in (head, *lines[:-1]):
             actor.write(line)
         got = read_until(process, wanted.rpartition("\n")[2].encode() + b"\n")
-        interrupt(process)
+        process.send_signal(signal.SIGINT)
+        end(process)
     return got.decode().rstrip("\n")
 
 
