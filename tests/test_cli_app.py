@@ -52,7 +52,7 @@ def test_a_missing_extra_is_one_line_with_the_command_that_installs_it(tmp_path:
         assert (done.returncode, done.stdout, done.stderr) == (
             2,
             "",
-            "sessiontail: the command needs the extra `cli`: pip install 'sessiontail[cli]'\n",
+            "sessiontail: the command needs the extra `cli`: in its checkout, pip install -e '.[cli]'\n",
         )
 
 

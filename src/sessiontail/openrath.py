@@ -80,9 +80,7 @@ def _pair(session: PersistedSession, agent_prompt: str | None) -> tuple[Any, Any
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "rath":
             raise  # openrath is there, but something that it needs is not
-        raise MissingExtra(
-            "resuming needs openrath; pip install 'sessiontail[openrath]'"
-        ) from error
+        raise MissingExtra("resuming needs openrath: pip install openrath") from error
 
     header, spec = session.header, session.header.sandbox_spec
     user = Session(
