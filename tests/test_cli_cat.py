@@ -6,6 +6,9 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from chats import FIRST, Chats, rows
 from commands import (
     ONE,
     TORN,
@@ -19,6 +22,7 @@ from commands import (
     run,
     run_apart,
 )
+from samples import chunk_line
 
 
 def test_cat_shows_damage_where_it_is_and_strict_stops_there_with_3(tmp_path: Path) -> None:
@@ -248,3 +252,62 @@ def test_a_torn_header_is_shown_and_told(tmp_path: Path) -> None:
     listed = run("ls", "--dir", tmp_path).stderr
     assert "2 files skipped: 1 x " in listed
     assert "torn header: it is being created" in listed
+
+
+@pytest.fixture
+def turn(tmp_path: Path) -> Path:
+    """A turn that begins with the four rows of the one before."""
+    chats = Chats(tmp_path)
+    chats.write(1, rows(*FIRST[:2]))
+    return chats.write(2, rows(*FIRST))
+
+
+def test_rows_of_an_earlier_session_are_left_out_and_that_is_told(turn: Path) -> None:
+    done = run("cat", turn, "-k", "user", "-k", "assistant")
+
+    assert done.stdout.splitlines() == [
+        "            4 rows from 00000000; --inherited shows them",
+        "user        and",
+        "assistant   No.",
+    ]
+    assert done.stderr == ""
+    assert run("cat", turn).stdout.splitlines()[2].endswith("--inherited shows them")
+
+
+def test_they_are_shown_where_that_is_asked_for(turn: Path) -> None:
+    done = run("cat", turn, "--inherited", "-k", "user")
+
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["hello", "more", "and"]
+
+
+def test_of_a_part_that_begins_behind_them_nothing_is_told(turn: Path) -> None:
+    assert run("cat", turn, "-n", "2").stdout.splitlines()[0] == "assistant   No."
+    assert run("cat", turn, "-n", "+3").stdout.splitlines()[0] == "assistant   No."
+
+
+def test_objects_leave_them_out_and_standard_error_tells(turn: Path) -> None:
+    done = run("cat", turn, "-o", "jsonl", "-k", "user")
+
+    assert [one["payload"] for one in json_lines(done)] == [{"content": "and"}]
+    assert done.stderr == "sessiontail: 4 rows from 00000000; --inherited shows them\n"
+
+
+def test_a_copy_and_a_model_get_all(turn: Path) -> None:
+    assert run("cat", turn, "-o", "raw").stdout.encode() == turn.read_bytes()
+    assert len(json.loads(run("cat", turn, "-o", "messages").stdout)) == 6
+
+
+def test_of_one_row_one_is_told(tmp_path: Path) -> None:
+    chats = Chats(tmp_path)
+    chats.write(1, chunk_line(0, "Yes.", "assistant"))
+    turn = chats.write(2, chunk_line(0, "Yes.", "assistant") + chunk_line(1, "and"))
+
+    assert "1 row from 00000000; --inherited shows it" in run("cat", turn).stdout
+
+
+def test_a_session_without_rows_of_its_own_says_so(tmp_path: Path) -> None:
+    chats = Chats(tmp_path)
+    chats.write(1, rows(*FIRST))
+    turn = chats.write(2, rows(*FIRST), closed=False)
+
+    assert run("cat", turn, "-n", "all").stdout.splitlines()[-1].split()[0] == "6"

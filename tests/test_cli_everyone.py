@@ -12,7 +12,8 @@ import anyio
 import pytest
 
 from actors import Actor
-from samples import header_line
+from chats import FIRST, Chats, rows
+from samples import chunk_line, header_line
 from sessiontail import SessionStore
 from sessiontail.cli.choosing import Choice
 from sessiontail.cli.cursor_file import CursorKeeper
@@ -183,4 +184,23 @@ async def test_what_was_hidden_for_its_state_is_shown_when_a_writer_takes_it_up_
     assert heard.notes.splitlines() == [
         f"sessiontail: watching {store.directory}: no such session yet",
         "sessiontail: 4f2c0000 resumed",
+    ]
+
+
+async def test_what_a_session_inherits_is_told_once_and_left_out(
+    store: SessionStore, heard: Heard
+) -> None:
+    chats = Chats(store.directory)
+    chats.write(1, rows(*FIRST[:2]))
+    turn = chats.write(2, rows(*FIRST), closed=False)
+    async with followed(store, Choice()):
+        await heard.until(lambda: "user        and" in heard.out)
+        with turn.open("ab") as file:
+            file.write(chunk_line(6, "next"))
+        await heard.until(lambda: "user        next" in heard.out)
+
+    assert heard.out.splitlines() == [
+        "00000000             4 rows from 00000000; --inherited shows them",
+        "00000000 user        and",
+        "00000000 user        next",
     ]

@@ -41,9 +41,17 @@ def test_ls_shows_unknown_tokens_as_unknown_and_counts_what_it_skipped(tmp_path:
     rows = [re.split(r" {2,}", line.strip()) for line in done.stdout.splitlines()]
     assert done.returncode == 0
     assert [[row[0], *row[2:]] for row in rows] == [
-        ["STATE", "CHUNKS", "SIZE", "TOKENS", "ID", "LINEAGE"],
-        ["closed", "1", str(one.stat().st_size) + " B", "?", "4f2c0000", "run/op_create"],
-        ["abandoned", "1", str(two.stat().st_size) + " B", "?", "4f2d0000", "run/op_create"],
+        ["STATE", "CHUNKS", "SIZE", "TOKENS", "ID", "FROM", "LINEAGE", "TITLE"],
+        ["closed", "1", str(one.stat().st_size) + " B", "?", "4f2c0000", "run/op_create", "one"],
+        [
+            "abandoned",
+            "1",
+            str(two.stat().st_size) + " B",
+            "?",
+            "4f2d0000",
+            "run/op_create",
+            "before",
+        ],
     ]
     assert done.stderr == (
         "sessiontail: 1 file skipped: 1 x no header: not a session file (notes.jsonl)\n"

@@ -158,9 +158,9 @@ def test_of_what_a_crash_left_the_size_is_told_where_the_text_is_not_wanted(
     printer = Printer(Output(), kinds=("user",))
     printer.end(8, b"")
 
-    assert capsysbinary.readouterr().out == (
-        b"torn        8 bytes after the last whole line, no record\n"
-    )
+    told = capsysbinary.readouterr()
+    assert told.out == b""
+    assert told.err == b"sessiontail: 8 bytes after the last whole line left out: no record\n"
 
 
 def test_of_a_long_end_an_excerpt_is_shown(capsysbinary: Streams) -> None:

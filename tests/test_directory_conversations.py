@@ -9,7 +9,7 @@ import pytest
 
 from chats import name
 from sessiontail import LineageKind, PersistedSessionMeta, SessionState
-from sessiontail.directory.conversations import Turn, trees, way_to
+from sessiontail.directory.conversations import ConversationTurn, trees, way_to
 from sessiontail.directory.outlines import SessionOutline
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,7 +25,7 @@ def outline(number: int, parent: int | None = None, *, file: str = "") -> Sessio
     return SessionOutline(meta, 0, None if parent is None else name(parent), str(number))
 
 
-def drawn(turns: list[Turn]) -> list[object]:
+def drawn(turns: list[ConversationTurn]) -> list[object]:
     """A turn as its title, then its children."""
     return [[turn.outline.title, *drawn(turn.children)] for turn in turns]
 

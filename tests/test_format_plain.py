@@ -173,6 +173,7 @@ SHAPES: list[tuple[Any, dict[str, Any]]] = [
             "closed": True,
             "cumulative_usage": USAGE_PLAIN,
             "torn_bytes": 0,
+            "inherited_count": None,
             "header": HEADER_PLAIN,
             "chunk_table": [CHUNK_PLAIN],
             "trailer": TRAILER_PLAIN,

@@ -22,10 +22,12 @@ from uuid import UUID
 from xml.etree import ElementTree as ET
 
 import anyio
+import msgspec
 import pytest
 
 import sessiontail
 from actors import Actor
+from chats import FIRST, Chats, rows
 from commands import at_terminal, closed, command, end, read_until, run as run_command
 from sessiontail import (
     Chunk,
@@ -43,6 +45,7 @@ SHELL = [block.strip() for block in re.findall(r"```sh\n(.*?)```", README, re.DO
 CONSOLE = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 SESSION_ID = UUID("4f2c8a10-0000-4000-8000-000000000001")
+CODE = "def next_month(day): return day.replace(month=day.month + 1)"
 ANSWER = "31 January has no 31 February to go to."
 
 
@@ -62,7 +65,6 @@ async def write_session(directory: Path, *, damaged: bool) -> None:
     calls = [
         {"id": f"c{i}", "type": "function", "function": one} for i, one in enumerate(functions)
     ]
-    code = "def next_month(day): return day.replace(month=day.month + 1)"
     header = Header(
         id=SESSION_ID,
         created_at=datetime(2026, 11, 20, 9, tzinfo=UTC),
@@ -79,7 +81,7 @@ async def write_session(directory: Path, *, damaged: bool) -> None:
             *(
                 (ChunkKind.TOOL_RESULT, {"tool_call_id": f"c{i}", "name": name, "content": said})
                 for i, (name, said) in enumerate(
-                    [("run_tests", "FAILED test_end_of_month"), ("read_file", code)]
+                    [("run_tests", "FAILED test_end_of_month"), ("read_file", CODE)]
                 )
             ),
         ]
@@ -210,7 +212,7 @@ def test_a_session_is_followed_once_and_then_only_what_is_new(home: Path) -> Non
     again = lines_of(start(home, "follow.py", SESSION_ID))
 
     assert types_of(first) == [
-        "Header", "Chunk", "Chunk", "Chunk", "Damage", "Chunk", "Trailer", "closed",
+        "Header", "Chunk", "Chunk", "Chunk", "Chunk", "Damage", "Chunk", "Trailer", "closed",
     ]  # fmt: skip
     assert again == ["closed"]
 
@@ -245,7 +247,7 @@ def test_the_last_words_are_read(home: Path) -> None:
     anyio.run(lambda: write_session(home, damaged=False))
 
     assert lines_of(start(home, "last_words.py", SESSION_ID)) == [
-        "tool_result FAILED test_end_of_month",
+        f"tool_result {CODE}",
         f"assistant {ANSWER}",
     ]
 
@@ -255,9 +257,22 @@ def test_an_audit_finds_the_damage(home: Path) -> None:
 
     listed, found = lines_of(start(home, "audit.py"))
 
-    assert listed == f"{SESSION_ID} closed 4 None"
-    assert found.startswith(f"{SESSION_ID} 4 (Damage(")
+    assert listed == f"{SESSION_ID} closed 5 None"
+    assert found.startswith(f"{SESSION_ID} 5 (Damage(")
     assert found.endswith(" 0")
+
+
+def test_whole_conversations_are_read_each_message_once(home: Path) -> None:
+    chats = Chats(home)
+    for turns in range(1, 4):
+        chats.write(turns, rows(*FIRST[:turns]))
+
+    assert lines_of(start(home, "conversations.py")) == [
+        "hello",
+        "    user hello", "    assistant Hi.",
+        "    user more", "    assistant Yes.",
+        "    user and", "    assistant No.",
+    ]  # fmt: skip
 
 
 def test_what_is_old_and_not_among_the_newest_goes(home: Path) -> None:
@@ -330,18 +345,18 @@ def test_openrath_goes_on_with_a_session(home: Path) -> None:
             )
         )
 
-    assert types_of(lines) == ["Header"] + ["Chunk"] * 6 + ["Trailer"]
+    assert types_of(lines) == ["Header"] + ["Chunk"] * 7 + ["Trailer"]
     assert "Tuesday." in lines[-2]
     (request,) = asked
     assert [message["role"] for message in request["messages"]] == [
-        "system", "user", "assistant", "tool", "assistant", "user",
+        "system", "user", "assistant", "tool", "tool", "assistant", "user",
     ]  # fmt: skip
 
 
 def test_who_moves_over_finds_the_same(home: Path) -> None:
     anyio.run(lambda: write_session(home, damaged=False))
 
-    assert lines_of(start(home, "moved.py", SESSION_ID)) == ["True 4 None"]
+    assert lines_of(start(home, "moved.py", SESSION_ID)) == ["True 5 None"]
 
 
 # The commands.
@@ -385,6 +400,13 @@ async def write_for_the_terminal(directory: Path) -> None:
         old = header(f"{session_id}0000-0000-4000-8000-000000000003", hours)
         await close(await write(old, notes), TokenUsage(80, 9, 89))
     await close(await write(header(str(SESSION_ID), 18.5), *fixed), TokenUsage(310, 42, 352))
+    more = (
+        (ChunkKind.USER, {"content": "Then mend it."}),
+        (ChunkKind.ASSISTANT, {"content": "Done: a month ends with its last day."}),
+    )
+    turn = header("7a90be11-0000-4000-8000-000000000004", 18.45)
+    turn = msgspec.structs.replace(turn, parent_session_ids=(UUID(int=4),))
+    await close(await write(turn, *fixed, *more), TokenUsage(402, 12, 414))
     crashed = await write(header("9b1d0c22-0000-4000-8000-000000000002", 18.4), notes)
     await crashed.abandon()
     wal = crashed.partial_path

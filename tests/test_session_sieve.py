@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -48,6 +47,7 @@ async def test_a_turn_is_read_without_what_it_inherits(chats: Chats, read: Any) 
 
     assert said(records) == ["Header", "and", "No.", "Trailer"]
     assert (reader.inherited.count, reader.inherited.origin) == (4, UUID(name(1)))
+    assert reader.left_out == 4
 
 
 @pytest.mark.parametrize("read", [read_session, tail_session])
@@ -123,67 +123,74 @@ async def held(tail: SessionTail) -> None:
         await anyio.sleep(0.001)
 
 
-@pytest.fixture
-async def taken() -> AsyncIterator[list[Record]]:
-    with anyio.fail_after(60):
-        yield []
-
-
 async def test_a_copy_that_is_seen_while_it_is_written_is_not_shown(
-    chats: Chats, taken: list[Record], monkeypatch: pytest.MonkeyPatch
+    chats: Chats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sieving, "HOLD_S", NEVER_S)
     chats.write(1, rows(*FIRST[:2]))
     first, *more = rows(*FIRST).splitlines(keepends=True)
     wal = chats.write(2, first, closed=False)
 
+    taken: list[Record] = []
+
     async def consume() -> None:
         async for record in tail:
             taken.append(record)
 
-    async with tail_session(path=wal, inherited="skip") as tail, anyio.create_task_group() as group:
-        group.start_soon(consume)
-        await held(tail)
-        with wal.open("ab") as file:
-            file.write(b"".join(more) + trailer_line(6))
-        wal.rename(wal.with_name(f"{name(2)}.jsonl"))
+    with anyio.fail_after(60):
+        async with (
+            tail_session(path=wal, inherited="skip") as tail,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(consume)
+            await held(tail)
+            with wal.open("ab") as file:
+                file.write(b"".join(more) + trailer_line(6))
+            wal.rename(wal.with_name(f"{name(2)}.jsonl"))
 
     assert said(taken) == ["Header", "and", "No.", "Trailer"]
 
 
 async def test_a_question_that_was_asked_before_is_shown_when_no_copy_follows(
-    chats: Chats, taken: list[Record], monkeypatch: pytest.MonkeyPatch
+    chats: Chats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sieving, "HOLD_S", 0.01)
     chats.write(1, rows(*FIRST[:2]))
     wal = chats.write(2, rows(*FIRST).splitlines(keepends=True)[0], closed=False)
 
-    async with tail_session(path=wal, inherited="skip") as tail:
-        assert said([await anext(tail), await anext(tail)]) == ["Header", "hello"]
-        with wal.open("ab") as file:
-            file.write(chunk_line(1, "Other.", "assistant") + trailer_line(2))
-        wal.rename(wal.with_name(f"{name(2)}.jsonl"))
-        rest = [record async for record in tail]
+    with anyio.fail_after(60):
+        async with tail_session(path=wal, inherited="skip") as tail:
+            assert said([await anext(tail), await anext(tail)]) == ["Header", "hello"]
+            with wal.open("ab") as file:
+                file.write(chunk_line(1, "Other.", "assistant") + trailer_line(2))
+            wal.rename(wal.with_name(f"{name(2)}.jsonl"))
+            rest = [record async for record in tail]
 
     assert said(rest) == ["Other.", "Trailer"]
     assert tail.outcome == "closed"
 
 
 async def test_what_is_held_back_when_its_file_is_deleted_is_not_lost(
-    chats: Chats, taken: list[Record], monkeypatch: pytest.MonkeyPatch
+    chats: Chats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chats.write(1, rows(*FIRST[:2]))
     wal = chats.write(2, rows(*FIRST).splitlines(keepends=True)[0], closed=False)
     monkeypatch.setattr(sieving, "HOLD_S", NEVER_S)
 
+    taken: list[Record] = []
+
     async def consume() -> None:
         async for record in tail:
             taken.append(record)
 
-    async with tail_session(path=wal, inherited="skip") as tail, anyio.create_task_group() as group:
-        group.start_soon(consume)
-        await held(tail)
-        wal.unlink()
+    with anyio.fail_after(60):
+        async with (
+            tail_session(path=wal, inherited="skip") as tail,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(consume)
+            await held(tail)
+            wal.unlink()
 
     assert said(taken) == ["Header", "hello"]
     assert tail.outcome == "deleted"
@@ -224,7 +231,7 @@ async def test_a_directory_says_what_of_a_session_it_leaves_out(
 
     assert said([record for _, record in records]) == ["Header", "and", "No."]
     assert inherited is not None
-    assert (inherited.count, inherited.origin) == (4, UUID(name(1)))
+    assert (inherited[0].count, inherited[0].origin, inherited[1]) == (4, UUID(name(1)), 4)
 
 
 async def test_what_a_directory_holds_back_is_shown_when_no_copy_follows(

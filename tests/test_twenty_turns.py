@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import pytest
 from rath.session.session import Session
 
 from agents import Agent, calls, says
+from commands import run
 from sessiontail import Chunk, SessionStore, load_session
-from sessiontail.directory.conversations import Turn, trees
+from sessiontail.directory.conversations import ConversationTurn
 from sessiontail.session import sieve
 
 pytestmark = pytest.mark.anyio
@@ -82,7 +84,29 @@ async def test_twenty_turns_are_followed_live_each_message_once(chat: Chat) -> N
     assert sorted(found) == sorted(ALL)
 
 
-def drawn(turn: Turn) -> list[Any]:
+def test_twenty_turns_are_printed_each_message_once_and_listed_on_a_screen(
+    chat: Chat, sessions: Path
+) -> None:
+    chat.twenty()
+
+    told = run(
+        "tail", "--dir", sessions, "--state", "closed", "-n", "all", "-k", "user", "-k", "assistant"
+    )
+    listed = run("ls", "--dir", sessions)
+    tree = run("ls", "--dir", sessions, "--tree")
+    path = run("cat", "--dir", sessions, "--conversation", str(chat.asked[-1]))
+
+    for printed in (told, path):
+        lines = [re.sub(r".*(user|assistant) +", "", line) for line in printed.stdout.splitlines()]
+        assert messages(iter(lines)) == ALL
+    assert len({line.split()[-1] for line in listed.stdout.splitlines()[1:]}) == TURNS
+    assert len(listed.stdout.splitlines()) == TURNS + 1
+    assert [line.split()[-1] for line in tree.stdout.splitlines()[1:]] == list(
+        map(str, range(TURNS))
+    )
+
+
+def drawn(turn: ConversationTurn) -> list[Any]:
     return [turn.outline.title, *[drawn(child) for child in turn.children]]
 
 
@@ -91,7 +115,7 @@ async def test_twenty_turns_are_one_tree_and_told_apart(chat: Chat) -> None:
     store = SessionStore()
 
     outlines = await store.outlines()
-    (root,) = trees(outlines)
+    (root,) = await store.conversations()
 
     assert [one.title for one in outlines] == [f"question {i}" for i in range(TURNS)]
     assert [one.own_count for one in outlines] == [4 if i % 5 == 0 else 2 for i in range(TURNS)]
@@ -117,7 +141,7 @@ async def test_forks_merges_and_detached_sessions_are_children_of_what_they_copi
 
     await anyio.to_thread.run_sync(talk)
 
-    assert [drawn(root) for root in trees(await SessionStore().outlines())] == [
+    assert [drawn(root) for root in await SessionStore().conversations()] == [
         ["one", ["two", ["fork"], ["detached"]], ["other"]],
         ["one"],
     ]

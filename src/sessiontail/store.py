@@ -21,7 +21,7 @@ from sessiontail import checks
 from sessiontail.by_id import OfInherited, SessionsById
 from sessiontail.directory import plan as planning, prune as pruning
 from sessiontail.directory.ancestry import finder
-from sessiontail.directory.conversations import way_to
+from sessiontail.directory.conversations import ConversationTurn, trees, way_to
 from sessiontail.directory.events import SessionWatch
 from sessiontail.directory.outlines import SessionOutline, outlines_of
 from sessiontail.directory.plan import PrunePlan
@@ -138,6 +138,14 @@ class SessionStore(AsyncEntered, SessionsById):
             PersistenceError: the directory cannot be read; one that is absent is empty.
         """
         return await outlines_of(await self.list(), self.directory, progress=progress)
+
+    async def conversations(self) -> builtins.list[ConversationTurn]:
+        """Return the conversations as trees of their turns, a session each, the oldest first.
+
+        Raises:
+            PersistenceError: the directory cannot be read; one that is absent is empty.
+        """
+        return trees(await self.outlines())
 
     def conversation(self, session_id: UUID | str) -> Conversation:
         """Return the records of a whole conversation, from its first session to this one.

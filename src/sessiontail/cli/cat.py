@@ -8,6 +8,7 @@ from uuid import UUID
 import anyio
 import click
 
+from sessiontail.cli.conversing import print_conversation
 from sessiontail.cli.escaping import one_line
 from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.options import (
@@ -15,6 +16,7 @@ from sessiontail.cli.options import (
     directory_option,
     grep_option,
     id_argument,
+    inherited_option,
     kinds_option,
     output_option,
     window_option,
@@ -50,6 +52,7 @@ Examples:
   sessiontail cat 4f2c 81d0                 two of them, each below a line that names it
   sessiontail ls --since 1d -o jsonl | jq -r .id | sessiontail cat -
                                             those of the last day
+  sessiontail cat --conversation 4f2c       all that led to it, from the first question on
   sessiontail cat ./run.jsonl --strict      exit code 3 at the first damaged line
   sessiontail cat 4f2c -o messages          for a chat API: an array of role and content
   sessiontail cat 4f2c -o raw > copy.jsonl  the file's whole lines, byte for byte
@@ -76,6 +79,12 @@ Exit codes: 0 printed; 1 a session not found or not to be read, or nothing to pr
     text="text: for people. json: one array of all records. jsonl: one object a record. raw: the "
     "file's lines. messages: OpenAI chat form, of one session.",
 )
+@inherited_option
+@click.option(
+    "--conversation",
+    is_flag=True,
+    help="The whole conversation, each message once: from its first session to the one of this ID.",
+)
 @look_options(records=True, paged=True)
 @id_argument(many=True, required=True)
 def command(
@@ -87,6 +96,8 @@ def command(
     strict: bool,
     output: Form,
     grep: re.Pattern[str] | None,
+    inherited: bool,
+    conversation: bool,
     look: Look,
 ) -> int:
     """Print sessions, each up to its end as it is now.
@@ -94,6 +105,9 @@ def command(
     ID is an id, the beginning of one, or a path; '-' reads them from standard input, one a line.
     Damaged lines are shown where they are, with their place in the file; so is what a crash left
     after the last whole line. One that is not found keeps no other from being printed.
+
+    A session that goes on with a conversation begins with a copy of what was said before: that is
+    left out, and told.
     """
     out = look.open(output)
     ids = given_ids(ids)
@@ -103,6 +117,12 @@ def command(
             "-o messages needs one ID: run it once for each (xargs -n 1), or use -o jsonl"
         )
 
+    if conversation and (several or inherited or strict or output == "raw"):
+        raise click.UsageError(
+            "--conversation needs one ID, and neither --strict, --inherited nor -o raw"
+        )
+    whole = inherited or output in ("raw", "messages")
+
     async def show() -> int:
         store = SessionStore(directory)
         found, missed = await Finder(store).find_all(ids)
@@ -111,12 +131,15 @@ def command(
         printer = (_Several if several else Printer)(
             out, output, kinds=kinds, pattern=grep, max_lines=look.lines(out)
         )
+        if conversation:
+            return await print_conversation(store, found[0], printer, window or _EVERYTHING)
         # A long file is not read for its end, where each line counts.
         last = window.last if window and not (kinds or grep or strict) else None
         for target in told_apart(found):
             if isinstance(printer, _Several):
                 printer.begin(target)
-            async with target.read(store, last=last) as feed:
+            feed = target.read(store, last=last, inherited="include" if whole else "skip")
+            async with feed:
                 try:
                     torn = await print_session(
                         feed,

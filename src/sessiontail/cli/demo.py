@@ -15,7 +15,7 @@ import click
 from anyio.abc import Process
 
 from sessiontail.cli.cat import print_session
-from sessiontail.cli.ls import print_table
+from sessiontail.cli.listing import print_table
 from sessiontail.cli.printing import Printer
 from sessiontail.cli.targets import Target, shorten
 from sessiontail.cli.terminal import Output, note
@@ -107,8 +107,8 @@ class Demo:
                     group.start_soon(self._follow, session_id)
                 group.start_soon(self._kill_in_mid_line, victim, researcher)
         self._say("All four have ended. What lies in the directory (sessiontail ls):")
-        metas = sorted(await self._store.list(), key=lambda meta: meta.created_at, reverse=True)
-        print_table(self._output, metas, shorten({str(meta.id) for meta in metas}))
+        outlines = (await self._store.outlines())[::-1]
+        print_table(self._output, outlines, shorten({one.meta.id_text for one in outlines}))
         self._say("A listing says abandoned only after ten minutes: a writer may be in another")
         self._say("container, and would not show.")
         self._say(

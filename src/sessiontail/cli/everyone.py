@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from sessiontail.by_id import OfInherited
 from sessiontail.cli.choosing import RUNNING, Choice
 from sessiontail.cli.cursor_file import CursorKeeper
 from sessiontail.cli.printing import Printer
@@ -12,7 +13,7 @@ from sessiontail.cli.targets import Target
 from sessiontail.cli.terminal import note
 from sessiontail.directory.tail import DirectoryTail
 from sessiontail.format.lifecycle import EventKind, SessionState
-from sessiontail.format.records import Header
+from sessiontail.format.records import Header, Record
 from sessiontail.store import SessionStore
 
 __all__ = ["Everyone"]
@@ -45,8 +46,12 @@ class Everyone:
         self._hidden = _Hidden(set(), set(), 0)
         self._stream: DirectoryTail | None = None
         self._told = False
+        # Sessions of which a row was shown.
+        self._begun: set[UUID] = set()
 
-    async def follow(self, *, after: str | None, last: int | None) -> None:
+    async def follow(
+        self, *, after: str | None, last: int | None, inherited: OfInherited = "skip"
+    ) -> None:
         """Print the last records of each, and what follows; it never ends by itself."""
         choice, hidden = self._choice, self._hidden
         if choice.made:
@@ -56,6 +61,7 @@ class Everyone:
             last=last,
             include_closed=SessionState.CLOSED in choice.states,
             only_running=SessionState.ABANDONED not in choice.states,
+            inherited=inherited,
             on_event=self._tell,
             on_directory=self._tell_directory,
         )
@@ -64,8 +70,11 @@ class Everyone:
                 self._keeper.forget()
                 if isinstance(record, Header):
                     self._see(session_id, record)
-                if session_id not in hidden and self._printer.wants(record):
-                    self._printer.put(record, target=Target(session_id, None))
+                if session_id not in hidden:
+                    target = Target(session_id, None)
+                    self._tell_left_out(target, record)
+                    if self._printer.wants(record):
+                        self._printer.put(record, target=target)
                     self._printer.flush()
                 self._keeper.commit(stream)
 
@@ -86,7 +95,21 @@ class Everyone:
         else:
             self._hidden.too_old.discard(session_id)
 
+    def _tell_left_out(self, target: Target, record: Record) -> None:
+        """Tell, before the first own row of a session, how many are not."""
+        session_id = target.session_id
+        assert session_id is not None
+        assert self._stream is not None
+        if isinstance(record, Header) or session_id in self._begun:
+            return
+        self._begun.add(session_id)
+        found = self._stream.inherited(session_id)
+        if found is not None and found[1]:
+            self._printer.left_out(found[0], target)
+
     def _tell(self, session_id: UUID, kind: EventKind) -> None:
+        if kind in (EventKind.CLOSED, EventKind.DELETED, EventKind.REPLACED):
+            self._begun.discard(session_id)
         if kind is EventKind.RESUMED:
             self._hidden.other_state.discard(session_id)
         if kind is not EventKind.STARTED and session_id not in self._hidden:

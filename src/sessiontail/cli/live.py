@@ -7,6 +7,7 @@ from typing import Literal
 
 import anyio
 
+from sessiontail.by_id import OfInherited
 from sessiontail.cli.choosing import Choice
 from sessiontail.cli.cursor_file import CursorKeeper
 from sessiontail.cli.everyone import Everyone
@@ -34,6 +35,8 @@ class Options:
     wait: bool
     on_abandoned: Literal["stop", "wait"]
     after: str | None
+    #: Whether inherited rows are shown.
+    inherited: OfInherited = "skip"
     #: Which sessions are meant where no id is given.
     choice: Choice = field(default_factory=Choice)
 
@@ -78,7 +81,11 @@ class Live:
         options = self.options
         if not ids:
             all_ = Everyone(self.store, self._printer, self._keeper, options.choice)
-            await all_.follow(after=options.after, last=(options.window or _DEFAULT).last)
+            await all_.follow(
+                after=options.after,
+                last=(options.window or _DEFAULT).last,
+                inherited=options.inherited,
+            )
         found, missed = await Finder(self.store).find_all(ids, may_be_absent=options.wait)
         targets = told_apart(found)
         self._mixed = len(ids) > 1
@@ -114,7 +121,8 @@ class Live:
             window = Window() if after is not None else _DEFAULT
         # A long file is not read for its end, where each line counts.
         last = window.last if after is None and not self._printer.filtered else None
-        async with target.read(self.store, after=after, last=last) as feed:
+        inherited = self.options.inherited
+        async with target.read(self.store, after=after, last=last, inherited=inherited) as feed:
             with FileSlices(feed) as file:
                 seen = await print_window(
                     feed,
@@ -141,7 +149,11 @@ class Live:
             note(f"waiting for {target.name}: {none}")
             after, skip = options.after, options.window.first - 1 if options.window else 0
         feed = target.tail(
-            self.store, after=after, wait=options.wait, on_abandoned=options.on_abandoned
+            self.store,
+            after=after,
+            wait=options.wait,
+            on_abandoned=options.on_abandoned,
+            inherited=options.inherited,
         )
         async with feed:
             with FileSlices(feed) as file:

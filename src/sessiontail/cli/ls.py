@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import anyio
 import click
 
+from sessiontail.cli.listing import print_table, print_trees
 from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.options import (
@@ -21,16 +22,15 @@ from sessiontail.cli.options import (
     states_option,
 )
 from sessiontail.cli.progress import Meter
-from sessiontail.cli.rendering import age, size, tokens
-from sessiontail.cli.table import Column, print_rows
 from sessiontail.cli.targets import shorten
-from sessiontail.cli.terminal import Output, note
+from sessiontail.cli.terminal import note
+from sessiontail.directory.outlines import SessionOutline, outlines_of
 from sessiontail.directory.scan import Scan
 from sessiontail.errors import PersistenceError
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
 
-__all__ = ["as_builtins", "command", "print_table", "tell_skipped"]
+__all__ = ["command", "tell_skipped"]
 
 _SORTS: dict[str, Callable[[PersistedSessionMeta], Any]] = {
     "created": lambda meta: meta.created_at,
@@ -42,7 +42,6 @@ _SORTS: dict[str, Callable[[PersistedSessionMeta], Any]] = {
     "state": lambda meta: STATES[::-1].index(meta.state),
     "id": lambda meta: str(meta.id),
 }
-_STATE_STYLES = {"live": "green", "abandoned": "red", "unknown": "yellow", "closed": "dim"}
 # Names that a summary of skipped files gives for each reason.
 _NAMED = 3
 
@@ -54,6 +53,7 @@ Examples:
   sessiontail ls --state live           what runs now
   sessiontail ls --since 2h --sort size what the last two hours wrote, biggest first
   sessiontail ls -n 5 -r                the five oldest
+  sessiontail ls --tree                 conversations: which session goes on from which
   sessiontail ls --verify               decode every line; exit code 1 if one is damaged
   sessiontail ls -o jsonl | jq .id      whole ids, for a program
 
@@ -81,6 +81,7 @@ Exit codes: 0 sessions listed, 1 none found or (with --verify) damage found, 2 u
     is_flag=True,
     help="Decode every line; count the damaged ones, and the bytes after the last whole one.",
 )
+@click.option("--tree", is_flag=True, help="Conversations as trees, a session each turn.")
 @output_option(
     "table",
     "json",
@@ -99,15 +100,22 @@ def command(
     reverse: bool,
     number: int | None,
     verify: bool,
+    tree: bool,
     output: str,
     look: Look,
 ) -> int:
     """List sessions, the newest first.
 
     STATE is closed (the agent ended it), live (a writer holds it), abandoned (no clean end and no
-    writer) or unknown. TOKENS is "?" where the session has no count. LINEAGE is how the session
-    came to be, and of how many parents.
+    writer) or unknown. CHUNKS are its own, without those that it has copied from an earlier
+    session. TOKENS is "?" where the session has no count. FROM is the session that it goes on from;
+    LINEAGE is how it came to be, and of how many parents. TITLE is its first own user message.
+
+    With --tree, a turn stands below the one that it goes on from, and what leads another way is
+    indented; a conversation is shown if one of its sessions fits.
     """
+    if tree and output != "table":
+        raise click.UsageError("--tree is for people; in -o json each session names its parent")
     store = SessionStore(directory)
     scan = store.scan(verify=verify)
     metas = anyio.run(_collect, scan)
@@ -121,18 +129,21 @@ def command(
     chosen.sort(key=lambda meta: str(meta.path))
     chosen.sort(key=_SORTS[sort], reverse=(sort != "id") != reverse)
     shown = chosen[:number]
+    outlines = anyio.run(_outline, metas if tree else shown, metas, store)
     short = shorten({str(meta.id) for meta in metas})
     out = look.open()
     if output == "json":
-        text = json.dumps([as_builtins(meta) for meta in shown], indent=2, ensure_ascii=False)
+        text = json.dumps([one.to_dict() for one in outlines], indent=2, ensure_ascii=False)
         out.line(out.json(text))
     elif output == "jsonl":
-        for meta in shown:
-            out.line(out.json(json.dumps(as_builtins(meta), ensure_ascii=False)))
+        for one in outlines:
+            out.line(out.json(json.dumps(one.to_dict(), ensure_ascii=False)))
+    elif tree:
+        shown = print_trees(out, outlines, chosen, short, number=number, oldest_first=reverse)
     elif shown:
-        print_table(out, shown, short)
+        print_table(out, outlines, short)
     out.flush()
-    if len(shown) < len(chosen):
+    if len(shown) < len(chosen) and not tree:
         note(f"{len(chosen) - len(shown)} more; -n {len(chosen)} shows all")
     tell_skipped(scan.skipped)
     if not chosen:
@@ -152,6 +163,18 @@ async def _collect(scan: Scan) -> list[PersistedSessionMeta]:
     finally:
         meter.close()
     return metas
+
+
+async def _outline(
+    shown: list[PersistedSessionMeta], metas: list[PersistedSessionMeta], store: SessionStore
+) -> list[SessionOutline]:
+    meter = Meter("comparing sessions")
+    try:
+        return await outlines_of(
+            shown, store.directory, among=metas, progress=lambda done: meter.show(done, len(shown))
+        )
+    finally:
+        meter.close()
 
 
 def tell_skipped(skipped: Collection[PersistenceError]) -> None:
@@ -179,56 +202,3 @@ def _tell_why_none(store: SessionStore, metas: list[PersistedSessionMeta]) -> No
         note(f"no sessions in {store.directory}; give another directory with --dir")
     else:
         note(f"{store.directory}: no such directory; give the one where sessions lie with --dir")
-
-
-def print_table(
-    out: Output, metas: list[PersistedSessionMeta], short: dict[str, str] | None = None
-) -> None:
-    """Print sessions as an aligned table.
-
-    Args:
-        out: where to.
-        metas: the sessions, in order.
-        short: what to call each id; by default whole.
-    """
-    now = datetime.now(UTC)
-    verified = any(meta.damaged_lines is not None for meta in metas)
-    columns = [
-        Column("STATE", styles=_STATE_STYLES),
-        Column("AGE", right=True, spare=1),
-        Column("CHUNKS", right=True, spare=3),
-        Column("SIZE", right=True, spare=2),
-        Column("TOKENS", right=True, spare=4),
-        Column("ID"),
-        Column("LINEAGE", spare=5),
-    ]
-    if verified:
-        columns[5:5] = [Column("DAMAGED", right=True), Column("TORN", right=True)]
-    rows = []
-    for meta in metas:
-        row = [
-            meta.state.value,
-            age(meta.created_at, now),
-            str(meta.chunk_count),
-            size(meta.size_bytes),
-            tokens(meta.cumulative_usage),
-            short[str(meta.id)] if short else str(meta.id),
-            _lineage(meta),
-        ]
-        if verified:
-            row[5:5] = [str(meta.damaged_lines or 0), size(meta.torn_bytes)]
-        rows.append(row)
-    print_rows(out, columns, rows)
-
-
-def _lineage(meta: PersistedSessionMeta) -> str:
-    lineage = f"{meta.lineage_operator}/{meta.lineage_kind}"
-    parents = len(meta.parent_session_ids)
-    if parents:
-        lineage += f" of {parents}"
-    return lineage
-
-
-def as_builtins(meta: PersistedSessionMeta) -> dict[str, Any]:
-    """Return a meta as JSON has it."""
-    return meta.to_dict()

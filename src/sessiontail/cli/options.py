@@ -29,6 +29,7 @@ __all__ = [
     "directory_option",
     "grep_option",
     "id_argument",
+    "inherited_option",
     "kinds_option",
     "output_option",
     "states_option",
@@ -245,6 +246,16 @@ def grep_option(function: _F) -> _F:
         type=Regex(),
         metavar="REGEX",
         help="Only records whose text matches; the matches are highlighted.",
+    )(function)
+
+
+def inherited_option(function: _F) -> _F:
+    """Add ``--inherited``."""
+    return click.option(
+        "--inherited",
+        is_flag=True,
+        help="Also the rows that a session has copied from an earlier one; else a line says how "
+        "many they are. (-o raw and messages: always.)",
     )(function)
 
 

@@ -11,6 +11,7 @@ from sessiontail.cli.rendering import EXCERPT, Renderer, as_json, dump, kind_of,
 from sessiontail.cli.targets import Target
 from sessiontail.cli.terminal import Output, note
 from sessiontail.format.records import Chunk, Damage, Record
+from sessiontail.session.sieve import Inherited
 
 __all__ = ["Form", "Printer"]
 
@@ -93,11 +94,30 @@ class Printer:
             else:
                 output.bytes((b",\n" if self.printed else b"[\n") + encoded(text))
         else:
-            name = "" if target is None else target.name
-            # A file is called after its session, mostly.
-            session = str((target and target.session_id) or name.partition(".jsonl")[0])
-            self._renderer.record(record, name, session)
+            self._renderer.record(record, *self._named(target))
         self.printed += 1
+
+    @staticmethod
+    def _named(target: Target | None) -> tuple[str, str]:
+        """Return what stands before a line, and what its colour is by."""
+        name = "" if target is None else target.name
+        # A file is called after its session, mostly.
+        return name, str((target and target.session_id) or name.partition(".jsonl")[0])
+
+    def left_out(self, inherited: Inherited, target: Target | None = None) -> None:
+        """Tell that inherited rows are left out.
+
+        Args:
+            inherited: what of a session is.
+            target: whose, where records of several sessions are mixed.
+        """
+        rows = "1 row" if inherited.count == 1 else f"{inherited.count} rows"
+        them = "it" if inherited.count == 1 else "them"
+        text = f"{rows} from {str(inherited.origin)[:8]}; --inherited shows {them}"
+        if self._form == "text":
+            self._renderer.aside(text, *self._named(target))
+        else:
+            note(f"{target.name}: {text}" if target else text)
 
     def flush(self) -> None:
         """Hand what was printed to the reader of the output."""

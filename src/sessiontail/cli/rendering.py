@@ -83,6 +83,11 @@ class Renderer:
         """Print a text under a label."""
         self._put(label, [Piece(text, _STYLES[label])], prefix, prefix)
 
+    def aside(self, text: str, prefix: str = "", session: str = "") -> None:
+        """Print a line about a session, dim."""
+        name = self._output.styled(one_line(prefix), session_style(session)) if prefix else ""
+        self._line(name, "", " " * _LABEL_WIDTH, [self._output.styled(text, "dim")])
+
     def _put(self, kind: str, pieces: list[Piece], prefix: str, session: str) -> None:
         """Print pieces under a label."""
         output = self._output

@@ -12,12 +12,13 @@ import anyio
 import click
 
 from sessiontail.cli.escaping import one_line
+from sessiontail.cli.listing import print_table
 from sessiontail.cli.look import Look, look_options
-from sessiontail.cli.ls import print_table
 from sessiontail.cli.options import directory_option, id_argument, output_option
 from sessiontail.cli.targets import Finder, Target
 from sessiontail.cli.terminal import confirm, note
 from sessiontail.cli.words import given_ids
+from sessiontail.directory.outlines import outlines_of
 from sessiontail.errors import (
     DamagedSession,
     InvalidSessionId,
@@ -93,7 +94,7 @@ def command(
     if output == "text":
         known = [one.meta for one in doomed if one.meta is not None]
         if known:
-            print_table(out, known)
+            print_table(out, anyio.run(outlines_of, known, store.directory))
         for one in doomed:
             if one.meta is None and one.target.path is not None:
                 out.line(one_line(f"{one.name}: does not start with a header"))

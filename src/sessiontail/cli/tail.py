@@ -24,6 +24,7 @@ from sessiontail.cli.options import (
     directory_option,
     grep_option,
     id_argument,
+    inherited_option,
     kinds_option,
     output_option,
     states_option,
@@ -112,6 +113,7 @@ not closed; 2 usage, or a cursor that does not fit; 130 interrupted.
     help="When a writer is gone without closing: stop, or wait for one to come back.",
 )
 @click.option("--stats", is_flag=True, help="At the end, print counters on stderr.")
+@inherited_option
 @look_options(records=True, paged=False)
 @id_argument(many=True, required=False)
 def command(
@@ -132,6 +134,7 @@ def command(
     until_end: bool,
     on_abandoned: Literal["stop", "wait"],
     stats: bool,
+    inherited: bool,
     look: Look,
 ) -> int:
     """Print the last records of sessions; with -f, go on until they end.
@@ -173,6 +176,7 @@ def command(
         on_abandoned=on_abandoned,
         after=after,
         choice=choice,
+        inherited="include" if inherited or output == "raw" else "skip",
     )
     try:
         outcomes = anyio.run(_tail, Live(store, printer, keeper, options), ids, stats)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import click
 
+from sessiontail.by_id import OfInherited
 from sessiontail.cli.terminal import note
 from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.session.meta import PersistedSessionMeta
@@ -44,10 +45,17 @@ class Target:
         return self.path.name
 
     def read(
-        self, store: SessionStore, *, after: str | None = None, last: int | None = None
+        self,
+        store: SessionStore,
+        *,
+        after: str | None = None,
+        last: int | None = None,
+        inherited: OfInherited = "include",
     ) -> SessionReader:
         """Return its records up to the end as it is now."""
-        return store.read(self.session_id, path=self.path, after=after, last=last)
+        return store.read(
+            self.session_id, path=self.path, after=after, last=last, inherited=inherited
+        )
 
     def tail(
         self,
@@ -56,10 +64,16 @@ class Target:
         after: str | None,
         wait: bool,
         on_abandoned: Literal["stop", "wait"],
+        inherited: OfInherited = "include",
     ) -> SessionTail:
         """Return its records until it ends."""
         return store.tail(
-            self.session_id, path=self.path, after=after, wait=wait, on_abandoned=on_abandoned
+            self.session_id,
+            path=self.path,
+            after=after,
+            wait=wait,
+            on_abandoned=on_abandoned,
+            inherited=inherited,
         )
 
 

@@ -12,7 +12,7 @@ from sessiontail.cli.options import Window
 from sessiontail.cli.printing import Printer
 from sessiontail.cli.slices import FileSlices, entries
 from sessiontail.cli.targets import Target
-from sessiontail.format.records import Record
+from sessiontail.format.records import Header, Record
 from sessiontail.session.feed import RecordFeed
 
 __all__ = ["print_window"]
@@ -52,6 +52,21 @@ async def print_window(
     kept: deque[tuple[Record | None, bytes]] = deque(maxlen=window.last)
     seen = 0
     whose: str | None = None
+    # Whether it was told that rows are left out; where the window begins behind them, it is not.
+    told = window.first > 1
+
+    def tell_left_out() -> None:
+        nonlocal told
+        if feed.left_out and not told:
+            told = True
+            assert feed.inherited is not None
+            printer.left_out(feed.inherited, target)
+
+    def put(record: Record | None, raw: bytes) -> None:
+        if not isinstance(record, Header):
+            tell_left_out()
+        printer.put(record, raw, target, whose)
+
     async with aclosing(entries(feed, file, raw=printer.raw)) as found:
         async for batch in found:
             if keeper is not None:
@@ -66,12 +81,14 @@ async def print_window(
                 if seen < window.first:
                     continue
                 if window.last is None:
-                    printer.put(record, raw, target, whose)
+                    put(record, raw)
                 else:
                     kept.append((record, raw))
             if window.last is None:
                 printed()
+    told = told or seen > len(kept) > 0
     for record, raw in kept:
-        printer.put(record, raw, target, whose)
+        put(record, raw)
+    tell_left_out()
     printed()
     return seen

@@ -101,6 +101,8 @@ class Ancestry:
             return NOTHING if rows.finished else UNKNOWN
         if not may_inherit(header):
             return NOTHING
+        if not rows.is_there():
+            return UNKNOWN  # what was read of it may be another's by now
         self._rows[file_id] = rows
         parents = header.parent_session_ids
         parent = self._named(str(parents[0])) if parents else None

@@ -9,25 +9,25 @@ from msgspec import Struct
 
 from sessiontail.directory.outlines import SessionOutline
 
-__all__ = ["Turn", "trees", "way_to"]
+__all__ = ["ConversationTurn", "trees", "way_to"]
 
 
-class Turn(Struct, frozen=True):
+class ConversationTurn(Struct, frozen=True):
     """One session of a conversation, and those that go on from it."""
 
     outline: SessionOutline
     #: Oldest first.
-    children: list[Turn]
+    children: list[ConversationTurn]
 
 
-def trees(outlines: Sequence[SessionOutline]) -> list[Turn]:
+def trees(outlines: Sequence[SessionOutline]) -> list[ConversationTurn]:
     """Return conversations by their first session, oldest first.
 
     A session whose parent is not there begins one; so does the oldest where parents form a circle.
     """
     ordered = sorted(outlines, key=_age)
-    turns = {one.meta.id_text: Turn(one, []) for one in ordered}
-    roots: list[Turn] = []
+    turns = {one.meta.id_text: ConversationTurn(one, []) for one in ordered}
+    roots: list[ConversationTurn] = []
     placed: set[str] = set()
     for one in ordered:
         turn = turns[one.meta.id_text]
@@ -58,7 +58,7 @@ def _age(one: SessionOutline) -> tuple[object, str]:
     return one.meta.created_at, one.meta.file
 
 
-def _leads_to(one: SessionOutline, turns: dict[str, Turn]) -> bool:
+def _leads_to(one: SessionOutline, turns: dict[str, ConversationTurn]) -> bool:
     """Say whether a session is the oldest of a circle of parents."""
     seen = {one.meta.id_text}
     at: SessionOutline | None = one

@@ -18,6 +18,7 @@ from anyio.abc import AsyncResource
 from anyio.lowlevel import checkpoint
 
 from sessiontail.directory.following import Following
+from sessiontail.directory.opening import open_lane
 from sessiontail.directory.scan import Scan
 from sessiontail.directory.stock import Wanted
 from sessiontail.errors import PersistenceError
@@ -71,15 +72,18 @@ class SessionWatch(AsyncPulled, AsyncEntered, AsyncIterator[SessionEvent], Async
     ) -> None:
         """Prepare; nothing is opened before the first event is asked for."""
         self._directory = directory
+        stats = stats or StoreStats()
         # What happened, and was not handed over: whose file, and what.
         self._news: deque[tuple[str, EventKind]] = deque()
         self._following = Following(
             directory,
             make_watch=watch,
             wanted=Wanted(last=0),
-            max_line_bytes=max_line_bytes,
+            open_file=partial(
+                open_lane, directory=directory, max_line_bytes=max_line_bytes, stats=stats
+            ),
             max_open=None,
-            stats=stats or StoreStats(),
+            stats=stats,
             # Not a method: a stream that is dropped is gone at once.
             tell=partial(_note, self._news),
         )

@@ -22,7 +22,7 @@ from anyio.lowlevel import checkpoint
 from sessiontail.directory.beside import Beside
 from sessiontail.directory.holding import OpenFiles
 from sessiontail.directory.lane import ForeignFile, Lane
-from sessiontail.directory.opening import close_what_came, open_lane
+from sessiontail.directory.opening import Opened, close_what_came
 from sessiontail.directory.schedule import Schedule, Sleep, Turn
 from sessiontail.directory.sessions import Sessions, Tell
 from sessiontail.directory.stock import Stocktaking, Wanted
@@ -30,7 +30,6 @@ from sessiontail.directory.turns import Turns
 from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.session.follower import no_gate
 from sessiontail.session.pulling import StreamBusy
-from sessiontail.session.sieve import Find
 from sessiontail.system.locks import LockTable, locks
 from sessiontail.system.signals import Home
 from sessiontail.system.stats import StoreStats
@@ -50,8 +49,7 @@ class Following:
         directory: whose sessions.
         make_watch: gives the watch of the directory, held.
         wanted: which of them, and from where.
-        find: says what of a file is inherited, and left out; None: nothing is.
-        max_line_bytes: a longer line is one ``Damage``.
+        open_file: opens the file of a lane, as ``open_lane`` does.
         max_open: descriptors at most; None: what the process has for all streams.
         stats: counts into these.
         tell: is told what happens to them.
@@ -64,8 +62,7 @@ class Following:
         *,
         make_watch: Callable[[], Awaitable[DirectoryWatch]],
         wanted: Wanted,
-        find: Find | None = None,
-        max_line_bytes: int,
+        open_file: Callable[..., Opened],
         max_open: int | None,
         stats: StoreStats,
         tell: Tell,
@@ -77,8 +74,7 @@ class Following:
         self._directory = directory
         self._make_watch = make_watch
         self._wanted = wanted
-        self._find = find
-        self._max_line_bytes = max_line_bytes
+        self._open_file = open_file
         self._stats = stats
         self._schedule: Schedule[Lane | ForeignFile] = Schedule()
         self.sessions = Sessions(
@@ -144,13 +140,7 @@ class Following:
                 str(self._directory), Home(), self._subscription.signal, self.sessions.files
             )
             self._turns = Turns(
-                partial(
-                    open_lane,
-                    directory=self._directory,
-                    find=self._find,
-                    max_line_bytes=self._max_line_bytes,
-                    stats=self._stats,
-                ),
+                self._open_file,
                 sessions=self.sessions,
                 schedule=self._schedule,
                 watch=made,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
@@ -45,21 +46,33 @@ class SessionOutline(Struct, frozen=True, gc=False):
         """Rows that are its own; all, where it is unknown which are not."""
         return max(0, self.meta.chunk_count - (self.inherited_count or 0))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the meta as JSON has it, and ``inherited_count, own_count, parent, title``."""
+        return {
+            **self.meta.to_dict(),
+            "inherited_count": self.inherited_count,
+            "own_count": self.own_count,
+            "parent": self.parent_text,
+            "title": self.title,
+        }
+
 
 async def outlines_of(
     metas: Sequence[PersistedSessionMeta],
     directory: Path,
     *,
+    among: Sequence[PersistedSessionMeta] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[SessionOutline]:
     """Return the outlines of sessions, in the order of their metas.
 
     Args:
-        metas: of one directory, all of them: who is whose child is looked for among them.
+        metas: of one directory.
         directory: where their files lie.
+        among: all of that directory: parents are looked for among them; by default ``metas``.
         progress: called now and then with the number of those that are done.
     """
-    ids = {meta.id_text for meta in metas}
+    ids = {meta.id_text for meta in (metas if among is None else among)}
     found: list[SessionOutline] = []
     for i in range(0, len(metas), _AT_ONCE):
         some = metas[i : i + _AT_ONCE]

@@ -11,6 +11,7 @@ from uuid import UUID
 from anyio.abc import AsyncResource
 
 from sessiontail.directory.following import Following
+from sessiontail.directory.opening import open_lane
 from sessiontail.directory.stock import Wanted
 from sessiontail.errors import PersistenceError
 from sessiontail.format.brief import counted, place
@@ -77,6 +78,7 @@ class DirectoryTail(AsyncPulled, AsyncEntered, AsyncIterator[SessionRecord], Asy
         """
         self.directory = directory
         self._kinds = None if kinds is None else frozenset(ChunkKind(kind) for kind in kinds)
+        stats = stats or StoreStats()
         # Checked, and not yet read: that takes a thread.
         self._after = None if after == NOT_BEGUN else after
         if self._after is not None:
@@ -91,10 +93,15 @@ class DirectoryTail(AsyncPulled, AsyncEntered, AsyncIterator[SessionRecord], Asy
                 only_running=only_running,
                 on_missing=on_missing,
             ),
-            find=find,
-            max_line_bytes=max_line_bytes,
+            open_file=partial(
+                open_lane,
+                directory=directory,
+                find=find,
+                max_line_bytes=max_line_bytes,
+                stats=stats,
+            ),
             max_open=max_open,
-            stats=stats or StoreStats(),
+            stats=stats,
             # Not a method: a stream that is dropped is gone at once.
             tell=partial(_tell, on_event),
             tell_directory=on_directory or _say_nothing,
@@ -151,8 +158,8 @@ class DirectoryTail(AsyncPulled, AsyncEntered, AsyncIterator[SessionRecord], Asy
         """Sessions that could not be read at the last try, with the error; they are tried again."""
         return self._following.sessions.errors
 
-    def inherited(self, session_id: UUID) -> Inherited | None:
-        """What of a session that is followed now is left out as inherited, as far as is known.
+    def inherited(self, session_id: UUID) -> tuple[Inherited, int] | None:
+        """What of a session that is followed now is inherited, and how much was left out of it.
 
         None where nothing is left out, and before its first record.
         """
@@ -161,7 +168,9 @@ class DirectoryTail(AsyncPulled, AsyncEntered, AsyncIterator[SessionRecord], Asy
             (lane for lane in lanes.values() if lane.session_id == session_id), None
         )
         sieve = lane.follower.reader.sieve if lane and lane.follower else None
-        return None if sieve is None else sieve.inherited
+        if sieve is None or sieve.inherited is None:
+            return None
+        return sieve.inherited, sieve.left_out
 
     @property
     def session_ids(self) -> list[UUID]:

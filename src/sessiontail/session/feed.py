@@ -134,6 +134,12 @@ class RecordFeed(AsyncPulled, AsyncEntered, AsyncIterator[Record], AsyncResource
         return None if sieve is None else sieve.inherited
 
     @property
+    def left_out(self) -> int:
+        """How many inherited rows were left out so far."""
+        sieve = self._reader.sieve if self._reader else None
+        return 0 if sieve is None else sieve.left_out
+
+    @property
     def fd(self) -> int | None:
         """The open file's descriptor, for its bytes; None while there is none open.
 

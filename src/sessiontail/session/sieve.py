@@ -55,7 +55,16 @@ class Sieve:
         finite: nothing is held back: what there is now is all.
     """
 
-    __slots__ = ("_file_id", "_find", "_finite", "_names", "_same", "held_until_s", "inherited")
+    __slots__ = (
+        "_file_id",
+        "_find",
+        "_finite",
+        "_names",
+        "_same",
+        "held_until_s",
+        "inherited",
+        "left_out",
+    )
 
     def __init__(
         self, find: Find, names: tuple[str, ...], file_id: FileId, *, finite: bool
@@ -66,6 +75,8 @@ class Sieve:
         self._finite = finite
         #: What is known; None: nothing was read yet.
         self.inherited: Inherited | None = None
+        #: How many rows were left out so far.
+        self.left_out = 0
         #: Until when rows are held back, on the monotonic clock; None: none are.
         self.held_until_s: float | None = None
         # Up to where rows were the same when that began.
@@ -90,7 +101,9 @@ class Sieve:
             batch = batch.first(batch.ended_by(inherited.end))
         if batch.start.offset >= inherited.end:
             return batch
-        return batch.without_chunks(inherited.end)
+        own = batch.without_chunks(inherited.end)
+        self.left_out += len(batch.records) - len(own.records)
+        return own
 
     def _hold(self, inherited: Inherited) -> None:
         """Begin to hold rows back, go on, or end."""
