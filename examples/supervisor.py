@@ -27,7 +27,11 @@ async def main() -> str | None:
     given = parser.parse_args()
     try:
         answer = await SessionStore(given.dir).wait_for(
-            given.session_id, is_answer, after=given.after, timeout=given.timeout
+            given.session_id,
+            is_answer,
+            after=given.after,
+            timeout=given.timeout,
+            inherited="skip",  # not what the turns before it have answered
         )
     except TimeoutError:
         return f"{given.session_id} has not answered within {given.timeout:g} s"

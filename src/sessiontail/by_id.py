@@ -192,6 +192,7 @@ class SessionsById:
         *,
         timeout: float | None = None,
         after: str | None = None,
+        inherited: OfInherited = "include",
     ) -> Record:
         """Return the first record of a session that the predicate takes, without polling.
 
@@ -202,6 +203,7 @@ class SessionsById:
             predicate: is asked for every record in order, damage included.
             timeout: seconds at most; by default no limit.
             after: a cursor: only records behind it count.
+            inherited: "skip": what it has copied from an earlier session does not count.
 
         Raises:
             TimeoutError: no such record within ``timeout``.
@@ -209,7 +211,7 @@ class SessionsById:
             TypeError: the predicate is no plain function.
         """
         checks.plain_function("predicate", predicate)
-        tail = self.tail(session_id, after=after, wait=True)
+        tail = self.tail(session_id, after=after, wait=True, inherited=inherited)
         return await wait_for(tail, predicate, timeout=timeout, name=session_id)
 
     async def delete(

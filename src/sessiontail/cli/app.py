@@ -53,7 +53,11 @@ An ID is an id, any beginning of it that no other session has, or the path of a 
 \b
 Data goes to stdout, everything else to stderr.
 Exit codes: 0 fine, 1 nothing found or findings, 2 usage, 3 damaged input with --strict,
-130 interrupted. NO_COLOR switches colours off.
+130 interrupted.
+
+\b
+What is heard of the environment: OPENRATH_HOME (above), NO_COLOR and FORCE_COLOR, SESSIONTAIL_PAGER,
+then PAGER, for listings that are longer than the screen.
 
 \b
 Completion of commands, options and ids; for bash, in ~/.bashrc (zsh, fish likewise):
