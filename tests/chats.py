@@ -8,7 +8,7 @@ from uuid import UUID
 
 from samples import chunk_line, header_line, trailer_line
 
-__all__ = ["FIRST", "GONE", "Chats", "name", "rows"]
+__all__ = ["FIRST", "GONE", "Chats", "by_pairs", "name", "rows"]
 
 #: A parent that has no file.
 GONE = "00000000-0000-4000-8000-0000000000ff"
@@ -51,3 +51,21 @@ class Chats:
         end = trailer_line(body.count(b"\n")) if closed else b""
         path.write_bytes(header_line(UUID(name(number)), **made | fields) + body + end)
         return path
+
+
+def by_pairs(sessions: Sequence[str]) -> int:
+    """How many rows of the last session are inherited, by comparing it with each before it.
+
+    A row is a letter; capitals are an assistant's.
+    """
+    *earlier, mine = sessions
+    same = [_same(mine, other) for other in earlier]
+    most = max(same, default=0)
+    answered = max((i + 1 for i in range(most) if mine[i].isupper()), default=0)
+    ends = [n for n, other in zip(same, earlier, strict=True) if answered <= n == len(other)]
+    return max(ends, default=most) if answered else 0
+
+
+def _same(one: str, other: str) -> int:
+    pairs = zip(one, other, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

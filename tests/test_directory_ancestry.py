@@ -7,8 +7,9 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
 
-from chats import FIRST, Chats, name, rows
+from chats import FIRST, Chats, by_pairs, name, rows
 from samples import chunk_line, header_line
 from sessiontail.directory.ancestry import Ancestry, ancestry_of, finder
 from sessiontail.format.batch import Batch
@@ -245,3 +246,28 @@ def test_only_the_two_words_are_understood(tmp_path: Path) -> None:
     assert finder("skip", tmp_path) is not None
     with pytest.raises(ValueError, match="'include' or 'skip', not 'hide'"):
         finder("hide", tmp_path)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    made=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 8), st.text("abAB", max_size=3))),
+    asked=st.data(),
+)
+def test_whenever_it_is_asked_it_finds_what_comparing_all_pairs_finds(
+    tmp_path_factory: pytest.TempPathFactory,
+    made: list[tuple[int, int, str]],
+    asked: st.DataObject,
+) -> None:
+    chats = Asked(tmp_path_factory.mktemp("chats"))
+    sessions: list[str] = []
+    paths: list[Path] = []
+    for parent, cut, own in made:
+        said = (sessions[parent % len(sessions)][:cut] if sessions else "") + own
+        sessions.append(said)
+        lines = [
+            chunk_line(i, letter, "assistant" if letter.isupper() else "user")
+            for i, letter in enumerate(said)
+        ]
+        paths.append(chats.write(len(sessions), b"".join(lines)))
+        for number in asked.draw(st.sets(st.integers(0, len(sessions) - 1), max_size=2)):
+            assert chats.count(paths[number]) == by_pairs(sessions[: number + 1])

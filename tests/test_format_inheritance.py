@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, strategies as st
 
+from chats import by_pairs
 from samples import ID
 from sessiontail import Header, LineageKind
 from sessiontail.format.inheritance import (
@@ -89,21 +90,7 @@ def test_an_answer_that_was_given_before_at_the_same_place_is_inherited() -> Non
     st.lists(st.text("abAB", max_size=6), min_size=1, max_size=9),
 )
 def test_a_walk_through_the_tree_finds_what_comparing_all_pairs_finds(sessions: list[str]) -> None:
-    *earlier, last = sessions
-    same = [sum(1 for _ in _prefix(last, other)) for other in earlier]
-    most = max(same, default=0)
-    answered = Said("", last).answered(most)
-    ends = {len(other) for other, n in zip(earlier, same, strict=True) if len(other) == n}
-    wanted = max((end for end in ends if answered <= end <= most), default=most)
-
-    assert shared(*sessions)[0] == (wanted if answered else 0)
-
-
-def _prefix(one: str, other: str) -> list[str]:
-    for i, (a, b) in enumerate(zip(one, other, strict=False)):
-        if a != b:
-            return list(one[:i])
-    return list(one if len(one) < len(other) else other)
+    assert shared(*sessions)[0] == by_pairs(sessions)
 
 
 def test_a_copy_that_is_being_written_is_undecided_until_an_answer_comes() -> None:
