@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,6 +16,8 @@ from sessiontail.directory.ancestry import Ancestry, ancestry_of, finder
 from sessiontail.format.batch import Batch
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.framing import Block, LongLine
+from sessiontail.format.records import Header
+from sessiontail.session.rows import FileRows
 from sessiontail.session.sieve import Inherited
 from sessiontail.system.files import SessionFile
 from sessiontail.system.paths import path_paths
@@ -271,3 +274,76 @@ def test_whenever_it_is_asked_it_finds_what_comparing_all_pairs_finds(
         paths.append(chats.write(len(sessions), b"".join(lines)))
         for number in asked.draw(st.sets(st.integers(0, len(sessions) - 1), max_size=2)):
             assert chats.count(paths[number]) == by_pairs(sessions[: number + 1])
+
+
+def test_asked_from_the_oldest_on_each_session_is_looked_at_a_few_times(
+    chats: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [chats.write(i, rows((f"chat {i}", "yes"))) for i in range(100)]
+    looked = 0
+    real = FileRows.read_header
+
+    def counting(self: FileRows) -> Header | None:
+        nonlocal looked
+        looked += 1
+        return real(self)
+
+    monkeypatch.setattr(FileRows, "read_header", counting)
+
+    assert [chats.count(path) for path in paths] == [0] * 100
+    assert looked < 500
+
+
+def test_a_session_that_is_closed_is_not_read_again(
+    chats: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chats.write(1, rows(*FIRST[:1]))
+    wal = chats.write(2, rows(*FIRST[:2]), closed=False)
+    chats.write(3, rows(*FIRST, ("fourth", "Aye.")))
+    assert chats.count(wal) == 2
+    made = 0
+    real = FileRows.__init__
+
+    def counting(self: FileRows, *args: Any) -> None:
+        nonlocal made
+        made += 1
+        real(self, *args)
+
+    monkeypatch.setattr(FileRows, "__init__", counting)
+    wal.rename(wal.with_name(f"{name(2)}.jsonl"))
+
+    assert chats.count(chats.write(4, rows(*FIRST))) == 6
+    assert made == 1
+
+
+def test_another_session_that_gets_the_number_of_a_deleted_file_is_another(
+    chats: Asked, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    parent = chats.write(1, rows(*FIRST[:2]))
+    assert chats.count(chats.write(2, rows(*FIRST))) == 4
+    number = parent.stat().st_ino
+    parent.unlink()
+    # The file system gives the number to whom it likes.
+    beside = tmp_path_factory.mktemp("beside")
+    for i in range(5000):
+        candidate = beside / str(i)
+        candidate.touch()
+        if candidate.stat().st_ino == number:
+            break
+    else:
+        pytest.skip("the number was not given again")
+    candidate.write_bytes(chats.write(3, rows(("other", "words"))).read_bytes())
+    candidate.replace(chats.directory / f"{name(3)}.jsonl")
+
+    assert chats.count(chats.write(4, rows(("other", "words"), ("more", "!")))) == 2
+    assert chats.count(chats.write(5, rows(*FIRST, ("and", "on")))) == 6
+
+
+def test_a_second_name_of_a_file_is_no_second_session(chats: Asked) -> None:
+    first = chats.write(1, rows(*FIRST[:1]))
+    os.link(first, chats.directory / "link.jsonl")
+
+    assert chats.count(first) == 0
+    assert chats.count(chats.write(2, rows(*FIRST))) == 2
+    first.unlink()
+    assert chats.count(chats.write(3, rows(*FIRST[:1], ("x", "y")))) == 2

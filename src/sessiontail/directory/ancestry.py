@@ -63,14 +63,17 @@ class Ancestry:
         self._stale_s = 0.0
         self._changed_ns = -1
         self._trusted = False
-        # Listed, and not in the tree: by file, so that a rename makes no second one.
-        self._waiting: dict[FileId, FileRows] = {}
+        # Listed, and not in the tree: without a header so far; and the others, the oldest last.
+        self._headless: list[FileRows] = []
+        self._waiting: list[FileRows] = []
 
     def _begin_anew(self) -> None:
         """Compare all that was read once more, in order."""
         self._tree = RowTree()
         self._walks.clear()
-        self._waiting = {file_id: self._rows[file_id] for file_id in self._files.values()}
+        self._headless = [*self._rows.values()]
+        self._waiting.clear()
+        self._take_begun()
 
     def inherited(self, names: tuple[str, ...], file_id: FileId) -> Inherited:
         """Return what of a session is inherited, as far as it is written now.
@@ -131,66 +134,73 @@ class Ancestry:
 
     def _by_content(self, rows: FileRows) -> Match:
         """Compare a session with all that came before it."""
-        self._take_stock(rows)
-        walk = self._walks.get(rows.file_id)
-        if walk is None:
-            self._waiting.pop(rows.file_id, None)
-            walk = self._walks[rows.file_id] = self._tree.add(rows)
-        else:
-            walk.go_on()
-        return walk.match()
-
-    def _take_stock(self, rows: FileRows) -> None:
-        """Have all sessions in the tree that are earlier than one."""
         # Who was listed before has its forebears beside it: they are older.
         if rows.file_id not in self._listed or time.monotonic() >= self._stale_s:
             self._list()
-        order, walks = rows.order, self._walks
-        waiting = self._waiting.values()
-        begun = [found for found in waiting if found.read_header() is not None]
-        for found in sorted((found for found in begun if found.order < order), key=_order):
-            del self._waiting[found.file_id]
-            walks[found.file_id] = self._tree.add(found)
+        waiting, order = self._waiting, rows.order
+        while waiting and waiting[-1].order < order:
+            self._walk(waiting.pop())
+        return self._walk(rows).match()
+
+    def _walk(self, rows: FileRows) -> Walk:
+        """Compare what a session has by now."""
+        walk = self._walks.get(rows.file_id)
+        if walk is None:
+            walk = self._walks[rows.file_id] = self._tree.add(rows)
+        else:
+            walk.go_on()
+        return walk
 
     def _list(self) -> None:
+        """Look which files there are by now."""
         changed_ns = os.stat(self._directory).st_mtime_ns  # noqa: PTH116 - a tenth of the time
         self._stale_s = time.monotonic() + _LISTED_S
-        if changed_ns == self._changed_ns and self._trusted:
-            return
-        names = session_names(self._directory)
-        self._changed_ns = changed_ns
-        self._trusted = time.time_ns() - changed_ns >= SETTLED_S * 10**9
-        gone = self._files.keys() - names
-        if gone:
-            self._take_leave(gone)
-        for name in names:
-            if name not in self._files:
-                self._meet(name)
+        if changed_ns != self._changed_ns or not self._trusted:
+            names = session_names(self._directory)
+            self._changed_ns = changed_ns
+            self._trusted = time.time_ns() - changed_ns >= SETTLED_S * 10**9
+            gone = self._files.keys() - names
+            for name in names:
+                if name not in self._files:
+                    self._meet(name, gone)
+            if gone:
+                self._take_leave(gone)
+        self._take_begun()
 
-    def _meet(self, name: str) -> None:
+    def _meet(self, name: str, gone: AbstractSet[str]) -> None:
         path = os.path.join(self._directory, name)  # noqa: PTH118 - text, a tenth of the time
-        file_id = id_of_name(path)
-        split = split_name(name)
+        file_id, split = id_of_name(path), split_name(name)
         if file_id is None or split is None:
             return
         self._files[name] = file_id
-        self._listed.add(file_id)
-        if file_id in self._walks:
-            return
-        found = self._rows.get(file_id)
-        if found is None:
+        known = self._rows.get(file_id)
+        if known is None:
             names = stem_paths(split[0], self._directory).oldest_first
-            found = self._rows[file_id] = FileRows(names, file_id, self._looks)
-        self._waiting[file_id] = found
+            known = self._rows[file_id] = FileRows(names, file_id, self._looks)
+        elif path not in known.names and any(self._files[other] == file_id for other in gone):
+            raise RowsChanged(path)  # another file has got the number of one that is gone
+        if file_id not in self._listed:
+            self._listed.add(file_id)
+            self._headless.append(known)
+
+    def _take_begun(self) -> None:
+        """Put those that have a header by now in their places."""
+        begun = [found for found in self._headless if found.read_header() is not None]
+        if begun:
+            self._headless = [found for found in self._headless if found.header is None]
+            self._waiting += begun
+            self._waiting.sort(key=_order, reverse=True)
 
     def _take_leave(self, names: AbstractSet[str]) -> None:
         """Forget the files that do not have these names any more, unless they have others."""
         gone = {self._files.pop(name) for name in names}
         self._listed = {*self._files.values()}
-        for file_id in gone - self._listed:
-            walk = self._walks.pop(file_id, None)
+        gone -= self._listed
+        self._headless = [found for found in self._headless if found.file_id not in gone]
+        self._waiting = [found for found in self._waiting if found.file_id not in gone]
+        for file_id in gone:
             self._rows.pop(file_id, None)
-            self._waiting.pop(file_id, None)
+            walk = self._walks.pop(file_id, None)
             if walk is not None and not walk.leave():
                 raise RowsChanged(walk.rows.name)  # others stand on it
 
