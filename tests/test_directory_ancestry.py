@@ -317,16 +317,15 @@ def test_a_session_that_is_closed_is_not_read_again(
 
 
 def test_another_session_that_gets_the_number_of_a_deleted_file_is_another(
-    chats: Asked, tmp_path_factory: pytest.TempPathFactory
+    chats: Asked,
 ) -> None:
     parent = chats.write(1, rows(*FIRST[:2]))
     assert chats.count(chats.write(2, rows(*FIRST))) == 4
     number = parent.stat().st_ino
     parent.unlink()
     # The file system gives the number to whom it likes.
-    beside = tmp_path_factory.mktemp("beside")
     for i in range(5000):
-        candidate = beside / str(i)
+        candidate = chats.directory / f"candidate-{i}"
         candidate.touch()
         if candidate.stat().st_ino == number:
             break
