@@ -222,7 +222,7 @@ def test_of_several_raw_is_their_lines_json_says_whose_and_messages_are_refused(
 
     raw = run(*asked, "-o", "raw")
     array = json.loads(run(*asked, "-o", "json", "-k", "user").stdout)
-    lines = json_lines(run(*asked, "--json", "-k", "user"))
+    lines = json_lines(run(*asked, "-o", "jsonl", "-k", "user"))
     messages = run(*asked, "-o", "messages")
 
     assert raw.stdout.encode() == b"".join(path.read_bytes() for path in paths)

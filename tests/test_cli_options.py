@@ -76,7 +76,7 @@ def test_json_is_the_form_for_programs(tmp_path: Path) -> None:
         (("ls", "--dir", tmp_path), "json"),
         (("prune", "--dir", tmp_path, "--older-than", "1d", "--dry-run"), "json"),
         (("rm", ONE, "--dir", tmp_path), "json"),
-        (("cat", ONE, "--dir", tmp_path), "jsonl"),
+        (("cat", ONE, "--dir", tmp_path), "json"),
         (("tail", ONE, "--dir", tmp_path), "jsonl"),
     ]
 

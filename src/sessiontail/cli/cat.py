@@ -75,7 +75,6 @@ Exit codes: 0 printed; 1 a session not found or not to be read, or nothing to pr
     "jsonl",
     "raw",
     "messages",
-    json="jsonl",
     text="text: for people. json: one array of all records. jsonl: one object a record. raw: the "
     "file's lines. messages: OpenAI chat form, of one session.",
 )
