@@ -346,3 +346,47 @@ def test_a_second_name_of_a_file_is_no_second_session(chats: Asked) -> None:
     assert chats.count(chats.write(2, rows(*FIRST))) == 2
     first.unlink()
     assert chats.count(chats.write(3, rows(*FIRST[:1], ("x", "y")))) == 2
+
+
+NOON = "2026-01-01T12:00:00+00:00"
+
+
+def test_sessions_that_name_each_other_do_not_both_leave_their_rows_out(chats: Asked) -> None:
+    for created_at in ("2026-01-01T00:00:01+00:00", NOON):
+        one = chats.write(1, rows(*FIRST), parents=[name(2)], created_at=created_at)
+        two = chats.write(2, rows(*FIRST), parents=[name(1)], created_at=NOON)
+
+        assert {chats.count(one), chats.count(two)} == {0, 6}
+
+
+def test_a_parent_of_the_same_moment_is_one(chats: Asked) -> None:
+    chats.write(2, rows(*FIRST[:1]), created_at=NOON)
+    chats.write(9, rows(*FIRST[:2]), parents=[name(2)], created_at=NOON)
+
+    assert chats.count(chats.write(1, rows(*FIRST), parents=[name(9)], created_at=NOON)) == 4
+
+
+def test_of_twins_in_time_the_shorter_is_the_earlier(chats: Asked) -> None:
+    paths = [
+        chats.write(9, rows(*FIRST[:1]), created_at=NOON),
+        chats.write(1, rows(*FIRST), created_at=NOON),
+    ]
+    for path in paths:
+        os.utime(path, (0, 0))
+
+    assert [chats.count(path) for path in paths] == [0, 2]
+
+
+def test_a_parent_from_the_future_is_none(chats: Asked) -> None:
+    chats.write(5, rows(*FIRST[:1]))
+
+    assert chats.count(chats.write(1, rows(*FIRST), parents=[name(5)])) == 0
+
+
+def test_what_was_rewritten_where_it_lies_is_compared_anew(chats: Asked) -> None:
+    chats.write(1, rows(*FIRST[:1]))
+    child = chats.write(2, rows(*FIRST[:2]))
+    assert chats.count(child) == 2
+    chats.write(2, rows(("other", "words")))
+
+    assert chats.count(child) == 0

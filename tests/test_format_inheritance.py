@@ -33,7 +33,7 @@ class Said:
 
     @property
     def order(self) -> Order:
-        return START + timedelta(seconds=self.at), 0, self.name
+        return START + timedelta(seconds=self.at), 0, 0, self.name
 
     def digest(self, index: int) -> bytes | None:
         return digest_of(self.rows[index].encode()) if index < len(self.rows) else None

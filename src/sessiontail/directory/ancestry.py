@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 
@@ -35,6 +36,8 @@ __all__ = ["Ancestry", "ancestry_of", "count_inherited", "finder"]
 
 # How often what changes under our feet is looked at anew.
 _TRIES = 3
+# How many sessions of one and the same moment are each other's parents, at most.
+_MOST_TWINS = 100
 # How old a listing may be for a session that is in it: what was copied in since is looked for.
 _LISTED_S = 1.0
 
@@ -105,19 +108,34 @@ class Ancestry:
         if not may_inherit(header):
             return NOTHING
         if not rows.is_there():
-            return UNKNOWN  # what was read of it may be another's by now
+            if file_id in map(id_of_name, names):
+                raise RowsChanged(rows.name)  # rewritten where it lies
+            return UNKNOWN
         self._rows[file_id] = rows
-        parents = header.parent_session_ids
-        parent = self._named(str(parents[0])) if parents else None
-        if parent is not None and parent.file_id != file_id:
-            match = common(rows, parent)
-        else:
-            match = self._by_content(rows)
+        parent = self._parent(rows)
+        match = self._by_content(rows) if parent is None else common(rows, parent)
         origin = match.origin
         assert origin is None or isinstance(origin, FileRows)
         if origin is not None and not origin.is_there():
             raise RowsChanged(origin.name)
         return _as_inherited(rows, match, origin)
+
+    def _parent(self, rows: FileRows) -> FileRows | None:
+        """Return the rows of its first parent, where that is there, and came before it."""
+        at: FileRows | None = rows
+        found: FileRows | None = None
+        # Twins in time may name each other; rows that are in both must be shown in one.
+        for _ in range(_MOST_TWINS):
+            assert at is not None
+            assert at.header is not None
+            parents = at.header.parent_session_ids
+            at = self._named(str(parents[0])) if parents else None
+            found = found or at
+            if at is None or at.header is None or at.header.created_at < _time(rows):
+                return found
+            if at is rows or at.header.created_at > _time(rows):
+                return None
+        return None
 
     def _named(self, stem: str) -> FileRows | None:
         """Return the rows of a session by its id, where it has a file of that name."""
@@ -206,6 +224,10 @@ class Ancestry:
 
 
 _order = attrgetter("order")
+
+
+def _time(rows: FileRows) -> datetime:
+    return rows.order[0]
 
 
 def _as_inherited(rows: FileRows, match: Match, origin: FileRows | None) -> Inherited:

@@ -37,7 +37,7 @@ __all__ = [
 DIGEST_BYTES = 16
 
 #: Which of two sessions is earlier: by their ``created_at``, then by what tells them apart.
-Order: TypeAlias = tuple[datetime, int, str]
+Order: TypeAlias = tuple[datetime, int, int, str]
 
 
 def digest_of(line: bytes) -> bytes:

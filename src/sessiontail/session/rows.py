@@ -55,7 +55,7 @@ class FileRows:
         "_framer",
         "_looked",
         "_looks",
-        "_mtime_ns",
+        "_made",
         "_size",
         "_want",
         "file_id",
@@ -81,8 +81,8 @@ class FileRows:
         self._want = _FIRST_BYTES
         self._decoder = RecordDecoder()
         self._framer = LineFramer()
-        # When it had last changed as its header was read: tells twins apart.
-        self._mtime_ns = 0
+        # When it had last changed, and its size, as its header was read: these tell twins apart.
+        self._made = 0, 0
         self._digests = bytearray()
         # Where each ends in the file; and which of them are an assistant's.
         self._ends = array("Q")
@@ -90,9 +90,9 @@ class FileRows:
 
     @property
     def order(self) -> Order:
-        """By time, then by name; the header must have been read."""
+        """By time; the header must have been read."""
         assert self.header is not None
-        return self.header.created_at, self._mtime_ns, self.name
+        return self.header.created_at, *self._made, self.name
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -202,7 +202,7 @@ class FileRows:
         known, begun = len(self._ends), self.header is not None
         status = file.stat()
         if not begun:
-            self._mtime_ns = status.st_mtime_ns
+            self._made = status.st_mtime_ns, status.st_size
         while True:
             data = file.read_now(framer.position, self._want)
             if not data:
