@@ -263,15 +263,35 @@ def turn(tmp_path: Path) -> Path:
 
 
 def test_rows_of_an_earlier_session_are_left_out_and_that_is_told(turn: Path) -> None:
-    done = run("cat", turn, "-k", "user", "-k", "assistant")
+    done = run("cat", turn)
 
-    assert done.stdout.splitlines() == [
+    assert done.stdout.splitlines()[1:4] == [
+        "            child of 00000000",
         "            4 rows from 00000000; --inherited shows them",
         "user        and",
-        "assistant   No.",
     ]
     assert done.stderr == ""
-    assert run("cat", turn).stdout.splitlines()[2].endswith("--inherited shows them")
+
+
+@pytest.mark.parametrize("chosen", [("-k", "user"), ("-g", "and")])
+def test_among_what_was_chosen_nothing_stands_but_that(turn: Path, chosen: tuple[str, str]) -> None:
+    done = run("cat", turn, *chosen)
+
+    assert done.stdout == "user        and\n"
+    assert done.stderr == "sessiontail: 4 rows from 00000000; --inherited shows them\n"
+
+
+def test_of_several_each_says_it_below_its_name(turn: Path) -> None:
+    done = run("cat", turn, turn.with_name(turn.name.replace("2.jsonl", "1.jsonl")), "-n", "3")
+    lines = run(
+        "cat", turn.with_name(turn.name.replace("2.jsonl", "1.jsonl")), turn
+    ).stdout.splitlines()
+
+    assert done.stdout.splitlines()[0].startswith("==> ")
+    at = next(i for i, line in enumerate(lines) if "--inherited" in line)
+    assert (
+        [line for line in lines[:at] if line.startswith("==>")][-1].split()[1].startswith(turn.name)
+    )
 
 
 def test_they_are_shown_where_that_is_asked_for(turn: Path) -> None:

@@ -72,9 +72,9 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{
         (
             "assistant",
             {"content": "so", "reasoning_content": "hm", "tool_calls": [CALL]},
-            [Piece("hm", "dim"), Piece("so"), Piece("-> f(a=1)")],
+            [Piece("(thought) hm", "dim"), Piece("so"), Piece("-> f(a=1)")],
         ),
-        ("assistant", {"content": None, "reasoning": "hm"}, [Piece("hm", "dim")]),
+        ("assistant", {"content": None, "reasoning": "hm"}, [Piece("(thought) hm", "dim")]),
         ("assistant", {"content": None, "tool_calls": [CALL]}, [Piece("-> f(a=1)")]),
         ("tool_result", {"name": "f", "content": '{"a": 1}'}, [Piece('[f] {"a": 1}')]),
         ("tool_result", {"name": ["f"], "content": {"a": None}}, [Piece('[["f"]] {"a": null}')]),

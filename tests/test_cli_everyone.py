@@ -199,8 +199,18 @@ async def test_what_a_session_inherits_is_told_once_and_left_out(
             file.write(chunk_line(6, "next"))
         await heard.until(lambda: "user        next" in heard.out)
 
-    assert heard.out.splitlines() == [
-        "00000000             4 rows from 00000000; --inherited shows them",
-        "00000000 user        and",
-        "00000000 user        next",
-    ]
+    assert heard.out.splitlines() == ["00000000 user        and", "00000000 user        next"]
+    assert heard.notes.count("4 rows from 00000000; --inherited shows them\n") == 1
+
+
+async def test_the_last_records_of_closed_sessions_are_shown_where_these_are_chosen(
+    store: SessionStore, heard: Heard
+) -> None:
+    Actor(store.directory, ONE).open().say("over").close()
+    Actor(store.directory, TWO).open().say("crashed").kill()
+    async with followed(store, Choice(["closed"])):
+        await heard.until(lambda: "user        over" in heard.out)
+        with Actor(store.directory, THREE).open().say("later"):
+            await heard.until(lambda: "user        later" in heard.out)
+
+    assert "crashed" not in heard.out

@@ -111,7 +111,7 @@ def test_a_fork_of_a_fork_is_indented_again(tmp_path: Path) -> None:
     for i, way in enumerate(["a", "ab", "ac", "acd", "ace", "acef"]):
         chats.write(i + 1, rows(*[(letter, letter.upper()) for letter in way]))
 
-    assert tree(tmp_path) == ["a", "│ ├ c", "│ │ ├ e", "│ │ └ f", "│ └ d", "└ b"]
+    assert tree(tmp_path) == ["a", "│ └ b", "├ c", "│ └ d", "├ e", "└ f"]
 
 
 def test_a_tree_is_shown_where_one_of_its_sessions_fits(chats: Chats) -> None:

@@ -200,7 +200,7 @@ def test_a_session_is_paged_while_it_is_read(tmp_path: Path) -> None:
     path = closed(tmp_path, ONE, *(["x" * 1_000_000] * 50))
     # What the command has read when its first record is on the screen, and no more is taken.
     pager = program(
-        tmp_path / "slow", "head -n 2 | tail -c 9", 'grep rchar "/proc/$PPID/io"', "cat >/dev/null"
+        tmp_path / "slow", "head -n 3 | tail -c 9", 'grep rchar "/proc/$PPID/io"', "cat >/dev/null"
     )
 
     code, got = typed("cat", path, "--full", env={"PAGER": pager, "NO_COLOR": "1"})

@@ -60,7 +60,7 @@ SHOWN = [
         "a header",
         header_line(parent_session_ids=[str(PARENT)], sandbox_backend="local"),
         "header",
-        f"{ID}  implicit/unknown  created 2026-01-01 00:00:00Z  sandbox local\nchild of {PARENT}",
+        f"{ID}  implicit/unknown  created 2026-01-01 00:00:00Z  sandbox local\nchild of {str(PARENT)[:8]}",
     ),
     (
         "a trailer",
@@ -132,7 +132,7 @@ def test_what_was_thought_is_dim_and_before_what_was_said() -> None:
     line = chunk_line(0, "so", "assistant", reasoning_content="hm\nhm")
 
     assert [line.split(" ", 2)[2].strip() for line in shown(line).splitlines()] == [
-        "\x1b[2mhm\x1b[0m",
+        "\x1b[2m(thought) hm\x1b[0m",
         "\x1b[2mhm\x1b[0m",
         "so",
     ]

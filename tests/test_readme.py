@@ -283,7 +283,7 @@ def test_what_is_old_and_not_among_the_newest_goes(home: Path) -> None:
 
     assert len(list(home.iterdir())) == 100
     assert gone == [f"{UUID(int=1, version=4)} older than 30 days"]
-    assert re.fullmatch(r"1 gone, \d+ bytes; 0 kept", told)
+    assert re.fullmatch(r"1 gone, \d+ bytes; 100 stay", told)
 
 
 def test_a_session_is_written(home: Path) -> None:

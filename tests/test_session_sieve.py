@@ -279,14 +279,14 @@ def test_what_is_not_known_to_be_elsewhere_is_handed_over(inherited: Inherited) 
 
 
 def test_a_parent_is_looked_for_until_that_is_settled() -> None:
-    body = rows(*FIRST)
-    end = len(rows(*FIRST[:1]))
+    body = rows(*FIRST[:1])
+    end = len(body)
     answers = [Inherited(2, end, None, end, settled=False), Inherited(2, end, None, end)]
     sieve = Sieve(lambda _, __: answers.pop(0), ("a",), FileId(1, 2), finite=False)
 
     kept = [len(sieve.sift(batch_of(body)).records) for _ in range(3)]
 
-    assert kept == [4, 4, 4]
+    assert kept == [0, 0, 0]
     assert not answers
 
 
@@ -297,3 +297,22 @@ def test_what_there_is_now_is_all_where_the_end_is_fixed() -> None:
 
     assert len(sieve.sift(batch_of(body)).records) == 2
     assert sieve.held_until_s is None
+
+
+def test_behind_a_row_that_was_handed_over_none_is_left_out() -> None:
+    lines = rows(*FIRST[:1]).splitlines(keepends=True)
+    first, both = len(lines[0]), len(lines[0] + lines[1])
+    answers = [
+        Inherited(0, 0, None, first, settled=False),
+        Inherited(2, both, None, both, settled=False),
+    ]
+    sieve = Sieve(lambda _, __: answers.pop(0), ("a",), FileId(1, 2), finite=True)
+    decoder = RecordDecoder(header_version=1)
+
+    kept = [
+        len(sieve.sift(decoder.decode(Block.cut(line, offset=at))).records)
+        for line, at in zip(lines, (0, first), strict=True)
+    ]
+
+    assert kept == [1, 1]
+    assert sieve.left_out == 0

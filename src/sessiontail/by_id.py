@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sessiontail import checks
 from sessiontail.directory import finding
-from sessiontail.directory.ancestry import count_inherited, finder
+from sessiontail.directory.ancestry import finder, inherited_count
 from sessiontail.errors import SessionNotFound
 from sessiontail.format.brief import place
 from sessiontail.format.folding import PersistedSession
@@ -75,7 +75,7 @@ class SessionsById:
         *,
         path: str | PathLike[str] | None = None,
         salvage: bool = False,
-        inherited: bool = True,
+        count_inherited: bool = True,
     ) -> PersistedSession:
         """Read one session whole: the closed file, else the WAL.
 
@@ -83,7 +83,7 @@ class SessionsById:
             session_id: which one.
             path: this file instead.
             salvage: keep what is whole, and list ``damage`` and ``torn_bytes``.
-            inherited: find out how many of its first rows are an earlier session's. Where its
+            count_inherited: find out how many of its first rows are an earlier session's. Where its
                 first parent has no file, each session of the directory is looked at for that,
                 once a process; False leaves ``inherited_count`` None.
 
@@ -103,11 +103,11 @@ class SessionsById:
                 if found is None:
                     raise
                 session = await load(found.oldest_first)
-        if not inherited:
+        if not count_inherited:
             return session
         if not may_inherit(session.header):
             return replace(session, inherited_count=0)
-        count = await in_thread(count_inherited, session.path, place=str(session.path.parent))
+        count = await in_thread(inherited_count, session.path, place=str(session.path.parent))
         return replace(session, inherited_count=count)
 
     def read(

@@ -68,12 +68,12 @@ async def load_session(
     path: str | PathLike[str] | None = None,
     directory: str | PathLike[str] | None = None,
     salvage: bool = False,
-    inherited: bool = True,
+    count_inherited: bool = True,
 ) -> PersistedSession:
     """Read one session whole; see ``SessionStore.load``."""
     # A path does without the directory of the others.
     store = SessionStore(directory if path is None else resolve_path(path).parent)
-    return await store.load(session_id, path=path, salvage=salvage, inherited=inherited)
+    return await store.load(session_id, path=path, salvage=salvage, count_inherited=count_inherited)
 
 
 def read_session(

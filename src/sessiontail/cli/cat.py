@@ -33,6 +33,7 @@ from sessiontail.format.folding import damaged
 from sessiontail.format.records import Damage, Record
 from sessiontail.session.ends import no_header
 from sessiontail.session.reading import SessionReader
+from sessiontail.session.sieve import Inherited
 from sessiontail.store import SessionStore
 
 __all__ = ["command", "print_session"]
@@ -186,6 +187,13 @@ class _Several(Printer):
         """Print a record, below whose it is."""
         self._head()
         super().put(record, raw, target, session_id)
+
+    def left_out(self, inherited: Inherited, target: Target | None = None) -> None:
+        """Tell that inherited rows are left out, below whose they are."""
+        name = self._next
+        if not self.filtered:
+            self._head()
+        super().left_out(inherited, target or (name if self.filtered else None))
 
     def end(self, torn_bytes: int, torn: bytes) -> None:
         """Print what a crash left, below whose it is."""

@@ -19,6 +19,7 @@ from sessiontail.cli.listing import print_table
 from sessiontail.cli.printing import Printer
 from sessiontail.cli.targets import Target, shorten
 from sessiontail.cli.terminal import Output, note
+from sessiontail.format.records import Header
 from sessiontail.store import SessionStore
 from sessiontail.system.paths import split_name
 
@@ -141,9 +142,14 @@ class Demo:
 
     async def _follow(self, session_id: UUID) -> None:
         target = Target(session_id, None)
-        async with self._store.tail(session_id, wait=True) as feed:
+        told = False
+        async with self._store.tail(session_id, wait=True, inherited="skip") as feed:
             async for records in feed.batches():
                 for record in records:
+                    if not (told or isinstance(record, Header)):
+                        told = True
+                        if feed.inherited is not None and feed.left_out:
+                            self._printer.left_out(feed.inherited, target)
                     self._printer.put(record, target=target)
                 self._printer.flush()
             torn = f", {feed.torn_bytes} bytes of a line are left" if feed.torn_bytes else ""

@@ -27,7 +27,7 @@ def chunk_pieces(chunk: Chunk) -> Iterator[Piece]:
     text, thought, calls = chunk.text, chunk.reasoning, chunk.tool_calls
     name = chunk.payload.get("name") if chunk.kind is ChunkKind.TOOL_RESULT else None
     if thought is not None:
-        yield Piece(thought, "dim")
+        yield Piece(f"(thought) {thought}", "dim")
     if name is not None:
         yield Piece(f"[{as_text(name)}] {text or ''}")
     elif text is not None:
@@ -35,7 +35,8 @@ def chunk_pieces(chunk: Chunk) -> Iterator[Piece]:
     for call in calls:
         yield Piece(call_text(call))
     if text is None and name is None and thought is None and not calls:
-        yield Piece("(empty)")
+        other = {key: value for key, value in chunk.payload.items() if value}
+        yield Piece(as_text(other) if other else "(empty)")
 
 
 def call_text(call: ToolCall) -> str:

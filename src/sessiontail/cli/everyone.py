@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sessiontail.by_id import OfInherited
-from sessiontail.cli.choosing import RUNNING, Choice
+from sessiontail.cli.choosing import Choice
 from sessiontail.cli.cursor_file import CursorKeeper
 from sessiontail.cli.printing import Printer
 from sessiontail.cli.targets import Target
@@ -60,7 +60,7 @@ class Everyone:
             after=after,
             last=last,
             include_closed=SessionState.CLOSED in choice.states,
-            only_running=SessionState.ABANDONED not in choice.states,
+            only_running=not {SessionState.ABANDONED, SessionState.CLOSED} & {*choice.states},
             inherited=inherited,
             on_event=self._tell,
             on_directory=self._tell_directory,
@@ -85,7 +85,7 @@ class Everyone:
             hidden.shown += choice.takes(meta)
             if choice.is_too_old(meta.created_at):
                 hidden.too_old.add(meta.id)
-            elif choice.states and meta.state in RUNNING and not choice.takes(meta):
+            elif choice.states and not choice.takes(meta):
                 hidden.other_state.add(meta.id)
 
     def _see(self, session_id: UUID, header: Header) -> None:

@@ -17,6 +17,8 @@ __all__ = ["print_table", "print_trees"]
 _STATE_STYLES = {"live": "green", "abandoned": "red", "unknown": "yellow", "closed": "dim"}
 # Where no terminal says how wide it is.
 _TITLE = 100
+# Before it is cut more, other columns give way.
+_LEAST_TITLE = 30
 
 
 def print_table(
@@ -41,7 +43,7 @@ def print_table(
         Column("ID"),
         Column("FROM", spare=6),
         Column("LINEAGE", spare=7),
-        Column("TITLE", spare=1),
+        Column("TITLE", spare=1, least=_LEAST_TITLE),
     ]
     if verified:
         columns[5:5] = [Column("DAMAGED", right=True), Column("TORN", right=True)]
@@ -98,7 +100,7 @@ def print_trees(
         Column("AGE", right=True, spare=2),
         Column("CHUNKS", right=True, spare=3),
         Column("ID"),
-        Column("CONVERSATION", spare=1),
+        Column("CONVERSATION", spare=1, least=_LEAST_TITLE),
     ]
     rows = []
     for turns in found[:number]:
@@ -118,8 +120,9 @@ def print_trees(
 def _lines(root: ConversationTurn) -> Iterator[tuple[str, ConversationTurn]]:
     """Yield a conversation's turns, each with the guide that stands before its title.
 
-    The first that goes on from a turn stands below it; the others lead another way, indented.
+    What goes on longest from a turn stands below it; the others lead another way, indented.
     """
+    lengths = _lengths(root)
     # Turns that begin a way, each with what stands before its lines, the next one last.
     ways: list[tuple[str, str, ConversationTurn]] = [("", "", root)]
     while ways:
@@ -127,12 +130,25 @@ def _lines(root: ConversationTurn) -> Iterator[tuple[str, ConversationTurn]]:
         yield guide, turn
         if not turn.children:
             continue
-        on, *others = turn.children
+        on = max(turn.children, key=lambda child: lengths[child.outline.meta.id_text])
+        others = [child for child in turn.children if child is not on]
         last = not on.children
         ways.append((margin, margin + ("└ " if last else "├ "), on))
         for i, other in enumerate(reversed(others)):
             corner = "└ " if not i and not other.children else "├ "
             ways.append((margin + "│ ", margin + "│ " + corner, other))
+
+
+def _lengths(root: ConversationTurn) -> dict[str, int]:
+    """Return for each turn how many turns its longest way on has, itself included."""
+    turns = [root]
+    for turn in turns:
+        turns += turn.children
+    lengths: dict[str, int] = {}
+    for turn in reversed(turns):
+        ways = [lengths[child.outline.meta.id_text] for child in turn.children]
+        lengths[turn.outline.meta.id_text] = 1 + max(ways, default=0)
+    return lengths
 
 
 def _lineage(meta: PersistedSessionMeta) -> str:
@@ -143,6 +159,8 @@ def _lineage(meta: PersistedSessionMeta) -> str:
 
 def _title(one: SessionOutline, out: Output) -> str:
     title = one.title or ""
+    if not one.own_count and one.inherited_count and one.title is None:
+        title = f"(all of it is in {str(one.parent)[:8]})"
     if out.width is None and len(title) > _TITLE:
         title = title[: _TITLE - 1] + "…"
     return title

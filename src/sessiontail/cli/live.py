@@ -68,7 +68,9 @@ class Live:
             except PersistenceError as error:
                 note(str(error))
                 failed.append(None)
-        if not ids and not targets:
+        if not ids and not targets and not self.store.directory.is_dir():
+            note(f"{self.store.directory}: no such directory; give the one where sessions lie")
+        elif not ids and not targets:
             none = "no such session" if self.options.choice.made else "no session runs"
             note(
                 f"{none} in {self.store.directory}; `sessiontail ls` lists all, "

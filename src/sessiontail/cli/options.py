@@ -255,7 +255,7 @@ def inherited_option(function: _F) -> _F:
         "--inherited",
         is_flag=True,
         help="Also the rows that a session has copied from an earlier one; else a line says how "
-        "many they are. (-o raw and messages: always.)",
+        "many they are. -o raw, and messages of cat, have them always.",
     )(function)
 
 

@@ -114,7 +114,7 @@ class Printer:
         rows = "1 row" if inherited.count == 1 else f"{inherited.count} rows"
         them = "it" if inherited.count == 1 else "them"
         text = f"{rows} from {str(inherited.origin)[:8]}; --inherited shows {them}"
-        if self._form == "text":
+        if self._form == "text" and not self.filtered:
             self._renderer.aside(text, *self._named(target))
         else:
             note(f"{target.name}: {text}" if target else text)

@@ -16,6 +16,7 @@ from sessiontail.cli.drawing import Piece, chunk_pieces
 from sessiontail.cli.escaping import one_line
 from sessiontail.cli.highlighting import Highlighter
 from sessiontail.cli.terminal import Output
+from sessiontail.cli.wrapping import wrapped
 from sessiontail.format.records import Chunk, Header, Record, TokenUsage, Trailer
 
 __all__ = [
@@ -94,6 +95,7 @@ class Renderer:
         # A path may be called anything; in front of a line it is one line.
         name = output.styled(one_line(prefix), session_style(session)) if prefix else ""
         margin = len(prefix) + 1 if prefix else 0
+        width = output.width and output.width - margin - _LABEL_WIDTH
         cut = Cut(self._max_lines, output.width, margin + _LABEL_WIDTH)
         marks = Highlighter(output, self._pattern, _text(pieces))
         label: str = output.styled(kind, _STYLES[kind])
@@ -103,12 +105,15 @@ class Renderer:
             # "\n" only: other line ends are data.
             for line in text.split("\n"):
                 shown = cut.take(line)
-                if shown is not None:
-                    self._line(name, label, gap, marks.line(shown, style))
+                if shown is None:
+                    matching += marks.meets(line)
+                    marks.skip(len(line) + 1)
+                    continue
+                for part in wrapped(shown, width):
+                    self._line(name, label, gap, marks.line(part, style))
                     label, gap = "", " " * _LABEL_WIDTH
-                elif marks.meets(line):
-                    matching += 1
-                marks.skip(len(line) + 1)
+                    marks.skip(len(part))
+                marks.skip(len(line) + 1 - len(shown))
         if rest := cut.rest(matching):
             self._line(name, label, gap, [output.styled(rest, "dim")])
 
@@ -145,8 +150,9 @@ def _pieces(record: Record) -> Iterator[Piece]:
         if record.sandbox_backend is not None:
             words.append(f"sandbox {record.sandbox_backend}")
         yield Piece("  ".join(words))
-        for parent in record.parent_session_ids:
-            yield Piece(f"child of {parent}")
+        if record.parent_session_ids:
+            parents = (str(parent)[:8] for parent in record.parent_session_ids)
+            yield Piece(f"child of {', '.join(parents)}")
     elif isinstance(record, Trailer):
         when = record.closed_at
         count = record.final_chunk_count

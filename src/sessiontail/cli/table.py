@@ -13,8 +13,6 @@ from sessiontail.cli.terminal import Output, note
 __all__ = ["Column", "print_rows"]
 
 _GAP = "  "
-# Of the last column, where the terminal is narrow, so much is worth its place.
-_LAST = 12
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,7 @@ class Column:
     Args:
         name: its heading.
         right: whether its cells stand to the right.
+        least: as the last one, where the terminal is narrow, so much is worth its place.
         spare: the column with the highest goes first where the terminal is narrow; 0: it stays.
         styles: of what is in a cell.
     """
@@ -31,6 +30,7 @@ class Column:
     name: str
     right: bool = False
     spare: int = 0
+    least: int = 12
     styles: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -47,7 +47,7 @@ def print_rows(out: Output, columns: Sequence[Column], rows: Sequence[Sequence[s
     shown = _that_fit(columns, widths, out.width)
     if out.width is not None and shown[-1] == len(columns) - 1:
         others = sum(widths[i] + len(_GAP) for i in shown[:-1])
-        widths[-1] = min(widths[-1], max(_LAST, out.width - others))
+        widths[-1] = min(widths[-1], max(columns[-1].least, out.width - others))
     heads = [column.name for column in columns]
     for row in (heads, *cells):
         last = len(shown) - 1
@@ -75,7 +75,7 @@ def _that_fit(columns: Sequence[Column], widths: list[int], width: int | None) -
     while width is not None and len(shown) > 1:
         last = widths[shown[-1]]
         if shown[-1] == len(columns) - 1:
-            last = min(_LAST, last)
+            last = min(columns[-1].least, last)
         if sum(widths[i] + len(_GAP) for i in shown[:-1]) + last <= width:
             break
         spared = max(shown, key=lambda i: columns[i].spare)

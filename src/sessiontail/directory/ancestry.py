@@ -32,7 +32,7 @@ from sessiontail.system.kept import Kept
 from sessiontail.system.paths import path_paths, split_name, stem_paths
 from sessiontail.system.stamps import SETTLED_S, FileId, id_of_name
 
-__all__ = ["Ancestry", "ancestry_of", "count_inherited", "finder"]
+__all__ = ["Ancestry", "ancestry_of", "finder", "inherited_count"]
 
 # How often what changes under our feet is looked at anew.
 _TRIES = 3
@@ -272,7 +272,7 @@ def finder(inherited: str, directory: Path) -> Find | None:
     return find
 
 
-def count_inherited(path: Path) -> int | None:
+def inherited_count(path: Path) -> int | None:
     """Return how many of a file's first rows are an earlier session's; None: unknown."""
     file_id = id_of_name(str(path))
     if file_id is None:

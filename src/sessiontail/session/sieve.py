@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sessiontail.format.batch import Batch
+from sessiontail.format.records import Chunk
 from sessiontail.system.stamps import FileId
 
 __all__ = ["NOTHING", "UNKNOWN", "Find", "Inherited", "Sieve"]
@@ -99,10 +100,13 @@ class Sieve:
         self._hold(inherited)
         if self.held_until_s is not None and batch.end.offset > inherited.end:
             batch = batch.first(batch.ended_by(inherited.end))
-        if batch.start.offset >= inherited.end:
-            return batch
-        own = batch.without_chunks(inherited.end)
-        self.left_out += len(batch.records) - len(own.records)
+        own = batch
+        if batch.start.offset < inherited.end:
+            own = batch.without_chunks(inherited.end)
+            self.left_out += len(batch.records) - len(own.records)
+        if not inherited.settled and Chunk in map(type, own.records):
+            # Behind a row that was handed over none is inherited, whatever is found out later.
+            self.inherited = structs.replace(inherited, settled=True)
         return own
 
     def _hold(self, inherited: Inherited) -> None:
