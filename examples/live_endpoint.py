@@ -19,7 +19,13 @@ from fastapi import FastAPI, Header, HTTPException
 from fastapi.responses import StreamingResponse
 from starlette.applications import Starlette
 
-from sessiontail import PersistenceError, SessionStore, SessionTail
+from sessiontail import (
+    CursorInvalid,
+    InvalidSessionId,
+    PersistenceError,
+    SessionStore,
+    SessionTail,
+)
 
 
 class Streams:
@@ -90,8 +96,10 @@ async def follow(
     try:
         await store.meta(session_id)
         tail = store.tail(session_id, after=last_event_id)
-    except PersistenceError as error:
-        raise HTTPException(404, str(error)) from error
+    except (CursorInvalid, InvalidSessionId) as error:
+        raise HTTPException(400, error.message) from error
+    except PersistenceError as error:  # its message, without the path: a client need not know it
+        raise HTTPException(404, error.message) from error
     return StreamingResponse(streams.events(tail), media_type="text/event-stream")
 
 

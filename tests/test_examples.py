@@ -208,5 +208,7 @@ def test_what_is_no_session_and_no_cursor_is_answered_in_words(live: Path) -> No
         unknown, no_id = (httpx.get(f"{address}/sessions/{name}") for name in (TWO, "x"))
         no_cursor = httpx.get(f"{address}/sessions/{ID}", headers={"Last-Event-ID": "x"})
 
-    assert [answer.status_code for answer in (unknown, no_id, no_cursor)] == [404] * 3
+    answers = (unknown, no_id, no_cursor)
+    assert [answer.status_code for answer in answers] == [404, 400, 400]
+    assert not any(str(live.parent) in answer.text for answer in answers)
     assert "not a session id: 'x'" in no_id.json()["detail"]
