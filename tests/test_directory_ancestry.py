@@ -16,7 +16,6 @@ from sessiontail.directory.ancestry import Ancestry, ancestry_of, finder
 from sessiontail.format.batch import Batch
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.framing import Block, LongLine
-from sessiontail.format.records import Header
 from sessiontail.session.rows import FileRows
 from sessiontail.session.sieve import Inherited
 from sessiontail.system.files import SessionFile
@@ -245,10 +244,10 @@ def test_a_directory_is_known_once_a_process(tmp_path: Path) -> None:
 
 
 def test_only_the_two_words_are_understood(tmp_path: Path) -> None:
-    assert finder("include", tmp_path) is None
-    assert finder("skip", tmp_path) is not None
+    assert finder("include", tmp_path, 1000) is None
+    assert finder("skip", tmp_path, 1000) is not None
     with pytest.raises(ValueError, match="'include' or 'skip', not 'hide'"):
-        finder("hide", tmp_path)
+        finder("hide", tmp_path, 1000)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -281,14 +280,14 @@ def test_asked_from_the_oldest_on_each_session_is_looked_at_a_few_times(
 ) -> None:
     paths = [chats.write(i, rows((f"chat {i}", "yes"))) for i in range(100)]
     looked = 0
-    real = FileRows.read_header
+    real = FileRows.begun
 
-    def counting(self: FileRows) -> Header | None:
+    def counting(self: FileRows) -> bool:
         nonlocal looked
         looked += 1
         return real(self)
 
-    monkeypatch.setattr(FileRows, "read_header", counting)
+    monkeypatch.setattr(FileRows, "begun", counting)
 
     assert [chats.count(path) for path in paths] == [0] * 100
     assert looked < 500

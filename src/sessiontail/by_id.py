@@ -107,7 +107,9 @@ class SessionsById:
             return session
         if not may_inherit(session.header):
             return replace(session, inherited_count=0)
-        count = await in_thread(inherited_count, session.path, place=str(session.path.parent))
+        count = await in_thread(
+            inherited_count, session.path, self._max_line_bytes, place=str(session.path.parent)
+        )
         return replace(session, inherited_count=count)
 
     def read(
@@ -140,7 +142,7 @@ class SessionsById:
             search=partial(self._search, session_id) if only is None else None,
             after=after,
             last=last,
-            find=finder(inherited, paths.directory),
+            find=finder(inherited, paths.directory, self._max_line_bytes),
             max_line_bytes=self._max_line_bytes,
             stats=self.stats,
         )
@@ -178,7 +180,7 @@ class SessionsById:
             search=partial(self._search, session_id) if path is None else None,
             after=after,
             last=last,
-            find=finder(inherited, paths.directory),
+            find=finder(inherited, paths.directory, self._max_line_bytes),
             wait=wait,
             on_abandoned=on_abandoned,
             max_line_bytes=self._max_line_bytes,

@@ -219,7 +219,7 @@ class SessionStore(AsyncEntered, SessionsById):
             watch=self._place.watch,
             after=after,
             kinds=kinds,
-            find=finder(inherited, self.directory),
+            find=finder(inherited, self.directory, self._max_line_bytes),
             include_closed=include_closed,
             last=last,
             only_running=only_running,

@@ -11,23 +11,18 @@ import os
 import threading
 import time
 from collections.abc import Set as AbstractSet
-from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
+from uuid import UUID
 
 from sessiontail import checks
 from sessiontail.directory.names import session_names
 from sessiontail.errors import PersistenceError
-from sessiontail.format.inheritance import (
-    Match,
-    OutOfOrder,
-    RowTree,
-    Walk,
-    common,
-    may_inherit,
-)
+from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.format.inheritance import Match, common
+from sessiontail.format.row_tree import OutOfOrder, RowTree, Walk
 from sessiontail.session.rows import FileRows, Looks, RowsChanged
-from sessiontail.session.sieve import NOTHING, UNKNOWN, Find, Inherited
+from sessiontail.session.sieve import NOT_YET, NOTHING, UNKNOWN, Find, Inherited
 from sessiontail.system.kept import Kept
 from sessiontail.system.paths import path_paths, split_name, stem_paths
 from sessiontail.system.stamps import SETTLED_S, FileId, id_of_name
@@ -36,8 +31,8 @@ __all__ = ["Ancestry", "ancestry_of", "finder", "inherited_count"]
 
 # How often what changes under our feet is looked at anew.
 _TRIES = 3
-# How many sessions of one and the same moment are each other's parents, at most.
-_MOST_TWINS = 100
+# Files that were asked about and are not listed: where all name their parents, nothing is listed.
+_MOST_UNLISTED = 1000
 # How old a listing may be for a session that is in it: what was copied in since is looked for.
 _LISTED_S = 1.0
 
@@ -47,10 +42,12 @@ class Ancestry:
 
     Args:
         directory: where the session files lie.
+        max_line_bytes: a longer line is no row.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self._directory = directory
+        self._max_line_bytes = max_line_bytes
         self._lock = threading.Lock()
         self._looks = Looks()
         self._forget()
@@ -86,11 +83,14 @@ class Ancestry:
             file_id: which file it is.
         """
         with self._lock:
-            for _ in range(_TRIES):
+            for i in range(_TRIES):
                 try:
                     return self._inherited(names, file_id)
                 except RowsChanged:
-                    self._forget()
+                    if i:
+                        self._forget()
+                    self._changed_ns = -1  # a file is gone, or another: list again
+                    self._stale_s = 0.0
                 except OutOfOrder:
                     self._begin_anew()
                 except (OSError, PersistenceError):
@@ -99,56 +99,52 @@ class Ancestry:
 
     def _inherited(self, names: tuple[str, ...], file_id: FileId) -> Inherited:
         self._looks.number += 1
-        rows = self._rows.get(file_id)
-        if rows is None:
-            rows = FileRows(names, file_id, self._looks)
-        header = rows.read_header()
-        if header is None:
-            return NOTHING if rows.finished else UNKNOWN
-        if not may_inherit(header):
+        if len(self._rows) > len(self._listed) + _MOST_UNLISTED:
+            self._rows = {one: rows for one, rows in self._rows.items() if one in self._listed}
+        rows = self._rows_of(names, file_id)
+        if not rows.begun():
+            return NOTHING if rows.finished else NOT_YET
+        if not rows.may_inherit:
             return NOTHING
         if not rows.is_there():
             if file_id in map(id_of_name, names):
                 raise RowsChanged(rows.name)  # rewritten where it lies
             return UNKNOWN
         self._rows[file_id] = rows
-        parent = self._parent(rows)
-        match = self._by_content(rows) if parent is None else common(rows, parent)
+        # Of several generations of a parent, the one that has more of it.
+        parents = [common(rows, parent) for parent in self._parents(rows)]
+        match = max(parents, key=_count) if parents else self._by_content(rows)
         origin = match.origin
         assert origin is None or isinstance(origin, FileRows)
         if origin is not None and not origin.is_there():
             raise RowsChanged(origin.name)
         return _as_inherited(rows, match, origin)
 
-    def _parent(self, rows: FileRows) -> FileRows | None:
-        """Return the rows of its first parent, where that is there, and came before it."""
-        at: FileRows | None = rows
-        found: FileRows | None = None
-        # Twins in time may name each other; rows that are in both must be shown in one.
-        for _ in range(_MOST_TWINS):
-            assert at is not None
-            assert at.header is not None
-            parents = at.header.parent_session_ids
-            at = self._named(str(parents[0])) if parents else None
-            found = found or at
-            if at is None or at.header is None or at.header.created_at < _time(rows):
-                return found
-            if at is rows or at.header.created_at > _time(rows):
-                return None
-        return None
+    def _rows_of(self, names: tuple[str, ...], file_id: FileId) -> FileRows:
+        """Return the rows of a file, as they were read before, or unread."""
+        rows = self._rows.get(file_id)
+        if rows is not None and names[0] not in rows.names and not rows.is_there():
+            raise RowsChanged(rows.name)  # a file that is gone had this number
+        return rows or FileRows(names, file_id, self._looks, self._max_line_bytes)
 
-    def _named(self, stem: str) -> FileRows | None:
-        """Return the rows of a session by its id, where it has a file of that name."""
-        names = stem_paths(stem, self._directory).oldest_first
-        for name in names:
+    def _parents(self, rows: FileRows) -> list[FileRows]:
+        """Return the files of its first parent that are there, and came before it.
+
+        Sessions that name each other would leave their rows out both.
+        """
+        found: list[FileRows] = []
+        if rows.parent_text is None:
+            return found
+        names = stem_paths(rows.parent_text, self._directory).oldest_first
+        for name in names[:2]:
             file_id = id_of_name(name)
-            if file_id is None:
+            if file_id is None or file_id == rows.file_id:
                 continue
-            rows = self._rows.get(file_id) or FileRows(names, file_id, self._looks)
-            if rows.read_header() is not None:
-                self._rows[file_id] = rows
-                return rows
-        return None
+            one = self._rows_of(names, file_id)
+            if one.begun() and one.order < rows.order:
+                self._rows[file_id] = one
+                found.append(one)
+        return found
 
     def _by_content(self, rows: FileRows) -> Match:
         """Compare a session with all that came before it."""
@@ -190,22 +186,23 @@ class Ancestry:
         file_id, split = id_of_name(path), split_name(name)
         if file_id is None or split is None:
             return
-        self._files[name] = file_id
         known = self._rows.get(file_id)
         if known is None:
             names = stem_paths(split[0], self._directory).oldest_first
-            known = self._rows[file_id] = FileRows(names, file_id, self._looks)
+            known = FileRows(names, file_id, self._looks, self._max_line_bytes)
+            self._rows[file_id] = known
         elif path not in known.names and any(self._files[other] == file_id for other in gone):
             raise RowsChanged(path)  # another file has got the number of one that is gone
+        self._files[name] = file_id
         if file_id not in self._listed:
             self._listed.add(file_id)
             self._headless.append(known)
 
     def _take_begun(self) -> None:
         """Put those that have a header by now in their places."""
-        begun = [found for found in self._headless if found.read_header() is not None]
+        begun = [found for found in self._headless if found.begun()]
         if begun:
-            self._headless = [found for found in self._headless if found.header is None]
+            self._headless = [found for found in self._headless if found.id_text is None]
             self._waiting += begun
             self._waiting.sort(key=_order, reverse=True)
 
@@ -219,63 +216,55 @@ class Ancestry:
         for file_id in gone:
             self._rows.pop(file_id, None)
             walk = self._walks.pop(file_id, None)
-            if walk is not None and not walk.leave():
-                raise RowsChanged(walk.rows.name)  # others stand on it
+            if walk is not None:
+                walk.rows.gone = True  # what others have copied of it counts with them
+                walk.leave()
 
 
 _order = attrgetter("order")
-
-
-def _time(rows: FileRows) -> datetime:
-    return rows.order[0]
+_count = attrgetter("count")
 
 
 def _as_inherited(rows: FileRows, match: Match, origin: FileRows | None) -> Inherited:
-    header = None if origin is None else origin.header
     return Inherited(
         match.count,
         rows.end(match.count),
-        None if header is None else header.id,
+        None if origin is None or origin.id_text is None else UUID(origin.id_text),
         rows.end(match.undecided),
         match.settled,
     )
 
 
-#: Of the directories that were asked about last.
-_known: Kept[str, Ancestry] = Kept(8)
+#: Of the directories that were asked about last; who follows one holds it.
+_known: Kept[tuple[str, int], Ancestry] = Kept(32)
 _making = threading.Lock()
 
 
-def ancestry_of(directory: Path) -> Ancestry:
+def ancestry_of(directory: Path, max_line_bytes: int = MAX_LINE_BYTES) -> Ancestry:
     """Return what is known of a directory in this process."""
     with _making:
-        found = _known.get(str(directory))
+        key = str(directory), max_line_bytes
+        found = _known.get(key)
         if found is None:
-            found = Ancestry(directory)
-            _known.put(str(directory), found)
+            found = Ancestry(directory, max_line_bytes)
+            _known.put(key, found)
         return found
 
 
-def finder(inherited: str, directory: Path) -> Find | None:
+def finder(inherited: str, directory: Path, max_line_bytes: int) -> Find | None:
     """Return what says which rows of a directory's files are to be left out; None: none are.
 
     Raises:
         ValueError: ``inherited`` is neither "include" nor "skip".
     """
     checks.one_of("inherited", inherited, ("include", "skip"))
-    if inherited == "include":
-        return None
-
-    def find(names: tuple[str, ...], file_id: FileId) -> Inherited:
-        return ancestry_of(directory).inherited(names, file_id)
-
-    return find
+    return ancestry_of(directory, max_line_bytes).inherited if inherited == "skip" else None
 
 
-def inherited_count(path: Path) -> int | None:
+def inherited_count(path: Path, max_line_bytes: int) -> int | None:
     """Return how many of a file's first rows are an earlier session's; None: unknown."""
     file_id = id_of_name(str(path))
     if file_id is None:
         return None
     names = path_paths(path).oldest_first
-    return ancestry_of(path.parent).inherited(names, file_id).count
+    return ancestry_of(path.parent, max_line_bytes).inherited(names, file_id).count

@@ -55,9 +55,12 @@ class Batch(Struct, frozen=True, gc=False):
         places = self._places[:count]
         return Batch(self.block, self.records[:count], places, self.start, self.at(count))
 
-    def ended_by(self, offset: int) -> int:
-        """Return how many of the records end at or before a place in the file."""
-        return sum(end <= offset for end, _ in self._places)
+    def before_chunk(self, offset: int) -> int:
+        """Return how many records there are before the first chunk that ends behind a place."""
+        for i, (record, (end, _)) in enumerate(zip(self.records, self._places, strict=True)):
+            if end > offset and type(record) is Chunk:
+                return i
+        return len(self.records)
 
     def without_chunks(self, offset: int) -> Batch:
         """Return the same batch without the chunks that end at or before a place in the file."""

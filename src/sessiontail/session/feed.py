@@ -7,7 +7,7 @@ it can be tried again; what it waits for goes on in a thread meanwhile.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -26,7 +26,7 @@ from sessiontail.session.sieve import Find, Inherited, Sieve
 from sessiontail.session.stream import RecordStream
 from sessiontail.system.calls import Call
 from sessiontail.system.pace import pace
-from sessiontail.system.paths import id_in_name
+from sessiontail.system.paths import id_in_name, path_paths
 
 __all__ = ["RecordFeed"]
 
@@ -173,10 +173,12 @@ class RecordFeed(AsyncPulled, AsyncEntered, AsyncIterator[Record], AsyncResource
         self._stream = RecordStream(position)
         self.on_open()
 
-    def _sift(self, reader: FileReader, names: Sequence[str], *, finite: bool) -> None:
+    def _sift(self, reader: FileReader, *, finite: bool) -> None:
         """Leave the inherited rows of an open file out, where that is asked for."""
         if self._find is not None:
-            reader.sieve = Sieve(self._find, tuple(names), reader.file.id, finite=finite)
+            # Under either name: it may be closed just now.
+            names = path_paths(reader.file.path).oldest_first
+            reader.sieve = Sieve(self._find, names, reader.file.id, finite=finite)
 
     def _release(self) -> None:
         call, self._call = self._call, None

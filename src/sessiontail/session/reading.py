@@ -117,7 +117,7 @@ class SessionReader(RecordFeed):
                 self._names = found.newest_first
                 opened = open_one()
         if opened is not None:
-            self._sift(opened.reader, self._names, finite=True)
+            self._sift(opened.reader, finite=True)
         return opened
 
 

@@ -16,7 +16,7 @@ from sessiontail.format.batch import Batch
 from sessiontail.format.records import Chunk
 from sessiontail.system.stamps import FileId
 
-__all__ = ["NOTHING", "UNKNOWN", "Find", "Inherited", "Sieve"]
+__all__ = ["NOTHING", "NOT_YET", "UNKNOWN", "Find", "Inherited", "Sieve"]
 
 
 class Inherited(Struct, frozen=True, gc=False):
@@ -38,6 +38,8 @@ class Inherited(Struct, frozen=True, gc=False):
 NOTHING = Inherited(0)
 #: The file could not be compared: nothing is known to be elsewhere.
 UNKNOWN = Inherited(None)
+#: It has no header so far.
+NOT_YET = Inherited(None, settled=False)
 
 #: Says what of a file is inherited, by its names and which it is; blocks.
 Find = Callable[[tuple[str, ...], FileId], Inherited]
@@ -98,8 +100,9 @@ class Sieve:
         inherited = self.inherited
         assert inherited is not None
         self._hold(inherited)
-        if self.held_until_s is not None and batch.end.offset > inherited.end:
-            batch = batch.first(batch.ended_by(inherited.end))
+        if self.held_until_s is not None:
+            # Not what comes before it: the header is the session's own.
+            batch = batch.first(batch.before_chunk(inherited.end))
         own = batch
         if batch.start.offset < inherited.end:
             own = batch.without_chunks(inherited.end)

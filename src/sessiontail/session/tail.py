@@ -218,7 +218,7 @@ class SessionTail(RecordFeed):
         # Here, where it may wait: it asks which file this is.
         if opened is None:
             return None
-        self._sift(opened.reader, self._paths.oldest_first, finite=False)
+        self._sift(opened.reader, finite=False)
         return Follower(self._paths, *opened), opened.position
 
     def _open_one(self, *, remote: bool, block: bool) -> Fitting | None:
