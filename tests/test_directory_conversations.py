@@ -50,9 +50,10 @@ def test_a_circle_of_parents_begins_with_its_oldest(size: int) -> None:
     assert len(str(drawn([first])).split("'")) // 2 == size + 1
 
 
-def test_of_two_files_of_one_session_one_is_shown() -> None:
+def test_of_two_files_of_one_session_both_are_shown_and_the_later_goes_on() -> None:
     assert drawn(trees([outline(1, file="a"), outline(1, file="b"), outline(2, 1)])) == [
-        ["1", ["2"]]
+        ["1"],
+        ["1", ["2"]],
     ]
 
 
@@ -74,3 +75,13 @@ def test_the_way_to_a_turn_leads_from_the_first_one() -> None:
 
 def test_the_way_through_a_circle_ends() -> None:
     assert len(way_to(UUID(name(1)), [outline(1, 2), outline(2, 1)])) == 2
+
+
+def test_a_long_chain_with_its_times_reversed_is_walked_once() -> None:
+    every = [outline(5000 - i, 5001 - i if i else None) for i in range(5000)]
+
+    (root,) = trees(every)
+
+    assert root.outline.title == "5000"
+    assert repr(root) == "ConversationTurn(00000000, '5000', 1 children)"
+    assert root.to_dict()["children"] == [name(4999)]

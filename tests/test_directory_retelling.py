@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from uuid import UUID
 
+import anyio
 import pytest
 
 from actors import held_of
 from chats import FIRST, Chats, name, rows
 from samples import chunk_line
-from sessiontail import Chunk, InvalidSessionId, Record, SessionNotFound, SessionStore
+from sessiontail import (
+    Chunk,
+    Conversation,
+    InvalidSessionId,
+    Record,
+    SessionNotFound,
+    SessionOutline,
+    SessionStore,
+    StreamBusy,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -91,3 +101,52 @@ async def test_an_id_that_no_session_has_is_said(store: SessionStore) -> None:
         await anext(store.conversation(name(1)))
     with pytest.raises(InvalidSessionId):
         store.conversation("../x")
+
+
+async def test_rows_whose_owner_is_not_there_are_told_by_who_has_them(
+    store: SessionStore, chats: Chats
+) -> None:
+    first = chats.write(1, rows(FIRST[0]))
+    chats.write(2, rows(*FIRST[:2]))
+    wanted = store.conversation(name(2))
+    way = await wanted._find_way()
+    first.unlink()
+
+    assert [one.inherited_count for one in way] == [0, 2]
+    assert await told(Conversation(lambda: anow(way[1:]), lambda path: store.read(path=path))) == [
+        (2, "hello"), (2, "Hi."), (2, "more"), (2, "Yes."),
+    ]  # fmt: skip
+
+
+async def anow(way: list[SessionOutline]) -> list[SessionOutline]:
+    return way
+
+
+async def test_one_task_at_a_time_pulls(store: SessionStore, chats: Chats) -> None:
+    chats.write(1, rows(*FIRST))
+    conversation = store.conversation(name(1))
+    refused: list[BaseException] = []
+
+    async def pull() -> None:
+        try:
+            await anext(conversation)
+        except StreamBusy as error:
+            refused.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(pull)
+        group.start_soon(pull)
+
+    assert len(refused) == 1
+    assert len([record async for record in conversation]) == 7
+
+
+async def test_one_that_was_left_before_it_began_has_ended(
+    store: SessionStore, chats: Chats
+) -> None:
+    chats.write(1, rows(*FIRST))
+    conversation = store.conversation(name(1))
+    await conversation.aclose()
+
+    assert [record async for record in conversation] == []
+    assert repr(conversation) == "<Conversation not begun>"

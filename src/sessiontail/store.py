@@ -145,7 +145,7 @@ class SessionStore(AsyncEntered, SessionsById):
         Raises:
             PersistenceError: the directory cannot be read; one that is absent is empty.
         """
-        return trees(await self.outlines())
+        return await in_thread(trees, await self.outlines())
 
     def conversation(self, session_id: UUID | str) -> Conversation:
         """Return the records of a whole conversation, from its first session to this one.
@@ -162,12 +162,12 @@ class SessionStore(AsyncEntered, SessionsById):
         wanted = parse_session_id(session_id)
 
         async def find_way() -> builtins.list[SessionOutline]:
-            way = way_to(wanted, await self.outlines())
+            way = await in_thread(way_to, wanted, await self.outlines())
             if not way:
                 raise SessionNotFound(f"no session has the id {wanted}", path=self.directory)
             return way
 
-        return Conversation(find_way, lambda path: self.read(path=path, inherited="skip"))
+        return Conversation(find_way, lambda path: self.read(path=path))
 
     def tail_all(
         self,

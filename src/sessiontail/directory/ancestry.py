@@ -124,7 +124,8 @@ class Ancestry:
         """Return the rows of a file, as they were read before, or unread."""
         rows = self._rows.get(file_id)
         if rows is not None and names[0] not in rows.names and not rows.is_there():
-            raise RowsChanged(rows.name)  # a file that is gone had this number
+            self._bury(file_id)  # a file that is gone had this number
+            rows = None
         return rows or FileRows(names, file_id, self._looks, self._max_line_bytes)
 
     def _parents(self, rows: FileRows) -> list[FileRows]:
@@ -153,7 +154,9 @@ class Ancestry:
             self._list()
         waiting, order = self._waiting, rows.order
         while waiting and waiting[-1].order < order:
-            self._walk(waiting.pop())
+            earlier = waiting.pop()
+            if not earlier.gone:
+                self._walk(earlier)
         return self._walk(rows).match()
 
     def _walk(self, rows: FileRows) -> Walk:
@@ -187,12 +190,14 @@ class Ancestry:
         if file_id is None or split is None:
             return
         known = self._rows.get(file_id)
+        renamed = known is None or path in known.names
+        if not renamed and any(self._files[other] == file_id for other in gone):
+            self._bury(file_id)  # another file has got the number of one that is gone
+            known = None
         if known is None:
             names = stem_paths(split[0], self._directory).oldest_first
             known = FileRows(names, file_id, self._looks, self._max_line_bytes)
             self._rows[file_id] = known
-        elif path not in known.names and any(self._files[other] == file_id for other in gone):
-            raise RowsChanged(path)  # another file has got the number of one that is gone
         self._files[name] = file_id
         if file_id not in self._listed:
             self._listed.add(file_id)
@@ -202,7 +207,9 @@ class Ancestry:
         """Put those that have a header by now in their places."""
         begun = [found for found in self._headless if found.begun()]
         if begun:
-            self._headless = [found for found in self._headless if found.id_text is None]
+            self._headless = [
+                found for found in self._headless if found.id_text is None and not found.gone
+            ]
             self._waiting += begun
             self._waiting.sort(key=_order, reverse=True)
 
@@ -211,14 +218,19 @@ class Ancestry:
         gone = {self._files.pop(name) for name in names}
         self._listed = {*self._files.values()}
         gone -= self._listed
-        self._headless = [found for found in self._headless if found.file_id not in gone]
-        self._waiting = [found for found in self._waiting if found.file_id not in gone]
         for file_id in gone:
-            self._rows.pop(file_id, None)
-            walk = self._walks.pop(file_id, None)
-            if walk is not None:
-                walk.rows.gone = True  # what others have copied of it counts with them
-                walk.leave()
+            self._bury(file_id)
+
+    def _bury(self, file_id: FileId) -> None:
+        """Forget a file that is gone; what others have copied of it counts with them."""
+        self._listed.discard(file_id)
+        rows = self._rows.pop(file_id, None)
+        walk = self._walks.pop(file_id, None)
+        if rows is not None:
+            rows.gone = True
+        if walk is not None:
+            walk.rows.gone = True
+            walk.leave()
 
 
 _order = attrgetter("order")

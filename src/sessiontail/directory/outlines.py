@@ -94,9 +94,11 @@ def _each(
     ancestry = ancestry_of(directory)
     for meta in metas:
         inherited = ancestry.inherited(path_paths(meta.file).oldest_first, meta.file_id)
-        parent = next(iter(meta.parent_texts), None)
-        if parent not in ids or parent == meta.id_text:
-            parent = None if inherited.origin is None else str(inherited.origin)
+        # Where it has rows of another, that is the one; a summary has none of the one it names.
+        parent = None if inherited.origin is None else str(inherited.origin)
+        named = next(iter(meta.parent_texts), None)
+        if not inherited.count and named in ids and named != meta.id_text:
+            parent = named
         yield SessionOutline(meta, inherited.count, parent, _title(meta, inherited))
 
 
