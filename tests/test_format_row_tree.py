@@ -166,7 +166,7 @@ def test_whoever_is_gone_the_rest_is_what_comparing_all_pairs_finds(
 
 def test_hundreds_of_sessions_that_go_on_at_once_are_no_depth() -> None:
     tree = RowTree()
-    live = [Said(str(i), "hA", at=i, finished=False) for i in range(2000)]
+    live = [Said(str(i), "hA", at=i, finished=False) for i in range(1200)]
     for rows in live:
         tree.add(rows)
     for rows in live:
