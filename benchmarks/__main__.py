@@ -1,4 +1,4 @@
-"""What do the jobs cost beside their rivals, and are the budgets met? Prints one table."""
+"""What do the jobs cost beside their rivals, and are the targets met? Prints the README's table."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ from typing import Any
 
 import anyio
 
+from benchmarks.timing import figure
 from sessiontail import Chunk, SessionStore, Trailer
 
 PROCESSES = 2
@@ -69,19 +70,25 @@ class Row:
     memory_mb: float
     writer_late_ms: float
 
+    #: Seconds until every session was known.
+    join_s: float
+
     def __str__(self) -> str:
-        return (
-            f"{self.what:<44} {self.delivered:>8}/{self.written:<8} "
-            f"{'exact' if self.exact else 'NOT EXACT':<9} {self.p50_ms:8.2f} {self.p99_ms:9.2f} "
-            f"{self.max_ms:9.2f} {self.cpu_cores:7.2f} {self.memory_mb:7.1f} "
-            f"{self.writer_late_ms:9.1f}"
+        cells = (
+            self.what,
+            f"{self.delivered:,} of {self.written:,}",
+            "exact" if self.exact else "NOT EXACT",
+            *map(figure, (self.p50_ms, self.p99_ms, self.max_ms, self.cpu_cores)),
+            *map(figure, (self.memory_mb, self.join_s, self.writer_late_ms)),
         )
+        return f"| {' | '.join(cells)} |"
 
 
-HEAD = (
-    f"{'what':<44} {'delivered/written':<17} {'content':<9} {'p50 ms':>8} {'p99 ms':>9} "
-    f"{'max ms':>9} {'cores':>7} {'MB':>7} {'late ms':>9}"
-)
+_COLUMNS = (
+    "what", "delivered", "content", "p50 ms", "p99 ms", "max ms", "cores", "MB", "join s",
+    "writer late ms",
+)  # fmt: skip
+HEAD = f"| {' | '.join(_COLUMNS)} |\n| {' | '.join(['---'] * len(_COLUMNS))} |"
 
 
 class Load:
@@ -124,7 +131,16 @@ class Load:
             out, _ = await anyio.to_thread.run_sync(process.communicate)
             self.reports.append(json.loads(out))
 
-    def row(self, what: str, tally: Tally, cpu_s: float, wall_s: float, memory_mb: float) -> Row:
+    def row(
+        self,
+        what: str,
+        tally: Tally,
+        *,
+        cpu_s: float,
+        wall_s: float,
+        memory_mb: float,
+        join_s: float,
+    ) -> Row:
         wanted = {k: v for report in self.reports for k, v in report["sessions"].items()}
         tally.counts = {str(key): count for key, count in tally.counts.items()}
         tally.sums = {str(key): checksum for key, checksum in tally.sums.items()}
@@ -144,6 +160,7 @@ class Load:
             cpu_s / wall_s,
             memory_mb,
             max(report["late_s"] for report in self.reports) * 1e3,
+            join_s,
         )
 
     def clean(self) -> None:
@@ -234,10 +251,12 @@ async def measure(
         memory = resident_mb()
         tally = Tally()
         ready = anyio.Event()
+        began = time.monotonic()
         async with anyio.create_task_group() as group:
             group.start_soon(consume, made, tally, ready)
             with anyio.move_on_after(30):
                 await ready.wait()
+            join_s = time.monotonic() - began
             cpu, wall = cpu_s(), time.monotonic()
             made.start()
             await made.end()
@@ -245,7 +264,7 @@ async def measure(
             await settle(tally)
             grown = resident_mb() - memory - len(tally.latencies) * 32 / 1e6
             group.cancel_scope.cancel()
-        return made.row(what, tally, cpu, wall, grown)
+        return made.row(what, tally, cpu_s=cpu, wall_s=wall, memory_mb=grown, join_s=join_s)
 
 
 async def settle(tally: Tally) -> None:
@@ -369,10 +388,21 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     results["live"] = [asdict(found) for found in rows]
     if options.idle:
         results["idle"] = await measure_idle(options.idle, 30.0)
-        print("idle:", json.dumps(results["idle"]), flush=True)
+        idle = results["idle"]
+        print(
+            f"\n{options.idle:,} idle live sessions: all known after {idle['start_s']:.1f} s, "
+            f"then {idle['core_percent']:.2f} % of a core, {idle['mb']:.1f} MB",
+            flush=True,
+        )
     if options.consumers:
         results["fan_out"] = await measure_fan_out(options.consumers, 10.0, 10.0)
-        print("fan-out:", json.dumps(results["fan_out"]), flush=True)
+        fan = results["fan_out"]
+        print(
+            f"\none session to {options.consumers:,} consumers, 10 records/s: "
+            f"{fan['delivered']:,.0f} of {fan['wanted']:,.0f}, p50 {fan['p50_ms']:.0f} ms, "
+            f"p99 {fan['p99_ms']:.0f} ms, {fan['cores']:.2f} cores",
+            flush=True,
+        )
     return results
 
 

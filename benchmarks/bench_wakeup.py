@@ -52,7 +52,7 @@ def run(corpus: Corpus, rounds: int) -> list[Row]:
         Row(
             "wake after an append, p50",
             "ms",
-            "floor",
+            "one asyncio callback",
             [percentile(latencies, 0.5) / 1e6 for latencies in figures["floor"]],
             [percentile(latencies, 0.5) / 1e6 for latencies in figures["ours"]],
             # 1.5 and 1.3 times the floor.

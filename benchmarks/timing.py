@@ -1,7 +1,7 @@
 """How is a job timed beside its rival, and how is that shown?
 
 Rivals take turns (A B A B ...) in one run, so that what disturbs one disturbs the other. Figures are
-medians; the range is beside them. Nothing here passes or fails: it prints.
+medians, in a Markdown table with the targets; misses are in it too. Nothing here fails: it prints.
 """
 
 from __future__ import annotations
@@ -16,7 +16,18 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-__all__ = ["Budget", "Row", "interleave", "percentile", "quiet", "table", "timed", "versions"]
+__all__ = [
+    "HEAD",
+    "Budget",
+    "Row",
+    "figure",
+    "interleave",
+    "percentile",
+    "quiet",
+    "table",
+    "timed",
+    "versions",
+]
 
 
 @dataclass(frozen=True)
@@ -51,33 +62,30 @@ class Row:
         """``aim``, ``must`` or ``no``; empty where there is no budget."""
         if self.budget is None:
             return ""
-        figure = self.ratio if self.budget.of_ratio else median(self.ours)
+        got = self.ratio if self.budget.of_ratio else median(self.ours)
         upward = self.budget.of_ratio or self.more_is_better
         reached = [
-            bound is not None and (figure >= bound if upward else figure <= bound)
+            bound is not None and (got >= bound if upward else got <= bound)
             for bound in (self.budget.aim, self.budget.must)
         ]
         return "aim" if reached[0] else "must" if reached[1] else "no"
 
     def cells(self) -> list[str]:
-        """Return the table's cells."""
-        budget = ["", ""]
+        """Return the table's cells; the target is what must be reached."""
+        target = met = ""
         if self.budget is not None:
-            sign = (">= " if self.more_is_better else "<= ") if not self.budget.of_ratio else ""
-            unit = "x" if self.budget.of_ratio else f" {self.unit}"
-            budget = [
-                "" if bound is None else f"{sign}{bound:g}{unit}"
-                for bound in (self.budget.must, self.budget.aim)
-            ]
+            sign = ">=" if self.budget.of_ratio or self.more_is_better else "<="
+            unit = "x" if self.budget.of_ratio else self.unit
+            target = f"{sign} {self.budget.must:g} {unit}"
+            met = "no" if self.met == "no" else "yes"
         return [
             self.job,
-            f"{self.rival_name} {median(self.rival):.4g} {self.unit}",
-            f"{min(self.rival):.4g}-{max(self.rival):.4g}",
-            f"{median(self.ours):.4g} {self.unit}",
-            f"{min(self.ours):.4g}-{max(self.ours):.4g}",
-            f"{self.ratio:.2f}x",
-            *budget,
-            self.met,
+            f"{self.rival_name} {figure(median(self.rival))} {self.unit}",
+            f"{figure(median(self.ours))} {self.unit}",
+            f"{self.ratio:.{0 if self.ratio >= 10 else 1 if self.ratio >= 1 else 2}f} x",
+            target,
+            met,
+            str(len(self.ours)),
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -94,17 +102,18 @@ class Row:
         }
 
 
-HEAD = ("job", "rival, median", "range", "ours, median", "range", "ratio", "must", "aim", "met")
+HEAD = ("job", "rival", "sessiontail", "ratio", "target", "met", "rounds")
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Return the rows as aligned text."""
-    lines = [list(HEAD), *(row.cells() for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    """Return the medians as the Markdown table of the README; ``--json`` has every round."""
+    lines = [HEAD, ["---"] * len(HEAD), *(row.cells() for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def figure(value: float) -> str:
+    """Return a figure with three digits, or all that are before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def timed(job: Callable[[], object]) -> float:

@@ -83,14 +83,16 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-W", "error", "-m", "sessiontail", *map(str, arguments)]
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the command in this process; return what a process of its own would."""
+def run(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Run the command in this process; return what a process of its own would.
+
+    ``given`` is what its standard input says.
+    """
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
     with (
         redirect_stdout(out),
         redirect_stderr(err),
-        Path(os.devnull).open() as nothing,
-        patch.object(sys, "stdin", nothing),
+        patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(given))),
     ):
         code = application(list(map(str, arguments)))
     texts = []
@@ -117,11 +119,14 @@ def run_apart(
 
 
 def at_terminal(
-    *arguments: str | Path, env: dict[str, str] | None = None, keys: bytes = b""
+    *arguments: str | Path,
+    env: dict[str, str] | None = None,
+    keys: bytes = b"",
+    stderr: bool = False,
 ) -> tuple[int, bytes]:
     """Run the command with a terminal as stdout; return its exit code and what the terminal got.
 
-    With ``keys``, the terminal is its stdin and stderr too, and these are typed at its question.
+    With ``stderr``, the terminal is its stderr too. With ``keys``, the terminal is its stdin and stderr too, and these are typed at its question.
     """
     ours, theirs = pty.openpty()
     # A terminal interrupts those whose controlling terminal it is.
@@ -130,7 +135,7 @@ def at_terminal(
         [*controlled, *command(*arguments)],
         stdin=theirs if keys else subprocess.DEVNULL,
         stdout=theirs,
-        stderr=theirs if keys else subprocess.DEVNULL,
+        stderr=theirs if keys or stderr else subprocess.DEVNULL,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "120", **(env or {})},
     )
     os.close(theirs)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis  # before trio: loaded after it, it warns of trio's random state
+import msgspec
 import pytest
 
-from samples import ID
+from samples import ID, all_of
 from sessiontail import SessionStore
 from writers import real_writer
 
@@ -22,6 +23,13 @@ hypothesis.settings.register_profile(
     ],
 )
 hypothesis.settings.load_profile("sessiontail")
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Show all of two records that differ: their repr is short."""
+    if op == "==" and isinstance(left, msgspec.Struct) and isinstance(right, msgspec.Struct):
+        return [f"{left!r} == {right!r}", all_of(left), all_of(right)]
+    return None
 
 
 def pytest_collection_finish() -> None:

@@ -9,8 +9,11 @@ import json
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 __all__ = [
     "ID",
+    "all_of",
     "chunk_line",
     "header_line",
     "json_line",
@@ -70,3 +73,11 @@ def session_bytes(
     """A whole session of ``chunks`` user chunks that say ``hi``."""
     body = b"".join(chunk_line(i) for i in range(chunks))
     return header_line(session_id, **fields) + body + (trailer_line(chunks) if closed else b"")
+
+
+def all_of(record: Any) -> str:
+    """All of a record, nested values too: its repr is short, and a NaN is not equal to itself."""
+    if not isinstance(record, msgspec.Struct):
+        return repr(record)
+    fields = msgspec.structs.asdict(record).items()
+    return f"{type(record).__name__}({', '.join(f'{k}={all_of(v)}' for k, v in fields)})"

@@ -12,9 +12,11 @@ from uuid import UUID
 import anyio
 import pytest
 
+from chats import FIRST, Chats, name, rows
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from sessiontail import (
     Chunk,
+    ChunkKind,
     CursorInvalid,
     DamagedSession,
     DamageReason,
@@ -480,3 +482,17 @@ async def test_a_deleted_session_is_not_found_and_its_tail_ends(sessions: Sessio
     assert tail.outcome is Outcome.DELETED
     with pytest.raises(SessionNotFound):
         await sessions.load(ID)
+
+
+async def test_an_answer_of_the_turn_before_is_not_waited_for(store: SessionStore) -> None:
+    chats = Chats(store.directory)
+    chats.write(1, rows(*FIRST[:2]))
+    chats.write(2, rows(*FIRST), closed=False)
+
+    def is_answer(record: Record) -> bool:
+        return isinstance(record, Chunk) and record.kind is ChunkKind.ASSISTANT
+
+    first = await store.wait_for(name(2), is_answer, timeout=60)
+    own = await store.wait_for(name(2), is_answer, timeout=60, inherited="skip")
+
+    assert [record.text for record in (first, own) if isinstance(record, Chunk)] == ["Hi.", "No."]

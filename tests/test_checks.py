@@ -103,3 +103,10 @@ def test_the_refusal_of_what_turned_out_to_be_awaitable_is_the_same() -> None:
         checks.plain_function("predicate", coroutine_function)
 
     assert str(checks.no_plain_function("predicate")) == str(caught.value)
+
+
+def test_a_word_that_is_none_of_those_allowed_is_refused_with_them() -> None:
+    checks.one_of("inherited", "skip", ("include", "skip"))
+
+    with pytest.raises(ValueError, match="inherited is 'include' or 'skip', not 'hide'"):
+        checks.one_of("inherited", "hide", ("include", "skip"))

@@ -8,7 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import click
+
 from commands import ONE, closed, command, run
+from sessiontail.cli.app import COMMANDS, application
 
 
 def test_help_imports_neither_the_reader_nor_what_it_needs() -> None:
@@ -49,25 +52,41 @@ def test_a_missing_extra_is_one_line_with_the_command_that_installs_it(tmp_path:
         assert (done.returncode, done.stdout, done.stderr) == (
             2,
             "",
-            "sessiontail: the command needs the extra `cli`: pip install 'sessiontail[cli]'\n",
+            "sessiontail: the command needs the extra `cli`: in its checkout, pip install -e '.[cli]'\n",
         )
 
 
 def test_every_command_teaches_with_examples() -> None:
-    for name in ("ls", "cat", "tail", "rm", "prune", "demo"):
+    for name in COMMANDS:
         done = run(name, "--help")
 
         assert (done.returncode, done.stderr) == (0, "")
-        assert "Example" in done.stdout
+        assert "Examples:" in done.stdout
         assert "Exit codes: 0 " in done.stdout
+        assert run("help", name).stdout == done.stdout
+    for name in ("ls", "cat", "tail", "rm", "prune"):
+        said = " ".join(run(name, "--help").stdout.split())
+        assert "else ./.openrath/sessions, else ~/.openrath/sessions" in said
+
+
+def test_every_option_is_explained() -> None:
+    with click.Context(application, info_name="sessiontail") as above:
+        for name in COMMANDS:
+            command = application.get_command(above, name)
+            assert command is not None
+            options = [one for one in command.params if isinstance(one, click.Option)]
+            assert [one.name for one in options if not one.help] == []
 
 
 def test_a_usage_error_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     file = closed(tmp_path, ONE)
     mistakes = [
-        (("frob",), "No such command 'frob'; see 'sessiontail --help'"),
-        (("ls", "--frob"), "No such option '--frob'; see 'sessiontail ls --help'"),
-        (("cat",), "Missing argument 'ID'; see 'sessiontail cat --help'"),
+        (("frob",), "no such command 'frob'; see 'sessiontail --help'"),
+        (("help", "frob"), "no such command 'frob'; see 'sessiontail --help'"),
+        (("tial",), "no such command 'tial'; did you mean 'tail'?"),
+        (("ls", "--frob"), "no such option '--frob'; see 'sessiontail ls --help'"),
+        (("ls", "--sicne", "2h"), "no such option '--sicne'; did you mean '--since'?"),
+        (("cat",), "missing argument 'ID...'; see 'sessiontail cat --help'"),
         (
             ("prune",),
             (
@@ -79,14 +98,14 @@ def test_a_usage_error_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
         (
             ("ls", "--dir", str(file)),
             (
-                f"Invalid value for '--dir': {file} is no directory; give the one where sessions lie; "
+                f"invalid value for '--dir': {file} is no directory; give the one where sessions lie; "
                 "see 'sessiontail ls --help'"
             ),
         ),
         (
             ("ls", "--since", "soon"),
             (
-                "Invalid value for '--since': 'soon' is no time; write 2h, 3d, 2026-01-31 or "
+                "invalid value for '--since': 'soon' is no time; write 2h, 3d, 2026-01-31 or "
                 "2026-01-31T08:00; see 'sessiontail ls --help'"
             ),
         ),

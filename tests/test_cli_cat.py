@@ -6,7 +6,23 @@ import json
 import subprocess
 from pathlib import Path
 
-from commands import ONE, TORN, chunk, closed, command, header, json_lines, run, run_apart
+import pytest
+
+from chats import FIRST, Chats, rows
+from commands import (
+    ONE,
+    TORN,
+    TWO,
+    chunk,
+    closed,
+    command,
+    crashed,
+    header,
+    json_lines,
+    run,
+    run_apart,
+)
+from samples import chunk_line
 
 
 def test_cat_shows_damage_where_it_is_and_strict_stops_there_with_3(tmp_path: Path) -> None:
@@ -88,7 +104,8 @@ def test_what_is_no_utf8_and_no_json_number_is_printed_all_the_same(tmp_path: Pa
     as_messages = run("cat", path, "-o", "messages")
 
     assert (as_text.stdout, as_text.stderr) == ("user        \\ud800\n", "")
-    assert as_json.stdout.encode() == odd
+    whose = f'{{"schema": 1, "session_id": "{ONE}", '.encode()
+    assert as_json.stdout.encode() == odd.replace(b"{", whose, 1)
     assert json.loads(as_messages.stdout) == [{"role": "user", "content": "\ud800"}]
 
 
@@ -104,7 +121,8 @@ def test_payloads_nested_as_deep_as_they_are_taken_are_printed(tmp_path: Path) -
     as_json = run_apart("cat", path, "-n", "1", "-o", "jsonl")
     as_text = run_apart("cat", path)
 
-    assert as_json.stdout.encode() == line
+    whose = f'{{"schema": 1, "session_id": "{ONE}", '.encode()
+    assert as_json.stdout.encode() == line.replace(b"{", whose, 1)
     assert (as_text.returncode, as_text.stderr) == (0, "")
 
 
@@ -138,3 +156,178 @@ def test_strict_stops_at_damage_that_no_window_shows(tmp_path: Path) -> None:
         strict = run("cat", path, "--strict", *options)
         assert (strict.returncode, strict.stdout) == (3, "")
         assert run("cat", path, *options).returncode == 0
+
+
+def test_several_are_printed_each_below_its_name(tmp_path: Path) -> None:
+    closed(tmp_path, ONE, "one")
+    crashed(tmp_path, TWO)
+
+    users = run("cat", "4f2c", "4f2d", "--dir", tmp_path, "-k", "user")
+    whole = run("cat", ONE, TWO, "--dir", tmp_path)
+    none = run("cat", ONE, TWO, "--dir", tmp_path, "-k", "system")
+
+    assert (
+        users.stdout == "==> 4f2c0000 <==\nuser        one\n==> 4f2d0000 <==\nuser        before\n"
+    )
+    assert users.stderr == (
+        f"sessiontail: {len(TORN)} bytes after the last whole line, in 1 sessions, left out: "
+        "no record\n"
+    )
+    assert whole.stdout.count("==>") == 2
+    assert whole.stdout.splitlines()[-2].startswith(f"torn        {len(TORN)} bytes")
+    assert (users.returncode, whole.returncode, whole.stderr) == (0, 0, "")
+    assert (none.returncode, none.stdout) == (1, "")
+    assert none.stderr.endswith("sessiontail: nothing to print\n")
+
+
+def test_ids_come_from_standard_input_where_one_is_a_dash(tmp_path: Path) -> None:
+    closed(tmp_path, ONE, "one")
+    closed(tmp_path, TWO, "two")
+    asked = ("cat", "--dir", tmp_path, "-k", "user")
+
+    listed = json_lines(run("ls", "--dir", tmp_path, "--sort", "id", "-o", "jsonl"))
+    given = "".join(f"{one['id']}\n" for one in listed).encode()
+    both = run(*asked, "-", given=given)
+    one = run(*asked, "-", given=b"\n  4f2d \r\n\n")
+    nothing = run(*asked, "-", given=b"\n")
+
+    assert both.stdout == "==> 4f2c0000 <==\nuser        one\n==> 4f2d0000 <==\nuser        two\n"
+    assert one.stdout == "user        two\n"
+    assert (nothing.returncode, nothing.stdout) == (1, "")
+    assert nothing.stderr == (
+        "sessiontail: no id on standard input: '-' reads them there, one a line\n"
+    )
+
+
+def test_one_that_is_not_found_keeps_no_other_from_being_printed(tmp_path: Path) -> None:
+    path = closed(tmp_path, ONE, "one")
+    directory = tmp_path / "odd.jsonl"
+    directory.mkdir()
+
+    done = run("cat", "zz", directory, ONE, "--dir", tmp_path, "-o", "raw")
+
+    assert done.returncode == 1
+    assert done.stdout.encode() == path.read_bytes()
+    assert done.stderr == (
+        f"sessiontail: {tmp_path}: no session is called 'zz'; `sessiontail ls` lists them\n"
+        f"sessiontail: {directory}: not a regular file\n"
+    )
+
+
+def test_of_several_raw_is_their_lines_json_says_whose_and_messages_are_refused(
+    tmp_path: Path,
+) -> None:
+    paths = [closed(tmp_path, ONE, "one"), closed(tmp_path, TWO, "two")]
+    asked = ("cat", ONE, TWO, "--dir", tmp_path)
+
+    raw = run(*asked, "-o", "raw")
+    array = json.loads(run(*asked, "-o", "json", "-k", "user").stdout)
+    lines = json_lines(run(*asked, "-o", "jsonl", "-k", "user"))
+    messages = run(*asked, "-o", "messages")
+
+    assert raw.stdout.encode() == b"".join(path.read_bytes() for path in paths)
+    assert array == lines
+    assert [one["session_id"] for one in lines] == [ONE, TWO]
+    assert (messages.returncode, messages.stdout) == (2, "")
+    assert messages.stderr.startswith("sessiontail: -o messages needs one ID: run it once for each")
+
+
+def test_a_torn_header_is_shown_and_told(tmp_path: Path) -> None:
+    half, empty = (tmp_path / f"{one}.jsonl.__partial__" for one in (ONE, TWO))
+    half.write_bytes(header(ONE)[:20])
+    empty.touch()
+
+    torn, nothing, strict = run("cat", half), run("cat", empty), run("cat", half, "--strict")
+    told = (
+        f"{half.name}: torn header: it is being created, or its writer died within the first line"
+    )
+
+    assert torn.stdout.startswith("torn        20 bytes after the last whole line, no record:\n")
+    assert (torn.returncode, torn.stderr) == (1, f"sessiontail: {told}\n")
+    assert (nothing.returncode, nothing.stdout) == (1, "")
+    assert nothing.stderr == (
+        f"sessiontail: {empty.name}: empty: it is being created, or its writer died first\n"
+    )
+    assert (strict.returncode, strict.stderr) == (3, f"sessiontail: {tmp_path}/{told}\n")
+    listed = run("ls", "--dir", tmp_path).stderr
+    assert "2 files skipped: 1 x " in listed
+    assert "torn header: it is being created" in listed
+
+
+@pytest.fixture
+def turn(tmp_path: Path) -> Path:
+    """A turn that begins with the four rows of the one before."""
+    chats = Chats(tmp_path)
+    chats.write(1, rows(*FIRST[:2]))
+    return chats.write(2, rows(*FIRST))
+
+
+def test_rows_of_an_earlier_session_are_left_out_and_that_is_told(turn: Path) -> None:
+    done = run("cat", turn)
+
+    assert done.stdout.splitlines()[1:4] == [
+        "            child of 00000000",
+        "            4 rows from 00000000; --inherited shows them",
+        "user        and",
+    ]
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("chosen", [("-k", "user"), ("-g", "and")])
+def test_among_what_was_chosen_nothing_stands_but_that(turn: Path, chosen: tuple[str, str]) -> None:
+    done = run("cat", turn, *chosen)
+
+    assert done.stdout == "user        and\n"
+    assert done.stderr == "sessiontail: 4 rows from 00000000; --inherited shows them\n"
+
+
+def test_of_several_each_says_it_below_its_name(turn: Path) -> None:
+    done = run("cat", turn, turn.with_name(turn.name.replace("2.jsonl", "1.jsonl")), "-n", "3")
+    lines = run(
+        "cat", turn.with_name(turn.name.replace("2.jsonl", "1.jsonl")), turn
+    ).stdout.splitlines()
+
+    assert done.stdout.splitlines()[0].startswith("==> ")
+    at = next(i for i, line in enumerate(lines) if "--inherited" in line)
+    assert (
+        [line for line in lines[:at] if line.startswith("==>")][-1].split()[1].startswith(turn.name)
+    )
+
+
+def test_they_are_shown_where_that_is_asked_for(turn: Path) -> None:
+    done = run("cat", turn, "--inherited", "-k", "user")
+
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["hello", "more", "and"]
+
+
+def test_of_a_part_that_begins_behind_them_nothing_is_told(turn: Path) -> None:
+    assert run("cat", turn, "-n", "2").stdout.splitlines()[0] == "assistant   No."
+    assert run("cat", turn, "-n", "+3").stdout.splitlines()[0] == "assistant   No."
+
+
+def test_objects_leave_them_out_and_standard_error_tells(turn: Path) -> None:
+    done = run("cat", turn, "-o", "jsonl", "-k", "user")
+
+    assert [one["payload"] for one in json_lines(done)] == [{"content": "and"}]
+    assert done.stderr == "sessiontail: 4 rows from 00000000; --inherited shows them\n"
+
+
+def test_a_copy_and_a_model_get_all(turn: Path) -> None:
+    assert run("cat", turn, "-o", "raw").stdout.encode() == turn.read_bytes()
+    assert len(json.loads(run("cat", turn, "-o", "messages").stdout)) == 6
+
+
+def test_of_one_row_one_is_told(tmp_path: Path) -> None:
+    chats = Chats(tmp_path)
+    chats.write(1, chunk_line(0, "Yes.", "assistant"))
+    turn = chats.write(2, chunk_line(0, "Yes.", "assistant") + chunk_line(1, "and"))
+
+    assert "1 row from 00000000; --inherited shows it" in run("cat", turn).stdout
+
+
+def test_a_session_without_rows_of_its_own_says_so(tmp_path: Path) -> None:
+    chats = Chats(tmp_path)
+    chats.write(1, rows(*FIRST))
+    turn = chats.write(2, rows(*FIRST), closed=False)
+
+    assert run("cat", turn, "-n", "all").stdout.splitlines()[-1].split()[0] == "6"

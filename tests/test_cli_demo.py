@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 from pathlib import Path
 
-from commands import command, end, run_apart
+from commands import command, end, run, run_apart
 
 
 def test_the_demo_shows_a_crash_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -20,6 +21,30 @@ def test_the_demo_shows_a_crash_and_leaves_nothing_behind(tmp_path: Path) -> Non
     assert done.stdout.rstrip().count("根据\\xe5") == 1
     states = [line.split()[0] for line in done.stdout.splitlines() if "/op_" in line][-5:-1]
     assert sorted(states) == ["closed", "closed", "closed", "unknown"]
+
+
+def test_what_the_demo_keeps_can_be_tried_and_is_not_written_over(tmp_path: Path) -> None:
+    kept = tmp_path / "my demo"
+
+    done = run_apart("demo", "--keep", kept)
+    again = run("demo", "--keep", kept)
+    tried = [line for line in done.stdout.splitlines() if line.startswith("#   sessiontail")]
+
+    assert (done.returncode, done.stderr, len([*kept.iterdir()])) == (0, "", 4)
+    assert len(tried) == 5
+    for line in tried:
+        assert run(*shlex.split(line.removeprefix("#   sessiontail"))).returncode == 0
+    assert (again.returncode, again.stdout) == (2, "")
+    assert f"--keep {kept}: it holds sessions already; give another" in again.stderr
+
+
+def test_a_directory_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    done = run("demo", "--keep", tmp_path / "file")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"sessiontail: --keep {tmp_path}/file: File exists; give another\n"
 
 
 def test_an_interrupted_demo_says_nothing_and_leaves_nothing_behind(tmp_path: Path) -> None:

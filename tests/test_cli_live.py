@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from actors import Actor
+from samples import header_line
 from sessiontail import SessionStore
 from sessiontail.cli.cursor_file import CursorKeeper
 from sessiontail.cli.live import Live, Options
@@ -37,8 +38,14 @@ class Said(Printer):
         super().__init__(Output(), pattern=None if pattern is None else re.compile(pattern))
         self.said: list[tuple[str, str]] = []
 
-    def put(self, record: Record | None, raw: bytes = b"", target: Target | None = None) -> None:
-        super().put(record, raw, target)
+    def put(
+        self,
+        record: Record | None,
+        raw: bytes = b"",
+        target: Target | None = None,
+        session_id: UUID | str | None = None,
+    ) -> None:
+        super().put(record, raw, target, session_id)
         if isinstance(record, Chunk):
             self.said.append(("" if target is None else target.name, text_of(record)))
 
@@ -114,6 +121,23 @@ async def test_one_that_cannot_be_read_keeps_no_other_from_being_shown(
         assert await tailing.print_last(ids) == [None]
     assert said.said == [("4f2c0000", "one")]
     assert str(odd) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("follow", [False, True])
+async def test_one_that_is_not_found_keeps_no_other_from_being_shown(
+    store: SessionStore, capsys: pytest.CaptureFixture[str], *, follow: bool
+) -> None:
+    Actor(store.directory, ONE).open().say("one").close()
+    said = Said()
+    tailing = live(store, said)
+    ids = (str(TWO), str(ONE))
+
+    with anyio.fail_after(60):
+        outcomes = await (tailing.follow(ids) if follow else tailing.print_last(ids))
+
+    assert None in outcomes
+    assert said.said == [("4f2c0000", "one")]
+    assert f"no session is called '{TWO}'" in capsys.readouterr().err
 
 
 async def test_of_one_the_lines_are_not_marked_and_of_several_they_are(store: SessionStore) -> None:
@@ -211,6 +235,47 @@ async def test_what_does_not_exist_yet_is_waited_for_and_shown_from_its_begin(
     assert late.texts == ["c", "d"]
 
 
+@pytest.mark.parametrize("there", [True, False])
+async def test_what_is_waited_for_is_told_once(
+    store: SessionStore, capsys: pytest.CaptureFixture[str], *, there: bool
+) -> None:
+    if not there:
+        store.directory.rmdir()
+    async with anyio.create_task_group() as group:
+        group.start_soon(live(store, Said(), wait=True).follow, (str(ONE),))
+        notes = ""
+
+        def heard() -> bool:
+            nonlocal notes
+            notes += capsys.readouterr().err
+            return bool(notes)
+
+        await until(heard)
+        group.cancel_scope.cancel()
+
+    none = "no such session yet" if there else f"no such directory yet: {store.directory}"
+    assert notes == f"sessiontail: waiting for 4f2c0000: {none}\n"
+
+
+@pytest.mark.parametrize("written", [0, 20])
+@pytest.mark.parametrize("meant", [str(ONE), "4f2c", None])
+async def test_a_session_whose_header_is_not_whole_yet_is_waited_for(
+    store: SessionStore, meant: str | None, written: int
+) -> None:
+    said = Said()
+    header = header_line(ONE)
+    actor = Actor(store.directory, ONE).open(header=False)
+    actor.write(header[:written])
+    with actor:
+        async with anyio.create_task_group() as group:
+            group.start_soon(live(store, said).follow, () if meant is None else (meant,))
+            await anyio.wait_all_tasks_blocked()
+            actor.write(header[written:])
+            actor.say("at last")
+            await until(lambda: said.texts == ["at last"])
+            group.cancel_scope.cancel()
+
+
 async def test_behind_a_cursor_comes_everything_unless_a_window_says_less(
     store: SessionStore,
 ) -> None:
@@ -292,6 +357,7 @@ async def test_all_are_followed_but_those_that_crashed_before_until_they_are_bac
         "sessiontail: 4f2d0000 closed",
         "sessiontail: 4f2d0000 resumed",
         "sessiontail: 4f2e0000 closed",
+        f"sessiontail: watching 1 running session in {store.directory}",
     ]
 
 

@@ -18,15 +18,17 @@ from commands import (
 )
 
 
-def test_a_narrow_terminal_gets_every_column(tmp_path: Path) -> None:
+def test_a_narrow_terminal_gets_what_tells_sessions_apart(tmp_path: Path) -> None:
     closed(tmp_path, ONE, "one")
 
     _, wide = at_terminal("ls", "--dir", tmp_path)
     _, narrow = at_terminal("ls", "--dir", tmp_path, env={"COLUMNS": "30"})
 
-    for word in (b"closed", b"CHUNKS", b"4f2c0000"):
+    for word in (b"closed", b"STATE", b"ID", b"4f2c0000"):
         assert word in wide
         assert word in narrow
+    assert b"CHUNKS" in wide
+    assert b"CHUNKS" not in narrow
 
 
 def test_ls_shows_unknown_tokens_as_unknown_and_counts_what_it_skipped(tmp_path: Path) -> None:
@@ -39,9 +41,17 @@ def test_ls_shows_unknown_tokens_as_unknown_and_counts_what_it_skipped(tmp_path:
     rows = [re.split(r" {2,}", line.strip()) for line in done.stdout.splitlines()]
     assert done.returncode == 0
     assert [[row[0], *row[2:]] for row in rows] == [
-        ["STATE", "CHUNKS", "SIZE", "TOKENS", "ID", "LINEAGE"],
-        ["closed", "1", str(one.stat().st_size) + " B", "?", "4f2c0000", "run/op_create"],
-        ["abandoned", "1", str(two.stat().st_size) + " B", "?", "4f2d0000", "run/op_create"],
+        ["STATE", "CHUNKS", "SIZE", "TOKENS", "ID", "FROM", "LINEAGE", "TITLE"],
+        ["closed", "1", str(one.stat().st_size) + " B", "?", "4f2c0000", "run/op_create", "one"],
+        [
+            "abandoned",
+            "1",
+            str(two.stat().st_size) + " B",
+            "?",
+            "4f2d0000",
+            "run/op_create",
+            "before",
+        ],
     ]
     assert done.stderr == (
         "sessiontail: 1 file skipped: 1 x no header: not a session file (notes.jsonl)\n"

@@ -40,6 +40,52 @@ def test_completion_of_a_directory_that_is_absent_is_empty_and_silent(tmp_path: 
     assert (done.stdout.strip(), done.stderr) == ("", "")
 
 
+def test_the_root_is_as_good_as_the_sessions_directory_and_that_is_told(tmp_path: Path) -> None:
+    directory = tmp_path / "sessions"
+    directory.mkdir()
+    closed(directory, ONE, "one")
+    told = f"sessiontail: --dir {tmp_path}: the sessions lie in {directory}\n"
+    asked = ("cat", ONE, "-k", "user")
+
+    below, before = run(*asked, "--dir", tmp_path), run("--dir", tmp_path, *asked)
+    itself = run(*asked, "--dir", f"{directory}/")
+
+    assert (below.stdout, below.stderr) == ("user        one\n", told)
+    assert (before.stdout, before.stderr) == ("user        one\n", told)
+    assert (itself.stdout, itself.stderr) == ("user        one\n", "")
+
+
+def test_ids_are_completed_below_the_root_and_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "sessions").mkdir()
+    closed(tmp_path / "sessions", ONE)
+
+    done = run_apart(
+        env={
+            "_SESSIONTAIL_COMPLETE": "bash_complete",
+            "COMP_WORDS": f"sessiontail cat --dir {tmp_path} 4f2c",
+            "COMP_CWORD": "4",
+        }
+    )
+
+    assert (done.stdout, done.stderr) == (f"plain,{ONE}\n", "")
+
+
+def test_json_is_the_form_for_programs(tmp_path: Path) -> None:
+    closed(tmp_path, ONE, "one")
+    pairs = [
+        (("ls", "--dir", tmp_path), "json"),
+        (("prune", "--dir", tmp_path, "--older-than", "1d", "--dry-run"), "json"),
+        (("rm", ONE, "--dir", tmp_path), "json"),
+        (("cat", ONE, "--dir", tmp_path), "json"),
+        (("tail", ONE, "--dir", tmp_path), "jsonl"),
+    ]
+
+    for command, form in pairs:
+        asked, alias = run(*command, "-o", form), run(*command, "--json")
+        assert asked.stdout.startswith(("[", "{"))
+        assert (alias.stdout, alias.returncode) == (asked.stdout, asked.returncode)
+
+
 def meant(kind: Any, text: str) -> Any:
     return kind.convert(text, None, None)
 

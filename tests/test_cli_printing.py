@@ -36,6 +36,7 @@ def printed(streams: Streams, form: Form, *records: Record, torn: bytes = b"") -
     for record in records:
         printer.put(record, LINES[RECORDS.index(record)])
     printer.end(len(torn), torn)
+    printer.close()
     out, err = streams.readouterr()
     return out.decode(), err.decode()
 
@@ -80,7 +81,7 @@ def test_json_is_the_records_and_damage_its_evidence(capsysbinary: Streams) -> N
     out, err = printed(capsysbinary, "jsonl", ASK, DAMAGE)
 
     ask, damage = map(json.loads, out.splitlines())
-    assert ask == json.loads(LINES[1])
+    assert ask == {"schema": 1, "session_id": None, **json.loads(LINES[1])}
     assert (damage["record_type"], damage["line"], damage["raw"]) == ("damage", 4, "{broken}")
     assert damage["offset"] == len(b"".join(LINES[:3]))
     assert err == ""
@@ -96,6 +97,28 @@ def test_text_of_several_sessions_says_whose_each_line_is(capsysbinary: Streams)
     text, as_json = capsysbinary.readouterr().out.decode().splitlines()
     assert text == "4f2c0000 user        ask"
     assert json.loads(as_json)["session_id"] == str(ID)
+
+
+def test_one_array_of_json_has_the_records_of_all_sessions(capsysbinary: Streams) -> None:
+    printer = Printer(Output(), "json")
+    for record in (ASK, TELL):
+        printer.put(record, target=Target(ID, None))
+        printer.end(0, b"")
+    printer.close()
+
+    array = json.loads(capsysbinary.readouterr().out)
+    assert [(one["session_id"], one["index"]) for one in array] == [(str(ID), 0), (str(ID), 1)]
+    assert printed(capsysbinary, "json") == ("[]\n", "")
+
+
+def test_what_a_crash_left_is_of_no_kind(capsysbinary: Streams) -> None:
+    printer = Printer(Output(), kinds=("user",))
+    printer.put(ASK)
+    printer.end(3, b"abc")
+
+    out, err = capsysbinary.readouterr()
+    assert out == b"user        ask\n"
+    assert err == b"sessiontail: 3 bytes after the last whole line left out: no record\n"
 
 
 def test_messages_are_one_array_of_the_chunks(capsysbinary: Streams) -> None:
@@ -129,6 +152,17 @@ def test_what_a_crash_left_is_shown_as_text_and_else_told(
         assert err == "sessiontail: 8 bytes after the last whole line left out: no record\n"
 
 
+def test_of_what_a_crash_left_the_size_is_told_where_the_text_is_not_wanted(
+    capsysbinary: Streams,
+) -> None:
+    printer = Printer(Output(), kinds=("user",))
+    printer.end(8, b"")
+
+    told = capsysbinary.readouterr()
+    assert told.out == b""
+    assert told.err == b"sessiontail: 8 bytes after the last whole line left out: no record\n"
+
+
 def test_of_a_long_end_an_excerpt_is_shown(capsysbinary: Streams) -> None:
     out, _ = printed(capsysbinary, "text", torn=b"x" * 5000)
 
@@ -146,6 +180,7 @@ def test_what_is_printed_is_counted(capsysbinary: Streams) -> None:
 
     assert dict(zip(FORMS, counts, strict=True)) == {
         "text": 5,
+        "json": 5,
         "jsonl": 5,
         "raw": 5,
         "messages": 2,

@@ -38,6 +38,27 @@ def test_prune_without_yes_shows_the_plan_and_deletes_nothing(live: Path) -> Non
     assert (again.returncode, again.stderr) == (0, "sessiontail: nothing to delete\n")
 
 
+def test_a_plan_that_was_only_asked_for_is_no_failure(tmp_path: Path) -> None:
+    old = closed(tmp_path, ONE, "old")
+    rule = ("prune", "--dir", tmp_path, "--older-than", "1d")
+
+    plain, shown, as_json = (
+        run(*rule, *how) for how in ((), ("--dry-run",), ("--dry-run", "--json"))
+    )
+    both = run(*rule, "--dry-run", "--yes")
+    there = old.exists()
+    old.unlink()
+    nothing = run(*rule, "--dry-run")
+
+    assert (plain.returncode, shown.returncode, as_json.returncode, there) == (1, 0, 0, True)
+    assert shown.stdout == plain.stdout
+    assert shown.stderr == "sessiontail: nothing was deleted: --dry-run only shows the plan\n"
+    assert json.loads(as_json.stdout)["applied"] is False
+    assert both.returncode == 2
+    assert both.stderr.startswith("sessiontail: give --dry-run or --yes, not both; ")
+    assert (nothing.returncode, nothing.stderr) == (0, "sessiontail: nothing to delete\n")
+
+
 def run_size(done: subprocess.CompletedProcess[str]) -> int:
     size: int = json.loads(done.stdout)["bytes_to_free"]
     return size

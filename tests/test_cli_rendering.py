@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import re
+from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,6 +15,7 @@ import pytest
 
 from actors import records_of
 from samples import ID, chunk_line, header_line, json_line, trailer_line
+from sessiontail.cli.colors import session_style
 from sessiontail.cli.rendering import (
     EXCERPT,
     Renderer,
@@ -43,7 +47,7 @@ SHOWN = [
     ("a text", chunk_line(0, "hi\nthere"), "user", "hi\nthere"),
     ("no text", chunk_line(0, None, "assistant"), "assistant", "(empty)"),
     ("an empty text", chunk_line(0, "", "assistant"), "assistant", ""),
-    ("a call", calling({"name": "f", "arguments": "{}"}), "assistant", "-> f({})"),
+    ("a call", calling({"name": "f", "arguments": "{}"}), "assistant", "-> f()"),
     (
         "a text and two calls",
         calling({"name": "f"}, {"name": "g"}, content="so"),
@@ -56,7 +60,7 @@ SHOWN = [
         "a header",
         header_line(parent_session_ids=[str(PARENT)], sandbox_backend="local"),
         "header",
-        f"{ID}  implicit/unknown  created 2026-01-01 00:00:00Z  sandbox local\nchild of {PARENT}",
+        f"{ID}  implicit/unknown  created 2026-01-01 00:00:00Z  sandbox local\nchild of {str(PARENT)[:8]}",
     ),
     (
         "a trailer",
@@ -101,8 +105,51 @@ def test_lines_after_the_first_stand_under_it_and_each_behind_its_session(
     output.flush()
 
     assert capsysbinary.readouterr().out.decode() == (
-        "user        a\n\n            b\u2028c\n4f2c user        a\n4f2c             b\n"
+        "user        a\n\n            b\\u2028c\n4f2c user        a\n4f2c             b\n"
     )
+
+
+def shown(line: bytes, **options: Any) -> str:
+    """A record as it is printed in colours."""
+    streams = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="")
+    with redirect_stdout(streams):
+        output = Output("always")
+        Renderer(output, **options).record(one(line), "4f2c", "whole id")
+        output.flush()
+    streams.seek(0)
+    return streams.read()
+
+
+def test_each_line_is_behind_its_session_in_the_session_s_colour() -> None:
+    name = f"\x1b[38;5;{session_style('whole id').removeprefix('session-')}m4f2c\x1b[0m"
+
+    assert shown(chunk_line(0, "a\n\nb")) == (
+        f"{name} \x1b[36muser\x1b[0m        a\n{name}\n{name}             b\n"
+    )
+
+
+def test_what_was_thought_is_dim_and_before_what_was_said() -> None:
+    line = chunk_line(0, "so", "assistant", reasoning_content="hm\nhm")
+
+    assert [line.split(" ", 2)[2].strip() for line in shown(line).splitlines()] == [
+        "\x1b[2m(thought) hm\x1b[0m",
+        "\x1b[2mhm\x1b[0m",
+        "so",
+    ]
+
+
+def test_matches_are_marked_also_where_damage_is_red() -> None:
+    marked = shown(b"{a}\n", pattern=re.compile("a}"))
+
+    assert "\x1b[31m{\x1b[0m\x1b[31;7ma}\x1b[0m\n" in marked
+
+
+def test_a_long_record_is_cut_and_the_cut_is_told() -> None:
+    cut = shown(chunk_line(0, "a\nb\nc\nd"), max_lines=2).splitlines()
+
+    assert cut[1].endswith(" b")
+    assert cut[2].endswith("             \x1b[2m… 2 more lines: --full shows them\x1b[0m")
+    assert len(cut) == 3
 
 
 @pytest.mark.parametrize(
@@ -114,12 +161,16 @@ def test_lines_after_the_first_stand_under_it_and_each_behind_its_session(
     ],
     ids=["header", "chunk", "trailer"],
 )
-def test_json_is_what_the_log_has(line: bytes) -> None:
-    assert json.loads(as_json(one(line))) == json.loads(line)
+def test_json_is_what_the_log_has_and_whose_it_is(line: bytes) -> None:
+    assert json.loads(as_json(one(line), ID)) == {
+        "schema": 1,
+        "session_id": str(ID),
+        **json.loads(line),
+    }
 
 
-def test_json_of_several_sessions_begins_with_whose_it_is() -> None:
-    assert as_json(one(chunk_line()), ID).startswith(f'{{"session_id": "{ID}", "record_type": ')
+def test_json_says_that_nobody_knows_whose_a_record_is() -> None:
+    assert as_json(one(chunk_line())).startswith('{"schema": 1, "session_id": null, ')
 
 
 def test_json_of_damage_is_its_evidence() -> None:
@@ -128,6 +179,8 @@ def test_json_of_damage_is_its_evidence() -> None:
     message = value.pop("message")
     assert message
     assert value == {
+        "schema": 1,
+        "session_id": None,
         "record_type": "damage",
         "line": 2,
         "offset": len(header_line()),

@@ -34,12 +34,31 @@ def test_rm_refuses_a_live_session_and_deletes_the_rest_only_with_yes(live: Path
     assert (asked.returncode, there) == (1, True)
     assert asked.stderr == "sessiontail: nothing was deleted: add --yes to do it\n"
     assert (done.returncode, live.exists(), other.exists()) == (1, True, False)
-    assert json.loads(done.stdout) == {"found": [TWO], "files": [str(other)], "deleted": [TWO]}
+    assert json.loads(done.stdout) == {
+        "schema": 1,
+        "found": [TWO],
+        "files": [str(other)],
+        "deleted": [TWO],
+    }
     assert done.stderr == (
         f"sessiontail: {live}: process {real_writer().pid} is writing it; it is kept\n"
         f"sessiontail: {live.parent}: no session is called 'zz'; `sessiontail ls` lists them\n"
         "sessiontail: 1 session deleted\n"
     )
+
+
+def test_rm_takes_ids_from_standard_input_and_asks_for_yes(tmp_path: Path) -> None:
+    files = [closed(tmp_path, ONE, "one"), closed(tmp_path, TWO, "two")]
+    given = f"{ONE}\n\n4f2d\n".encode()
+
+    asked = run("rm", "-", "--dir", tmp_path, given=given)
+    there = [path.exists() for path in files]
+    done = run("rm", "-", "--yes", "--json", "--dir", tmp_path, given=given)
+
+    assert (asked.returncode, there) == (1, [True, True])
+    assert asked.stderr == "sessiontail: nothing was deleted: add --yes to do it\n"
+    assert (done.returncode, [*tmp_path.iterdir()]) == (0, [])
+    assert json.loads(done.stdout)["deleted"] == [ONE, TWO]
 
 
 def test_a_second_rm_of_an_id_keeps_the_copy_that_was_exported_beside_it(tmp_path: Path) -> None:

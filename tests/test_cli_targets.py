@@ -10,8 +10,8 @@ import click
 import pytest
 
 from commands import ONE, TWO, closed, crashed, run
-from sessiontail import SessionStore
-from sessiontail.cli.targets import Target, resolve, shorten, told_apart
+from sessiontail import Scan, SessionStore
+from sessiontail.cli.targets import Finder, Target, resolve, shorten, told_apart
 from sessiontail.errors import SessionNotFound
 
 
@@ -75,6 +75,28 @@ async def test_a_session_is_meant_by_its_id_its_begin_its_file_or_its_path(tmp_p
     assert await resolve(store, f"{{{TWO}}}") == two
     assert await resolve(store, str(final)) == Target(None, final)
     assert await resolve(store, str(wal)) == Target(None, wal)
+
+
+@pytest.mark.anyio
+async def test_however_many_are_meant_the_directory_is_listed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SessionStore(tmp_path)
+    for session_id in (ONE, TWO):
+        closed(tmp_path, session_id)
+    scans = []
+    real = store.scan
+
+    def counted() -> Scan:
+        scans.append(real())
+        return scans[-1]
+
+    monkeypatch.setattr(store, "scan", counted)
+
+    found, missed = await Finder(store).find_all((ONE, "4f2d", "zz", TWO))
+
+    one, two = Target(UUID(ONE), None), Target(UUID(TWO), None)
+    assert (found, missed, len(scans)) == ([one, two, two], 1, 1)
 
 
 @pytest.mark.anyio

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from commands import ONE, closed, run
+from commands import ONE, TWO, closed, json_lines, run
 from samples import chunk_line, header_line
 from sessiontail import SessionStore
 from sessiontail.cli.cursor_file import CursorKeeper
@@ -46,9 +47,15 @@ class Told(Printer):
         self.waiting: list[str] = []
         self.texts: list[str] = []
 
-    def put(self, record: Record | None, raw: bytes = b"", target: Target | None = None) -> None:
+    def put(
+        self,
+        record: Record | None,
+        raw: bytes = b"",
+        target: Target | None = None,
+        session_id: UUID | str | None = None,
+    ) -> None:
         assert record is not None
-        assert (raw, target) == (b"", None)
+        assert (raw, target, session_id) == (b"", None, ONE)
         self.waiting.append(text_of(record)[:6])
 
     def flush(self) -> None:
@@ -157,3 +164,31 @@ async def test_what_is_kept_for_the_end_is_in_no_cursor_before_it(tmp_path: Path
     assert printer.texts == ["000297", "000298", "000299"]
     async with SessionStore(tmp_path).read(path=path, after=at.read_text().strip()) as feed:
         assert [record async for record in feed] == []
+
+
+@pytest.mark.parametrize("command", [["cat"], ["tail", "-n", "all"], ["tail", "-f", "-n", "all"]])
+def test_json_of_every_record_says_whose_it_is(tmp_path: Path, command: list[str]) -> None:
+    path = tmp_path / "copy.jsonl"
+    path.write_bytes(b"{broken}\n" + closed(tmp_path, ONE, "a").read_bytes())
+    by_name = closed(tmp_path, ONE, "a", "b")
+    with by_name.open("ab") as file:
+        file.write(b"{broken}\n")
+
+    copied = json_lines(run(*command, path, "-o", "jsonl"))
+    records = json_lines(run(*command, by_name, "-o", "jsonl"))
+
+    kinds = ["header", "chunk", "chunk", "trailer", "damage"]
+    assert [one["record_type"] for one in records] == kinds
+    assert {(one["schema"], one["session_id"]) for one in records} == {(1, ONE)}
+    assert ["id" in one for one in records] == [True, False, False, False, False]
+    # Read in one block with the header, the line before it is known to be of its session.
+    assert {one["session_id"] for one in copied} == {ONE}
+
+
+def test_json_of_several_sessions_has_the_same_shape(tmp_path: Path) -> None:
+    paths = [closed(tmp_path, ONE, "a"), closed(tmp_path, TWO, "b")]
+
+    several = json_lines(run("tail", *paths, "-n", "all", "-o", "jsonl"))
+    each = [json_lines(run("cat", path, "-o", "jsonl")) for path in paths]
+
+    assert several == [*each[0], *each[1]]

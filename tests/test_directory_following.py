@@ -1767,6 +1767,44 @@ async def test_an_absent_directory_is_an_error_where_that_is_asked_for(
         assert await heard(tail, 1) == owed(actor)
 
 
+async def test_it_is_told_when_the_directory_goes_and_comes_each_once(
+    store: SessionStore,
+) -> None:
+    elsewhere = store.directory.with_name("elsewhere")
+    told: list[bool] = []
+
+    async def hear_of(count: int) -> None:
+        with anyio.fail_after(30):
+            while len(told) < count:
+                assert await nothing_more(tail)
+
+    with Actor(store.directory).open().say("one"):
+        async with store, store.tail_all(last=0, on_directory=told.append) as tail:
+            await hear_of(1)
+            for count in (2, 4):
+                store.directory.rename(elsewhere)
+                await hear_of(count)
+                elsewhere.rename(store.directory)
+                await hear_of(count + 1)
+            assert await nothing_more(tail, 0.3)
+
+    assert told == [True, False, True, False, True]
+
+
+async def test_that_there_is_no_directory_is_told_at_the_first_look(tmp_path: Path) -> None:
+    store = SessionStore(tmp_path / "sessions")
+    told: list[bool] = []
+    async with store, store.tail_all(on_directory=told.append) as tail:
+        assert await nothing_more(tail, 0.3)
+        first = told.copy()
+        store.directory.mkdir()
+        actor = Actor(store.directory).open()
+        assert await heard(tail, 1) == owed(actor)
+
+    assert first == [False]
+    assert told == [False, True]
+
+
 async def test_an_absent_directory_is_not_looked_for_all_the_time(tmp_path: Path) -> None:
     store = SessionStore(tmp_path / "sessions", poll_interval_s=0.1)
     async with store, store.tail_all() as tail:

@@ -91,7 +91,14 @@ def make_odd_files(directory: Path) -> Iterator[str]:
     put(directory, "empty.jsonl", b"")
     yield "empty.jsonl: no header: not a session file"
     put(directory, "empty.jsonl.__partial__", b"")
-    yield "empty.jsonl.__partial__: no header: not a session file"
+    yield "empty.jsonl.__partial__: empty: it is being created, or its writer died first"
+    put(directory, "half.jsonl.__partial__", b"\n" + header_line()[:40])
+    yield (
+        "half.jsonl.__partial__: torn header: it is being created, or its writer died within the "
+        "first line"
+    )
+    put(directory, "other.jsonl.__partial__", b"no line of ours")
+    yield "other.jsonl.__partial__: no header: not a session file"
     put(directory, "torn.jsonl", header_line()[:-1])
     yield "torn.jsonl: no header: not a session file"
     put(directory, "chunk.jsonl", chunk_line())

@@ -159,6 +159,19 @@ async def test_what_happens_is_told_once_its_id_is_known_and_before_its_records(
             break
 
 
+async def test_how_many_run_is_known_when_the_directory_is_told_of(store: SessionStore) -> None:
+    over, crashed, running = ids(3)
+    Actor(store.directory, over).open().say("over").close()
+    Actor(store.directory, crashed).open().say("crashed").kill()
+    told: list[int] = []
+    with Actor(store.directory, running).open().say("one"):
+        tail = store.tail_all(only_running=True, on_directory=lambda _: told.append(tail.running))
+        async with store, tail:
+            await anext(tail)
+
+    assert told == [1]
+
+
 async def test_only_one_task_at_a_time_may_pull(tmp_path: Path) -> None:
     store = SessionStore(tmp_path)
     async with store, store.tail_all() as tail, anyio.create_task_group() as tasks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sessiontail import Record
 from sessiontail.directory.beside import Beside
 from sessiontail.directory.holding import OpenFiles
 from sessiontail.directory.lane import ForeignFile, Lane
+from sessiontail.directory.opening import open_lane
 from sessiontail.directory.schedule import LaneState, Schedule, Sleep, Turn, Why
 from sessiontail.directory.sessions import Sessions
 from sessiontail.directory.turns import RETRY_S, Turns
@@ -51,13 +53,11 @@ class Bench:
         )
         self.beside = Beside(str(directory), Home(), self.signal, self.files)
         self.turns = Turns(
-            directory,
+            partial(open_lane, directory=directory, max_line_bytes=MAX_LINE_BYTES, stats=stats),
             sessions=self.sessions,
             schedule=self.schedule,
             watch=watch,
             beside=self.beside,
-            max_line_bytes=MAX_LINE_BYTES,
-            stats=stats,
         )
 
     def turn(self, why: Why, *, later_s: float = 0.0) -> list[Record]:

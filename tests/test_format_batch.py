@@ -121,3 +121,30 @@ def test_who_goes_on_behind_any_record_gets_the_rest() -> None:
             found = decoder.decode(block(rest, offset=place.offset, line=place.lines + 1))
             assert found.records == batch.records[count:]
             assert found.end == batch.end
+
+
+@pytest.mark.parametrize("blank", [b"", b"\n"], ids=["records only", "with a blank line"])
+def test_chunks_up_to_a_place_are_left_out_and_the_places_of_the_others_stay(blank: bytes) -> None:
+    data = HEADER + blank + chunk_line(0) + b"[]\n" + chunk_line(1) + chunk_line(2) + TRAILER
+    batch = RecordDecoder().decode(block(data))
+    end = data.index(chunk_line(2))
+
+    kept = batch.without_chunks(end)
+
+    assert kept.records == [record for i, record in enumerate(batch.records) if i not in {1, 3}]
+    places = [batch.at(i + 1) for i in (0, 2, 4, 5)]
+    assert [kept.at(i + 1) for i in range(4)] == places
+    assert batch.before_chunk(end) == 4
+    assert batch.before_chunk(0) == 1
+    assert batch.before_chunk(len(data)) == len(batch.records)
+    first = batch.first(4)
+    assert (first.records, first.end) == (batch.records[:4], batch.at(4))
+    assert batch.first(0).end == batch.start
+
+
+def test_a_line_that_is_too_long_is_never_left_out() -> None:
+    long = LongLine(b"x" * 4, 100, 7, 5_000, b"f" * 256, b"l" * 256)
+    batch = RecordDecoder(header_version=1).decode(long)
+
+    assert batch.before_chunk(0) == 1
+    assert len(batch.without_chunks(5_100).records) == 1

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from samples import chunk_line, header_line
+from samples import all_of, chunk_line, header_line
 from sessiontail import Chunk, Damage
 from sessiontail.format import Block, RecordDecoder, bigline, decoding
 from sessiontail.format.bigline import BIG_LINE_BYTES, put_back, shorten
@@ -24,9 +24,9 @@ def decoded(line: bytes, *, whole: bool = False) -> str:
     """What a line is behind a header: the decoder's word, or the exact path's."""
     decoder = RecordDecoder(header_version=1)
     if whole:
-        return repr(decoder.decode_line(line))
+        return all_of(decoder.decode_line(line))
     records = decoder.decode(Block.cut(line)).records
-    return repr(records[0] if records else None)
+    return all_of(records[0] if records else None)
 
 
 PIECES = st.sampled_from(

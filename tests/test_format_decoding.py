@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from odd_lines import FIRST, LINES, OBJECT, ODD, TWO_FOR_ONE, one_by_one, parts
-from samples import chunk_line, header_line, trailer_line
+from samples import all_of, chunk_line, header_line, trailer_line
 from sessiontail import (
     Chunk,
     Damage,
@@ -66,7 +66,7 @@ def assert_blocks_equal_lines(data: bytes, cuts: set[int]) -> None:
         offset, number = offset + len(part), number + part.count(b"\n")
 
     expected = one_by_one(data)
-    assert [repr(record) for record, *_ in found] == [repr(record) for record, *_ in expected]
+    assert [all_of(record) for record, *_ in found] == [all_of(record) for record, *_ in expected]
     assert [place for _, last, *place in found if not last] == [
         list(place) for (_, last, *_), (_, *place) in zip(found, expected, strict=True) if not last
     ]

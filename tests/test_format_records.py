@@ -38,6 +38,31 @@ def test_the_tool_calls_of_an_assistant_are_typed() -> None:
     assert call.parsed() == {"a": 1}
 
 
+def test_arguments_that_are_a_value_are_json() -> None:
+    call = {"id": None, "function": {"name": "f", "arguments": {"a": True}}}
+
+    (found,) = chunk(ChunkKind.ASSISTANT, tool_calls=[call]).tool_calls
+
+    assert found == ToolCall("null", "f", '{"a": true}')
+    assert found.parsed() == {"a": True}
+
+
+@pytest.mark.parametrize(
+    ("payload", "thought"),
+    [
+        ({}, None),
+        ({"reasoning_content": None, "reasoning": ""}, None),
+        ({"reasoning_content": "so"}, "so"),
+        ({"reasoning": "so"}, "so"),
+        ({"reasoning": {"effort": None}}, '{"effort": null}'),
+    ],
+)
+def test_what_an_assistant_thought_is_told_where_it_is_known(
+    payload: dict[str, Any], thought: str | None
+) -> None:
+    assert chunk(ChunkKind.ASSISTANT, content="x", **payload).reasoning == thought
+
+
 @pytest.mark.parametrize("calls", [None, "text", 5, {}, [], ["text", 5, None]])
 def test_what_is_no_list_of_calls_is_no_calls(calls: Any) -> None:
     assert chunk(ChunkKind.ASSISTANT, content="x", tool_calls=calls).tool_calls == ()

@@ -261,7 +261,7 @@ async def test_a_sandbox_that_the_registry_does_not_know_is_an_error(
 @pytest.mark.parametrize(
     ("missing", "error", "message"),
     [
-        ("rath", MissingExtra, "resuming needs openrath; pip install 'sessiontail[openrath]'"),
+        ("rath", MissingExtra, "resuming needs openrath: pip install openrath"),
         ("pydantic", ModuleNotFoundError, "import of pydantic halted; None in sys.modules"),
     ],
 )

@@ -294,3 +294,21 @@ async def test_a_store_may_be_entered_on_two_event_loops_at_once(
     assert got == heard_there == actor.records
     assert store._place._held == []
     assert Counts.at_rest(before) == before
+
+
+async def test_a_store_that_was_left_serves_on(live: Path) -> None:
+    async with SessionStore(live.parent) as store:
+        tail, everything = store.tail(ID), store.tail_all()
+        begun = [await anext(tail), (await anext(everything))[1]]
+
+    with anyio.fail_after(30):
+        went_on = [await anext(tail), (await anext(everything))[1]]
+        anew = [await anext(store.tail(ID)), await store.wait_for(ID, lambda _: True)]
+    tail.close()
+    everything.close()
+
+    assert begun == anew
+    assert went_on == [Chunk(kind=ChunkKind.USER, payload={"content": "first"}, index=0)] * 2
+    assert [meta.id for meta in await store.list()] == [ID]
+    async with store:
+        assert store.polled_because is None

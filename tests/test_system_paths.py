@@ -17,7 +17,7 @@ from sessiontail import (
     sessions_dir,
 )
 from sessiontail.persistence import SESSION_FILE_SUFFIX, SESSION_PARTIAL_SUFFIX, ensure_sessions_dir
-from sessiontail.system.paths import path_paths, split_name
+from sessiontail.system.paths import find_sessions_dir, path_paths, split_name
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,20 @@ def test_an_environment_that_names_nobodys_home_is_refused(
 ) -> None:
     monkeypatch.setenv("OPENRATH_HOME", "~nobody-of-this-name/data")
 
-    with pytest.raises(PersistenceError, match="OPENRATH_HOME='~nobody-of-this-name/data'"):
+    with pytest.raises(PersistenceError) as caught:
+        sessions_dir()
+
+    assert str(caught.value) == (
+        "OPENRATH_HOME='~nobody-of-this-name/data': Could not determine home directory; "
+        "set it to a directory, or unset it"
+    )
+
+
+def test_where_nobody_has_a_home_it_is_said_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 2)  # in no table of users
+
+    with pytest.raises(PersistenceError, match="; set OPENRATH_HOME to the directory that holds"):
         sessions_dir()
 
 
@@ -96,6 +109,35 @@ def test_asking_creates_nothing_and_ensuring_does(nowhere: Path) -> None:
 
     assert ensure_sessions_dir() == nowhere / "home" / ".openrath" / "sessions"
     assert ensure_sessions_dir().is_dir()
+
+
+@pytest.mark.parametrize(
+    ("there", "typed", "meant"),
+    [
+        (["a/x.jsonl"], "a", "a"),
+        (["a/x.jsonl.__partial__"], "a", "a"),
+        (["a/x.jsonl", "a/sessions/y.jsonl"], "a", "a"),
+        (["a/sessions/x.jsonl"], "a", "a/sessions"),
+        (["a/sessions/notes.txt"], "a", "a/sessions"),
+        (["a/config.toml", "a/sessions/x.jsonl"], "a", "a/sessions"),
+        (["a/sessions/x.jsonl"], "a/sessions", "a/sessions"),
+        (["a/notes.txt"], "a", "a"),
+        (["a/sessions"], "a", "a"),
+        ([], "a", "a"),
+        ([], ".openrath", ".openrath/sessions"),
+        ([".openrath/config.toml"], ".openrath", ".openrath/sessions"),
+        ([".openrath/x.jsonl"], ".openrath", ".openrath"),
+        ([".openrath/sessions"], ".openrath", ".openrath"),
+    ],
+)
+def test_the_root_is_taken_for_the_sessions_directory_in_it(
+    there: list[str], typed: str, meant: str
+) -> None:
+    for name in there:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+    assert find_sessions_dir(typed) == Path(meant)
 
 
 def test_a_session_has_two_names(nowhere: Path) -> None:

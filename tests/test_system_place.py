@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from followers import instances
+from sessiontail.errors import PersistenceError
 from sessiontail.system.place import Place
 from sessiontail.system.watching import watch_of
 
@@ -105,3 +106,12 @@ async def test_held_on_two_event_loops_each_lets_go_of_its_own(
 
     assert (both, instances()) == (before + 2, before)
     assert place.polled_because is None
+
+
+async def test_left_more_often_than_held_it_says_so(tmp_path: Path) -> None:
+    place = place_of(tmp_path)
+    await place.hold()
+    place.release()
+
+    with pytest.raises(PersistenceError, match="left more often than it was entered"):
+        place.release()

@@ -9,15 +9,18 @@ from sessiontail._lazy import lazy
 
 if TYPE_CHECKING:
     from sessiontail.by_id import OnAbandoned as OnAbandoned, SessionsById as SessionsById
+    from sessiontail.directory.conversations import ConversationTurn as ConversationTurn
     from sessiontail.directory.events import (
         SessionEvent as SessionEvent,
         SessionWatch as SessionWatch,
     )
+    from sessiontail.directory.outlines import SessionOutline as SessionOutline
     from sessiontail.directory.plan import (
         PruneDecision as PruneDecision,
         PrunePlan as PrunePlan,
     )
     from sessiontail.directory.prune import Pruned as Pruned
+    from sessiontail.directory.retelling import Conversation as Conversation
     from sessiontail.directory.scan import Scan as Scan
     from sessiontail.directory.tail import DirectoryTail as DirectoryTail
     from sessiontail.errors import (
@@ -69,7 +72,9 @@ if TYPE_CHECKING:
     from sessiontail.session.asides import Settled as Settled
     from sessiontail.session.feed import RecordFeed as RecordFeed
     from sessiontail.session.meta import PersistedSessionMeta as PersistedSessionMeta
+    from sessiontail.session.pulling import StreamBusy as StreamBusy
     from sessiontail.session.reading import SessionReader as SessionReader
+    from sessiontail.session.sieve import Inherited as Inherited
     from sessiontail.session.tail import SessionTail as SessionTail
     from sessiontail.session.writer import SessionWriter as SessionWriter
     from sessiontail.store import SessionStore as SessionStore
@@ -120,10 +125,15 @@ _HOMES = {
     "PersistedSessionMeta": "session.meta",
     "Settled": "session.asides",
     "RecordFeed": "session.feed",
+    "StreamBusy": "session.pulling",
+    "Inherited": "session.sieve",
     "SessionReader": "session.reading",
     "SessionTail": "session.tail",
     "SessionWriter": "session.writer",
     "Scan": "directory.scan",
+    "SessionOutline": "directory.outlines",
+    "ConversationTurn": "directory.conversations",
+    "Conversation": "directory.retelling",
     "PruneDecision": "directory.plan",
     "PrunePlan": "directory.plan",
     "Pruned": "directory.prune",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -11,8 +12,11 @@ from uuid import UUID
 
 from sessiontail import checks
 from sessiontail.directory import finding
+from sessiontail.directory.ancestry import finder, inherited_count
 from sessiontail.errors import SessionNotFound
+from sessiontail.format.brief import place
 from sessiontail.format.folding import PersistedSession
+from sessiontail.format.inheritance import may_inherit
 from sessiontail.format.records import Record
 from sessiontail.session.deleting import delete_both, delete_session_file
 from sessiontail.session.loading import load_file
@@ -32,9 +36,10 @@ from sessiontail.system.paths import (
 from sessiontail.system.place import Place
 from sessiontail.system.stats import StoreStats
 
-__all__ = ["OnAbandoned", "SessionsById"]
+__all__ = ["OfInherited", "OnAbandoned", "SessionsById"]
 
 OnAbandoned = Literal["stop", "wait"]
+OfInherited = Literal["include", "skip"]
 
 
 class SessionsById:
@@ -56,6 +61,9 @@ class SessionsById:
         self._max_line_bytes = max_line_bytes
         self._place = place
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {place(self.directory)}>"
+
     @property
     def directory(self) -> Path:
         """Where the session files lie."""
@@ -67,6 +75,7 @@ class SessionsById:
         *,
         path: str | PathLike[str] | None = None,
         salvage: bool = False,
+        count_inherited: bool = True,
     ) -> PersistedSession:
         """Read one session whole: the closed file, else the WAL.
 
@@ -74,6 +83,9 @@ class SessionsById:
             session_id: which one.
             path: this file instead.
             salvage: keep what is whole, and list ``damage`` and ``torn_bytes``.
+            count_inherited: find out how many of its first rows are an earlier session's. Where its
+                first parent has no file, each session of the directory is looked at for that,
+                once a process; False leaves ``inherited_count`` None.
 
         Raises:
             DamagedSession: a line is damaged (not with ``salvage``), or there is no header.
@@ -82,14 +94,23 @@ class SessionsById:
             load_file, salvage=salvage, max_line_bytes=self._max_line_bytes, stats=self.stats
         )
         if path is not None:
-            return await load((str(resolve_path(path)),))
-        try:
-            return await load(self._paths(session_id).oldest_first)
-        except SessionNotFound:
-            found = await in_thread(self._search, session_id, place=str(self.directory))
-            if found is None:
-                raise
-            return await load(found.oldest_first)
+            session = await load((str(resolve_path(path)),))
+        else:
+            try:
+                session = await load(self._paths(session_id).oldest_first)
+            except SessionNotFound:
+                found = await in_thread(self._search, session_id, place=str(self.directory))
+                if found is None:
+                    raise
+                session = await load(found.oldest_first)
+        if not count_inherited:
+            return session
+        if not may_inherit(session.header):
+            return replace(session, inherited_count=0)
+        count = await in_thread(
+            inherited_count, session.path, self._max_line_bytes, place=str(session.path.parent)
+        )
+        return replace(session, inherited_count=count)
 
     def read(
         self,
@@ -98,6 +119,7 @@ class SessionsById:
         path: str | PathLike[str] | None = None,
         after: str | None = None,
         last: int | None = None,
+        inherited: OfInherited = "include",
     ) -> SessionReader:
         """Return the records of one session up to the end as it is when reading begins.
 
@@ -106,18 +128,21 @@ class SessionsById:
             path: this file instead.
             after: a cursor to go on from.
             last: begin so many lines before the end that the file has then, instead.
+            inherited: "skip" leaves out the first rows where they are an earlier session's.
 
         Returns:
             An async iterator and context manager over records; see ``RecordFeed``.
         """
         checks.one_start(after, last)
         only = None if path is None else resolve_path(path)
+        paths = self._paths(session_id) if only is None else path_paths(only)
         return SessionReader(
-            self._paths(session_id) if only is None else path_paths(only),
+            paths,
             only=only,
             search=partial(self._search, session_id) if only is None else None,
             after=after,
             last=last,
+            find=finder(inherited, paths.directory, self._max_line_bytes),
             max_line_bytes=self._max_line_bytes,
             stats=self.stats,
         )
@@ -131,6 +156,7 @@ class SessionsById:
         last: int | None = None,
         wait: bool | float = False,
         on_abandoned: OnAbandoned = "stop",
+        inherited: OfInherited = "include",
     ) -> SessionTail:
         """Return the records of one session from the start until it ends.
 
@@ -141,6 +167,7 @@ class SessionsById:
             last: begin so many lines before the end that the file has then, instead.
             wait: wait for a session that does not exist yet: for ever, or so many seconds.
             on_abandoned: "stop" ends when the writer is gone; "wait" waits for one to come back.
+            inherited: "skip" leaves out the first rows where they are an earlier session's.
 
         Returns:
             An async iterator and context manager over records, with ``cursor`` and ``outcome``.
@@ -153,6 +180,7 @@ class SessionsById:
             search=partial(self._search, session_id) if path is None else None,
             after=after,
             last=last,
+            find=finder(inherited, paths.directory, self._max_line_bytes),
             wait=wait,
             on_abandoned=on_abandoned,
             max_line_bytes=self._max_line_bytes,
@@ -166,6 +194,7 @@ class SessionsById:
         *,
         timeout: float | None = None,
         after: str | None = None,
+        inherited: OfInherited = "include",
     ) -> Record:
         """Return the first record of a session that the predicate takes, without polling.
 
@@ -176,6 +205,7 @@ class SessionsById:
             predicate: is asked for every record in order, damage included.
             timeout: seconds at most; by default no limit.
             after: a cursor: only records behind it count.
+            inherited: "skip": what it has copied from an earlier session does not count.
 
         Raises:
             TimeoutError: no such record within ``timeout``.
@@ -183,7 +213,7 @@ class SessionsById:
             TypeError: the predicate is no plain function.
         """
         checks.plain_function("predicate", predicate)
-        tail = self.tail(session_id, after=after, wait=True)
+        tail = self.tail(session_id, after=after, wait=True, inherited=inherited)
         return await wait_for(tail, predicate, timeout=timeout, name=session_id)
 
     async def delete(

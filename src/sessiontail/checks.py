@@ -9,6 +9,7 @@ __all__ = [
     "age",
     "count",
     "no_plain_function",
+    "one_of",
     "one_start",
     "plain_function",
     "positive",
@@ -44,6 +45,13 @@ def one_start(after: object, last: object) -> None:
         count("last", last)
         if after is not None:
             raise ValueError("give after= or last=, not both")
+
+
+def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Refuse what is none of these words."""
+    if value not in allowed:
+        words = " or ".join(map(repr, allowed))
+        raise ValueError(f"{name} is {words}, not {value!r}")
 
 
 def age(older_than: object) -> None:

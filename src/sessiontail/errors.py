@@ -7,6 +7,7 @@
     ├── SessionBusy             a writer holds the session, so it is not touched
     ├── SessionEnded            the session ended before what was waited for
     ├── CursorInvalid           the cursor does not fit the file
+    ├── StreamBusy              two tasks pull from one stream (session/pulling)
     └── MissingExtra            an optional dependency is not installed
 
 ``PersistenceError`` is a ``RuntimeError``, as in ``rath.session.persistence.errors``.

@@ -80,9 +80,7 @@ def _pair(session: PersistedSession, agent_prompt: str | None) -> tuple[Any, Any
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "rath":
             raise  # openrath is there, but something that it needs is not
-        raise MissingExtra(
-            "resuming needs openrath; pip install 'sessiontail[openrath]'"
-        ) from error
+        raise MissingExtra("resuming needs openrath: pip install openrath") from error
 
     header, spec = session.header, session.header.sandbox_spec
     user = Session(
@@ -127,4 +125,10 @@ def _handle(header: Header) -> UUID | None:
 
 
 def _system_prompt(session: PersistedSession) -> str | None:
-    return next((row.text for row in session.chunk_table if row.kind is ChunkKind.SYSTEM), None)
+    rows = (row for row in session.chunk_table if row.kind is ChunkKind.SYSTEM)
+    content = next((row.payload.get("content") for row in rows), None)
+    try:
+        # In Python's words, also where it is a list of parts: openrath asks the model so.
+        return None if content is None else str(content)
+    except RecursionError:
+        return "..."

@@ -12,7 +12,7 @@ from os import PathLike
 from uuid import UUID
 
 from sessiontail import checks
-from sessiontail.by_id import OnAbandoned
+from sessiontail.by_id import OfInherited, OnAbandoned
 from sessiontail.directory.plan import PrunePlan
 from sessiontail.errors import PersistenceError
 from sessiontail.format.folding import PersistedSession, PersistedSessionHeader
@@ -21,7 +21,6 @@ from sessiontail.format.migrations import (
     register_chunk_migration,
     register_header_migration,
 )
-from sessiontail.session.loading import load_file
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.reading import SessionReader
 from sessiontail.session.tail import SessionTail
@@ -69,11 +68,12 @@ async def load_session(
     path: str | PathLike[str] | None = None,
     directory: str | PathLike[str] | None = None,
     salvage: bool = False,
+    count_inherited: bool = True,
 ) -> PersistedSession:
     """Read one session whole; see ``SessionStore.load``."""
-    if path is not None:
-        return await load_file((str(resolve_path(path)),), salvage=salvage)
-    return await SessionStore(directory).load(session_id, salvage=salvage)
+    # A path does without the directory of the others.
+    store = SessionStore(directory if path is None else resolve_path(path).parent)
+    return await store.load(session_id, path=path, salvage=salvage, count_inherited=count_inherited)
 
 
 def read_session(
@@ -83,9 +83,12 @@ def read_session(
     directory: str | PathLike[str] | None = None,
     after: str | None = None,
     last: int | None = None,
+    inherited: OfInherited = "include",
 ) -> SessionReader:
     """Read one session's records up to the end as it is now; see ``SessionStore.read``."""
-    return SessionStore(directory).read(session_id, path=path, after=after, last=last)
+    return SessionStore(directory).read(
+        session_id, path=path, after=after, last=last, inherited=inherited
+    )
 
 
 def tail_session(
@@ -97,10 +100,17 @@ def tail_session(
     last: int | None = None,
     wait: bool | float = False,
     on_abandoned: OnAbandoned = "stop",
+    inherited: OfInherited = "include",
 ) -> SessionTail:
     """Read one session's records until the session ends; see ``SessionStore.tail``."""
     return SessionStore(directory).tail(
-        session_id, path=path, after=after, last=last, wait=wait, on_abandoned=on_abandoned
+        session_id,
+        path=path,
+        after=after,
+        last=last,
+        wait=wait,
+        on_abandoned=on_abandoned,
+        inherited=inherited,
     )
 
 

@@ -7,6 +7,7 @@ its store is left.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,22 +18,26 @@ from typing import Literal, Self
 from uuid import UUID
 
 from sessiontail import checks
-from sessiontail.by_id import SessionsById
+from sessiontail.by_id import OfInherited, SessionsById
 from sessiontail.directory import plan as planning, prune as pruning
+from sessiontail.directory.ancestry import finder
+from sessiontail.directory.conversations import ConversationTurn, trees, way_to
 from sessiontail.directory.events import SessionWatch
+from sessiontail.directory.outlines import SessionOutline, outlines_of
 from sessiontail.directory.plan import PrunePlan
 from sessiontail.directory.prune import Pruned
+from sessiontail.directory.retelling import Conversation
 from sessiontail.directory.scan import Scan, by_age
 from sessiontail.directory.tail import DirectoryTail
+from sessiontail.errors import SessionNotFound
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind, SessionState
 from sessiontail.format.records import ChunkKind
 from sessiontail.session.meta import PersistedSessionMeta
+from sessiontail.session.pulling import AsyncEntered
 from sessiontail.session.summary import Detail
 from sessiontail.system.files import in_thread
-from sessiontail.system.paths import (
-    sessions_dir,
-)
+from sessiontail.system.paths import parse_session_id, sessions_dir
 from sessiontail.system.place import Place
 from sessiontail.system.watching import POLL_INTERVAL_S, SWEEP_INTERVAL_S
 
@@ -42,11 +47,11 @@ __all__ = ["SessionStore"]
 _FEW = 2048
 
 
-class SessionStore(SessionsById):
+class SessionStore(AsyncEntered, SessionsById):
     """The sessions of one directory.
 
     ``async with SessionStore() as store`` watches the directory until it is left; a store that is
-    not entered serves as well. Several tasks may enter one store.
+    not entered, or was left, serves as well. Several tasks may enter one store.
 
     What is of one session (``load``, ``read``, ``tail``, ``wait_for``, ``meta``, ``delete``) is said
     in ``SessionsById``.
@@ -107,7 +112,8 @@ class SessionStore(SessionsById):
     async def list(self, *, verify: bool = False) -> list[PersistedSessionMeta]:
         """Return the metas of all sessions, oldest ``created_at`` first.
 
-        Files that do not start with a header are skipped, each with a logged warning.
+        Files that do not start with a header are skipped, each with a logged warning: one in a
+        process for as long as the file stays as it is.
 
         Raises:
             PersistenceError: the directory cannot be read; one that is absent is empty.
@@ -116,6 +122,52 @@ class SessionStore(SessionsById):
         if len(metas) < _FEW:
             return by_age(metas)
         return await in_thread(by_age, metas)
+
+    async def outlines(
+        self, *, progress: Callable[[int], None] | None = None
+    ) -> builtins.list[SessionOutline]:
+        """Return what each session adds to those before it, oldest ``created_at`` first.
+
+        Each session's rows are compared with those of its first parent, else with the rows of all
+        that are earlier; what was compared is kept in this process.
+
+        Args:
+            progress: called now and then with the number of sessions that are done.
+
+        Raises:
+            PersistenceError: the directory cannot be read; one that is absent is empty.
+        """
+        return await outlines_of(await self.list(), self.directory, progress=progress)
+
+    async def conversations(self) -> builtins.list[ConversationTurn]:
+        """Return the conversations as trees of their turns, a session each, the oldest first.
+
+        Raises:
+            PersistenceError: the directory cannot be read; one that is absent is empty.
+        """
+        return await in_thread(trees, await self.outlines())
+
+    def conversation(self, session_id: UUID | str) -> Conversation:
+        """Return the records of a whole conversation, from its first session to this one.
+
+        Args:
+            session_id: the last session of the way.
+
+        Returns:
+            An async iterator and context manager over ``(session_id, record)``, each row once.
+
+        Raises:
+            InvalidSessionId: that is no id.
+        """
+        wanted = parse_session_id(session_id)
+
+        async def find_way() -> builtins.list[SessionOutline]:
+            way = await in_thread(way_to, wanted, await self.outlines())
+            if not way:
+                raise SessionNotFound(f"no session has the id {wanted}", path=self.directory)
+            return way
+
+        return Conversation(find_way, lambda path: self.read(path=path))
 
     def tail_all(
         self,
@@ -127,7 +179,9 @@ class SessionStore(SessionsById):
         only_running: bool = False,
         on_missing: Literal["wait", "error"] = "wait",
         on_event: Callable[[UUID, EventKind], None] | None = None,
+        on_directory: Callable[[bool], None] | None = None,
         max_open: int | None = None,
+        inherited: OfInherited = "include",
     ) -> DirectoryTail:
         """Return one stream of ``(session_id, record)`` over all sessions; it never ends.
 
@@ -144,8 +198,11 @@ class SessionStore(SessionsById):
                 they are told of when one comes back.
             on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
             on_event: called with a session's id and what happened to it.
+            on_directory: called with whether there is one, at the first look and when that changes.
             max_open: descriptors to keep; while threads read, an eighth more, or two. By default
                 half of the soft limit, less what the process's other tails hold.
+            inherited: "skip" leaves out the first rows of a session where they are an earlier
+                one's, whether or not that is in the stream.
 
         Raises:
             CursorInvalid: ``after`` is no directory cursor.
@@ -162,11 +219,13 @@ class SessionStore(SessionsById):
             watch=self._place.watch,
             after=after,
             kinds=kinds,
+            find=finder(inherited, self.directory, self._max_line_bytes),
             include_closed=include_closed,
             last=last,
             only_running=only_running,
             on_missing=on_missing,
             on_event=on_event,
+            on_directory=on_directory,
             max_line_bytes=self._max_line_bytes,
             max_open=max_open,
             stats=self.stats,

@@ -26,8 +26,9 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
+        # From the checkout: under this name no index has it.
         sys.stderr.write(
-            "sessiontail: the command needs the extra `cli`: pip install 'sessiontail[cli]'\n"
+            "sessiontail: the command needs the extra `cli`: in its checkout, pip install -e '.[cli]'\n"
         )
         return 2
     except KeyboardInterrupt:

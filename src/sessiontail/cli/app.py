@@ -13,18 +13,20 @@ from importlib import import_module
 
 import click
 
+from sessiontail.cli.mistakes import as_line, no_such_command
 from sessiontail.cli.options import directory_option
 from sessiontail.cli.terminal import note
 
-__all__ = ["application", "run"]
+__all__ = ["COMMANDS", "application", "run"]
 
 COMMANDS = {
     "ls": "List sessions: state, age, chunks, size, tokens, lineage.",
-    "cat": "Print one session: roles, text, tool calls, results, damage.",
+    "cat": "Print sessions: roles, text, tool calls, results, damage.",
     "tail": "Print the last records, and with -f what follows.",
     "rm": "Delete sessions that nobody writes.",
     "prune": "Delete old sessions by rule; shows the plan first.",
     "demo": "Watch agents at work, here and now; needs no sessions.",
+    "help": "Show how one of these is used, with examples.",
 }
 
 _EPILOG = """\
@@ -36,14 +38,26 @@ Examples:
   sessiontail tail -f                   every running session, live
   sessiontail tail -f 4f2c -o jsonl     one session until it ends, for a program
   sessiontail prune --older-than 30d    the plan first; then asks
+  sessiontail help tail                 all options of a command, with examples
 
 \b
-Sessions lie in $OPENRATH_HOME/sessions, ./.openrath/sessions or ~/.openrath/sessions,
-or where --dir says.
+Sessions lie in the first of these: where --dir says; $OPENRATH_HOME/sessions;
+./.openrath/sessions, if there is ./.openrath; ~/.openrath/sessions.
+<id>.jsonl is a session that was closed, <id>.jsonl.__partial__ one that runs or crashed.
 
 \b
+An ID is an id, any beginning of it that no other session has, or the path of a file.
+'-' reads IDs from standard input, one a line:
+  sessiontail ls --state abandoned -o jsonl | jq -r .id | sessiontail cat -
+
+\b
+Data goes to stdout, everything else to stderr.
 Exit codes: 0 fine, 1 nothing found or findings, 2 usage, 3 damaged input with --strict,
-130 interrupted. NO_COLOR switches colours off.
+130 interrupted.
+
+\b
+What is heard of the environment: OPENRATH_HOME (above), NO_COLOR and FORCE_COLOR, SESSIONTAIL_PAGER,
+then PAGER, for listings that are longer than the screen.
 
 \b
 Completion of commands, options and ids; for bash, in ~/.bashrc (zsh, fish likewise):
@@ -78,6 +92,15 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(f"sessiontail.cli.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the words begin with, and the words behind it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise no_such_command(error.command_name, COMMANDS, ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the list of commands without importing them."""
         with formatter.section("Commands"):
@@ -108,8 +131,7 @@ def run(arguments: list[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "sessiontail"
-        note(f"{_sentence(error.format_message())}; see '{path} --help'")
+        note(as_line(error))
         return 2
     except click.ClickException as error:
         note(error.format_message())
@@ -166,7 +188,3 @@ def _drop_stdout() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.close(null)
-
-
-def _sentence(message: str) -> str:
-    return " ".join(message.split()).rstrip(".")

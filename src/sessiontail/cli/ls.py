@@ -5,24 +5,32 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import anyio
 import click
-import msgspec
 
-from sessiontail.cli.options import STATES, Moment, directory_option
+from sessiontail.cli.listing import print_table, print_trees
+from sessiontail.cli.look import Look, look_options
+from sessiontail.cli.mistakes import OneOf
+from sessiontail.cli.options import (
+    STATES,
+    Moment,
+    directory_option,
+    output_option,
+    states_option,
+)
 from sessiontail.cli.progress import Meter
-from sessiontail.cli.rendering import age, size, tokens
 from sessiontail.cli.targets import shorten
-from sessiontail.cli.terminal import Output, clean, note
+from sessiontail.cli.terminal import note
+from sessiontail.directory.outlines import SessionOutline, outlines_of
 from sessiontail.directory.scan import Scan
 from sessiontail.errors import PersistenceError
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
 
-__all__ = ["as_builtins", "command", "print_table", "tell_skipped"]
+__all__ = ["command", "tell_skipped"]
 
 _SORTS: dict[str, Callable[[PersistedSessionMeta], Any]] = {
     "created": lambda meta: meta.created_at,
@@ -34,7 +42,6 @@ _SORTS: dict[str, Callable[[PersistedSessionMeta], Any]] = {
     "state": lambda meta: STATES[::-1].index(meta.state),
     "id": lambda meta: str(meta.id),
 }
-_STATE_STYLES = {"live": "green", "abandoned": "red", "unknown": "yellow", "closed": "dim"}
 # Names that a summary of skipped files gives for each reason.
 _NAMED = 3
 
@@ -46,6 +53,7 @@ Examples:
   sessiontail ls --state live           what runs now
   sessiontail ls --since 2h --sort size what the last two hours wrote, biggest first
   sessiontail ls -n 5 -r                the five oldest
+  sessiontail ls --tree                 conversations: which session goes on from which
   sessiontail ls --verify               decode every line; exit code 1 if one is damaged
   sessiontail ls -o jsonl | jq .id      whole ids, for a program
 
@@ -54,18 +62,12 @@ Exit codes: 0 sessions listed, 1 none found or (with --verify) damage found, 2 u
 """
 )
 @directory_option
-@click.option(
-    "--state",
-    "states",
-    type=click.Choice(STATES),
-    multiple=True,
-    help="Only sessions in this state; may be repeated.",
-)
+@states_option("Only sessions in this state; may be repeated.")
 @click.option("--since", type=Moment(), help="Created at or after: 2h, 3d, 2026-01-31.")
 @click.option("--until", type=Moment(), help="Created before: 2h, 3d, 2026-01-31.")
 @click.option(
     "--sort",
-    type=click.Choice(list(_SORTS)),
+    type=OneOf(list(_SORTS)),
     default="created",
     show_default=True,
     help="Order; the newest, largest or most first.",
@@ -79,13 +81,15 @@ Exit codes: 0 sessions listed, 1 none found or (with --verify) damage found, 2 u
     is_flag=True,
     help="Decode every line; count the damaged ones, and the bytes after the last whole one.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json", "jsonl"]),
+@click.option("--tree", is_flag=True, help="Conversations as trees, a session each turn.")
+@output_option(
+    "table",
+    "json",
+    "jsonl",
     default="table",
-    show_default=True,
+    text="table: for people. json: one array. jsonl: one object a line.",
 )
+@look_options(records=False, paged=True)
 def command(
     *,
     directory: str | None,
@@ -96,14 +100,22 @@ def command(
     reverse: bool,
     number: int | None,
     verify: bool,
+    tree: bool,
     output: str,
+    look: Look,
 ) -> int:
     """List sessions, the newest first.
 
     STATE is closed (the agent ended it), live (a writer holds it), abandoned (no clean end and no
-    writer) or unknown. TOKENS is "?" where the session has no count. LINEAGE is how the session
-    came to be, and of how many parents.
+    writer) or unknown. CHUNKS are its own, without those that it has copied from an earlier
+    session. TOKENS is "?" where the session has no count. FROM is the session that it goes on from;
+    LINEAGE is how it came to be, and of how many parents. TITLE is its first own user message.
+
+    With --tree, a turn stands below the one that it goes on from, and what leads another way is
+    indented; a conversation is shown if one of its sessions fits.
     """
+    if tree and output != "table":
+        raise click.UsageError("--tree is for people; in -o json each session names its parent")
     store = SessionStore(directory)
     scan = store.scan(verify=verify)
     metas = anyio.run(_collect, scan)
@@ -117,17 +129,21 @@ def command(
     chosen.sort(key=lambda meta: str(meta.path))
     chosen.sort(key=_SORTS[sort], reverse=(sort != "id") != reverse)
     shown = chosen[:number]
+    outlines = anyio.run(_outline, metas if tree else shown, metas, store)
     short = shorten({str(meta.id) for meta in metas})
-    out = Output()
+    out = look.open()
     if output == "json":
-        out.line(json.dumps([as_builtins(meta) for meta in shown], indent=2, ensure_ascii=False))
+        text = json.dumps([one.to_dict() for one in outlines], indent=2, ensure_ascii=False)
+        out.line(out.json(text))
     elif output == "jsonl":
-        for meta in shown:
-            out.line(json.dumps(as_builtins(meta), ensure_ascii=False))
+        for one in outlines:
+            out.line(out.json(json.dumps(one.to_dict(), ensure_ascii=False)))
+    elif tree:
+        shown = print_trees(out, outlines, chosen, short, number=number, oldest_first=reverse)
     elif shown:
-        print_table(out, shown, short)
+        print_table(out, outlines, short)
     out.flush()
-    if len(shown) < len(chosen):
+    if len(shown) < len(chosen) and not tree:
         note(f"{len(chosen) - len(shown)} more; -n {len(chosen)} shows all")
     tell_skipped(scan.skipped)
     if not chosen:
@@ -147,6 +163,18 @@ async def _collect(scan: Scan) -> list[PersistedSessionMeta]:
     finally:
         meter.close()
     return metas
+
+
+async def _outline(
+    shown: list[PersistedSessionMeta], metas: list[PersistedSessionMeta], store: SessionStore
+) -> list[SessionOutline]:
+    meter = Meter("comparing sessions")
+    try:
+        return await outlines_of(
+            shown, store.directory, among=metas, progress=lambda done: meter.show(done, len(shown))
+        )
+    finally:
+        meter.close()
 
 
 def tell_skipped(skipped: Collection[PersistenceError]) -> None:
@@ -174,89 +202,3 @@ def _tell_why_none(store: SessionStore, metas: list[PersistedSessionMeta]) -> No
         note(f"no sessions in {store.directory}; give another directory with --dir")
     else:
         note(f"{store.directory}: no such directory; give the one where sessions lie with --dir")
-
-
-def print_table(
-    out: Output, metas: list[PersistedSessionMeta], short: dict[str, str] | None = None
-) -> None:
-    """Print sessions as an aligned table.
-
-    Args:
-        out: where to.
-        metas: the sessions, in order.
-        short: what to call each id; by default whole.
-    """
-    now = datetime.now(UTC)
-    verified = any(meta.damaged_lines is not None for meta in metas)
-    head = ["STATE", "AGE", "CHUNKS", "SIZE", "TOKENS", "ID", "LINEAGE"]
-    right = {1, 2, 3, 4}
-    if verified:
-        head[5:5] = ["DAMAGED", "TORN"]
-        right |= {5, 6}
-    rows = []
-    for meta in metas:
-        row = [
-            meta.state.value,
-            age(meta.created_at, now),
-            str(meta.chunk_count),
-            size(meta.size_bytes),
-            tokens(meta.cumulative_usage),
-            short[str(meta.id)] if short else str(meta.id),
-            _lineage(meta),
-        ]
-        if verified:
-            row[5:5] = [str(meta.damaged_lines or 0), size(meta.torn_bytes)]
-        rows.append(row)
-    if out.terminal:
-        _print_rich(out, head, right, rows)
-        return
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    for row in (head, *rows):
-        cells = [
-            cell.rjust(widths[i]) if i in right else cell.ljust(widths[i])
-            for i, cell in enumerate(row)
-        ]
-        out.line("  ".join(cells).rstrip())
-
-
-def _print_rich(out: Output, head: list[str], right: set[int], rows: list[list[str]]) -> None:
-    """Print a table that fits the terminal."""
-    from rich.console import Console  # noqa: PLC0415 - 50 ms that a pipe saves
-    from rich.table import Table  # noqa: PLC0415 - likewise
-    from rich.text import Text  # noqa: PLC0415 - likewise
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    # Only the last column gives way where the terminal is narrow.
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head) - 1)]
-    for name, width in zip(head, [*widths, 0], strict=True):
-        table.add_column(
-            name,
-            justify="right" if head.index(name) in right else "left",
-            min_width=width,
-            no_wrap=True,
-            overflow="ellipsis",
-        )
-    for row in rows:
-        state = Text(row[0], style=_STATE_STYLES[row[0]])
-        table.add_row(state, *[Text(clean(cell)) for cell in row[1:]])
-    out.flush()
-    console = Console(color_system="auto" if out.color else None, highlight=False)
-    # Too narrow even for that: lines wrap, and nothing is left out.
-    console.width = max(console.width, sum(widths) + 2 * len(widths) + len(head[-1]))
-    console.print(table)
-
-
-def _lineage(meta: PersistedSessionMeta) -> str:
-    lineage = f"{meta.lineage_operator}/{meta.lineage_kind}"
-    parents = len(meta.parent_session_ids)
-    if parents:
-        lineage += f" of {parents}"
-    # A name may hold a line end; a table row may not.
-    return lineage.replace("\n", "\\n").replace("\t", "\\t")
-
-
-def as_builtins(meta: PersistedSessionMeta) -> dict[str, Any]:
-    """Return a meta as JSON has it."""
-    value: dict[str, Any] = msgspec.to_builtins(meta, enc_hook=str)
-    del value["file_id"], value["mtime_ns"]
-    return value

@@ -14,16 +14,25 @@ from typing import Any, NamedTuple, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from sessiontail.cli.escaping import one_line
+from sessiontail.cli.mistakes import OneOf
+from sessiontail.cli.terminal import note
+
 __all__ = [
     "KINDS",
     "STATES",
     "Moment",
+    "Regex",
     "Size",
     "Span",
     "Window",
     "directory_option",
+    "grep_option",
     "id_argument",
+    "inherited_option",
     "kinds_option",
+    "output_option",
+    "states_option",
     "window_option",
 ]
 
@@ -121,6 +130,26 @@ class WindowType(click.ParamType[Window]):
         return Window(last=int(text))
 
 
+class Regex(click.ParamType[re.Pattern[str]]):
+    """A regular expression, as Python writes them."""
+
+    name = "regex"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> re.Pattern[str]:
+        """Return the pattern."""
+        try:
+            return re.compile(value)
+        except (re.error, RecursionError, OverflowError) as error:
+            self.fail(
+                f"{value!r} is no regular expression: {error}; a sign that is meant as it stands "
+                "takes a backslash before it",
+                param,
+                ctx,
+            )
+
+
 def _span(text: str) -> timedelta | None:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
     if match is None:
@@ -133,9 +162,16 @@ def _span(text: str) -> timedelta | None:
 
 def _directory(ctx: click.Context, _: click.Parameter, value: str | None) -> str | None:
     """Return the command's own --dir, else the one before the command."""
-    found: str | None = value or ctx.find_root().params.get("directory")
-    if found is not None and os.path.lexists(found) and not os.path.isdir(found):  # noqa: PTH112 - pathlib takes 10 ms of --help
-        raise click.BadParameter(f"{found} is no directory; give the one where sessions lie")
+    if not value:
+        above: str | None = ctx.find_root().params.get("directory")
+        return above
+    if os.path.lexists(value) and not os.path.isdir(value):  # noqa: PTH112 - pathlib takes 10 ms of --help
+        raise click.BadParameter(f"{value} is no directory; give the one where sessions lie")
+    from sessiontail.system.paths import find_sessions_dir  # noqa: PLC0415 - --help does without
+
+    found = str(find_sessions_dir(value))
+    if found != os.path.normpath(value) and not ctx.resilient_parsing:  # not while completing
+        note(f"--dir {value}: the sessions lie in {found}")
     return found
 
 
@@ -147,8 +183,46 @@ def directory_option(function: _F) -> _F:
         metavar="DIR",
         type=click.Path(),
         callback=_directory,
-        help="Where the session files lie.",
+        help="Where the session files lie: their directory, or the one above it, which holds "
+        "'sessions' and no session files. One that is not there yet is taken as it is typed, "
+        "but for '.openrath', where 'sessions' is meant.  [default: $OPENRATH_HOME/sessions, "
+        "else ./.openrath/sessions, else ~/.openrath/sessions]",
     )(function)
+
+
+def output_option(
+    *forms: str, default: str = "text", json: str = "json", text: str
+) -> Callable[[_F], _F]:
+    """Add ``-o``, and ``--json`` for the form that a program wants.
+
+    Args:
+        forms: that can be chosen.
+        default: one of them.
+        json: the one that ``--json`` stands for.
+        text: what they are.
+    """
+
+    def add(function: _F) -> _F:
+        streams = " One object a line, as it comes." if json == "jsonl" else ""
+        alias = click.option(
+            "--json", "output", flag_value=json, help=f"The same as -o {json}.{streams}"
+        )
+        return click.option(
+            "-o",
+            "--output",
+            "output",
+            type=OneOf(forms),
+            default=default,
+            show_default=True,
+            help=text,
+        )(alias(function))
+
+    return add
+
+
+def states_option(text: str) -> Callable[[_F], _F]:
+    """Add ``--state``."""
+    return click.option("--state", "states", type=OneOf(STATES), multiple=True, help=text)
 
 
 def kinds_option(function: _F) -> _F:
@@ -157,10 +231,31 @@ def kinds_option(function: _F) -> _F:
         "-k",
         "--kind",
         "kinds",
-        type=click.Choice(KINDS),
+        type=OneOf(KINDS),
         multiple=True,
         metavar="KIND",
         help=f"Only records of this kind; may be repeated. One of {', '.join(KINDS)}.",
+    )(function)
+
+
+def grep_option(function: _F) -> _F:
+    """Add ``-g``."""
+    return click.option(
+        "-g",
+        "--grep",
+        type=Regex(),
+        metavar="REGEX",
+        help="Only records whose text matches; the matches are highlighted.",
+    )(function)
+
+
+def inherited_option(function: _F) -> _F:
+    """Add ``--inherited``."""
+    return click.option(
+        "--inherited",
+        is_flag=True,
+        help="Also the rows that a session has copied from an earlier one; else a line says how "
+        "many they are. -o raw, and messages of cat, have them always.",
     )(function)
 
 
@@ -173,7 +268,7 @@ def id_argument(*, many: bool, required: bool) -> Callable[[_F], _F]:
     """Add the argument ID, or IDs."""
     return click.argument(
         "ids" if many else "session_id",
-        metavar="ID..." if many else "ID",
+        metavar="ID" if not many else "ID..." if required else "[ID]...",
         nargs=-1 if many else 1,
         required=required,
         shell_complete=complete_ids,
@@ -188,5 +283,8 @@ def complete_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
         names = os.listdir(sessions_dir(ctx.params.get("directory")))  # noqa: PTH208 - names, not paths
     except (OSError, RuntimeError):
         return []
-    stems = {split[0] for split in map(split_name, names) if split}
+    # A name that no line can show is not offered: it is typed by its path.
+    stems = {
+        split[0] for split in map(split_name, names) if split and one_line(split[0]) == split[0]
+    }
     return [CompletionItem(stem) for stem in sorted(stems) if stem.startswith(incomplete)]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from typing import Literal, TypeAlias
+from uuid import UUID
 
+from sessiontail.cli.escaping import encoded
 from sessiontail.cli.rendering import EXCERPT, Renderer, as_json, dump, kind_of, text_of
 from sessiontail.cli.targets import Target
-from sessiontail.cli.terminal import Output, encoded, note
+from sessiontail.cli.terminal import Output, note
 from sessiontail.format.records import Chunk, Damage, Record
+from sessiontail.session.sieve import Inherited
 
 __all__ = ["Form", "Printer"]
 
-Form: TypeAlias = Literal["text", "jsonl", "raw", "messages"]
+Form: TypeAlias = Literal["text", "json", "jsonl", "raw", "messages"]
 
 
 class Printer:
@@ -22,7 +25,8 @@ class Printer:
         output: where to.
         form: in which form.
         kinds: only records of these.
-        pattern: only records whose text matches.
+        pattern: only records whose text matches; the matches are highlighted.
+        max_lines: of the text of a record, so many lines; None: all.
     """
 
     def __init__(
@@ -32,10 +36,11 @@ class Printer:
         *,
         kinds: tuple[str, ...] = (),
         pattern: re.Pattern[str] | None = None,
+        max_lines: int | None = None,
     ) -> None:
         self._output = output
         self._form = form
-        self._renderer = Renderer(output)
+        self._renderer = Renderer(output, max_lines=max_lines, pattern=pattern)
         self._kinds = kinds
         self._pattern = pattern
         #: Whether records come with their bytes.
@@ -55,13 +60,20 @@ class Printer:
             return False
         return self._pattern is None or self._pattern.search(text_of(record)) is not None
 
-    def put(self, record: Record | None, raw: bytes = b"", target: Target | None = None) -> None:
+    def put(
+        self,
+        record: Record | None,
+        raw: bytes = b"",
+        target: Target | None = None,
+        session_id: UUID | str | None = None,
+    ) -> None:
         """Print a record that is wanted.
 
         Args:
             record: the record; None for blank lines.
             raw: its bytes, for ``raw``.
             target: whose it is, where records of several sessions are mixed.
+            session_id: whose it is, where that is known.
         """
         output = self._output
         if self._form == "raw":
@@ -74,12 +86,38 @@ class Printer:
             output.bytes(encoded(output.json(dump(record.to_message()))))
         elif record is None:
             pass
-        elif self._form == "jsonl":
-            text = as_json(record, None if target is None else target.session_id)
-            output.line(output.json(text))
+        elif self._form in ("json", "jsonl"):
+            owner = session_id or (target.session_id if target else None)
+            text = output.json(as_json(record, owner))
+            if self._form == "jsonl":
+                output.line(text)
+            else:
+                output.bytes((b",\n" if self.printed else b"[\n") + encoded(text))
         else:
-            self._renderer.record(record, "" if target is None else target.name)
+            self._renderer.record(record, *self._named(target))
         self.printed += 1
+
+    @staticmethod
+    def _named(target: Target | None) -> tuple[str, str]:
+        """Return what stands before a line, and what its colour is by."""
+        name = "" if target is None else target.name
+        # A file is called after its session, mostly.
+        return name, str((target and target.session_id) or name.partition(".jsonl")[0])
+
+    def left_out(self, inherited: Inherited, target: Target | None = None) -> None:
+        """Tell that inherited rows are left out.
+
+        Args:
+            inherited: what of a session is.
+            target: whose, where records of several sessions are mixed.
+        """
+        rows = "1 row" if inherited.count == 1 else f"{inherited.count} rows"
+        them = "it" if inherited.count == 1 else "them"
+        text = f"{rows} from {str(inherited.origin)[:8]}; --inherited shows {them}"
+        if self._form == "text" and not self.filtered:
+            self._renderer.aside(text, *self._named(target))
+        else:
+            note(f"{target.name}: {text}" if target else text)
 
     def flush(self) -> None:
         """Hand what was printed to the reader of the output."""
@@ -87,18 +125,20 @@ class Printer:
 
     def close(self) -> None:
         """Print the end of the form, and hand everything to the reader of the output."""
-        if self._form == "messages":
+        if self._form in ("json", "messages"):
             self._output.line("\n]" if self.printed else "[]")
         self._output.flush()
 
     def end(self, torn_bytes: int, torn: bytes) -> None:
-        """Print what a crash left, ``EXCERPT`` bytes of it at most, and the end of the form."""
-        if torn_bytes and self._form == "text":
-            text = f"{torn_bytes} bytes after the last whole line, no record:\n"
-            text += torn[:EXCERPT].decode("utf-8", "backslashreplace")
+        """Print what a crash left behind a session's lines, ``EXCERPT`` bytes of it at most."""
+        shown = self._form == "text" and not self.filtered
+        if torn_bytes and shown:
+            text = f"{torn_bytes} bytes after the last whole line, no record"
+            if torn:
+                text += ":\n" + torn[:EXCERPT].decode("utf-8", "backslashreplace")
             self._renderer.block("torn", text)
-        self.close()
-        if torn_bytes and self._form != "text":
+        self.flush()
+        if torn_bytes and not shown:
             note(f"{torn_bytes} bytes after the last whole line left out: no record")
         if self._left_out:
             note(f"{self._left_out} damaged lines left out; -o text shows them")

@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import click
 
-from sessiontail.cli.ls import as_builtins, tell_skipped
-from sessiontail.cli.options import STATES, Size, Span, directory_option
+from sessiontail.cli.ls import tell_skipped
+from sessiontail.cli.options import Size, Span, directory_option, output_option, states_option
 from sessiontail.cli.progress import Meter
 from sessiontail.cli.rendering import age, size
 from sessiontail.cli.terminal import Output, confirm, note
@@ -26,6 +26,7 @@ __all__ = ["command"]
     epilog="""\
 \b
 Examples:
+  sessiontail prune --older-than 30d --dry-run       only shows what would go
   sessiontail prune --older-than 30d                 what is older goes; asks first
   sessiontail prune --older-than 30d --keep-last 100 but the newest hundred stay
   sessiontail prune --max-size 10G --yes             the oldest go until 10 GiB are left
@@ -36,11 +37,14 @@ What is being written always stays. Each file is looked at again before it goes;
 written meanwhile stays and is told. What a deletion that was killed left aside is put right first.
 
 \b
-Exit codes: 0 done, or nothing to delete; 1 not confirmed, or something was kept; 2 usage.
+Exit codes: 0 done, or nothing to delete, or --dry-run; 1 not confirmed (where nobody can be
+asked, add --yes), or something was kept; 2 usage; 130 interrupted.
 """
 )
 @directory_option
-@click.option("--older-than", type=Span(), help="What was created longer ago goes: 12h, 30d, 8w.")
+@click.option(
+    "--older-than", type=Span(), help="What was created longer ago goes: 90s, 15m, 12h, 30d, 8w."
+)
 @click.option(
     "--keep-last",
     type=click.IntRange(min=0),
@@ -48,19 +52,16 @@ Exit codes: 0 done, or nothing to delete; 1 not confirmed, or something was kept
     help="The N newest of all stay in any case; without another rule, all others go.",
 )
 @click.option(
-    "--max-size", type=Size(), help="The oldest go until all together take no more: 500M, 10G."
+    "--max-size",
+    type=Size(),
+    help="The oldest go until all together take no more bytes: 4096, 500K, 200M, 10G; K is 1024.",
 )
-@click.option(
-    "--state",
-    "states",
-    type=click.Choice(STATES),
-    multiple=True,
-    help="Only sessions in this state go; may be repeated.",
-)
+@states_option("Only sessions in this state go; may be repeated.")
 @click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
 @click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
+    "--dry-run", is_flag=True, help="Only show the plan; delete nothing, and ask nothing."
 )
+@output_option("text", "json", text="text: for people. json: the plan, and what was done.")
 def command(
     *,
     directory: str | None,
@@ -69,13 +70,17 @@ def command(
     max_size: int | None,
     states: tuple[str, ...],
     yes: bool,
+    dry_run: bool,
     output: str,
 ) -> int:
     """Delete old sessions by rule.
 
     Shows the plan: how many go, how much that frees, what stays and why. Deletes only with --yes
-    or when confirmed at a terminal; otherwise nothing is deleted, and the exit code is 1.
+    or when confirmed at a terminal; otherwise nothing is deleted, and the exit code is 1. With
+    --dry-run the plan is all that was asked for, and the exit code is 0.
     """
+    if dry_run and yes:
+        raise click.UsageError("give --dry-run or --yes, not both")
     if older_than is None and keep_last is None and max_size is None and not states:
         raise click.UsageError("give a rule: --older-than, --keep-last, --max-size or --state")
     store = SessionStore(directory)
@@ -97,7 +102,7 @@ def command(
         out.flush()
         tell_skipped(plan.skipped)
     pruned = None
-    if (plan.remove or plan.left_aside) and confirm(_question(plan), yes=yes):
+    if (plan.remove or plan.left_aside) and not dry_run and confirm(_question(plan), yes=yes):
         pruned = anyio.run(_apply, store, plan)
         for settled in pruned.settled:
             note(str(settled))
@@ -106,11 +111,13 @@ def command(
         if plan.remove:
             note(f"{len(pruned.removed)} deleted, {size(pruned.freed_bytes)} freed")
     if output == "json":
-        out.line(json.dumps(_as_builtins(plan, pruned), indent=2, ensure_ascii=False))
+        out.line(out.json(json.dumps(_as_builtins(plan, pruned), indent=2, ensure_ascii=False)))
         out.flush()
     if not plan.remove:
         note("nothing to delete")
-    if not (plan.remove or plan.left_aside):
+    if dry_run and (plan.remove or plan.left_aside):
+        note("nothing was deleted: --dry-run only shows the plan")
+    if dry_run or not (plan.remove or plan.left_aside):
         return 0
     if pruned is None or pruned.kept:
         return 1
@@ -165,20 +172,5 @@ def _grouped(decisions: tuple[PruneDecision, ...]) -> list[tuple[str, tuple[Prun
 
 
 def _as_builtins(plan: PrunePlan, pruned: Pruned | None) -> dict[str, Any]:
-    return {
-        "bytes_to_free": plan.bytes_to_free,
-        "remove": [{"why": one.why, **as_builtins(one.meta)} for one in plan.remove],
-        "keep": [{"why": one.why, **as_builtins(one.meta)} for one in plan.keep],
-        "skipped": [str(error) for error in plan.skipped],
-        "applied": pruned is not None,
-        "removed": [str(one) for one in pruned.removed_ids] if pruned else [],
-        "freed_bytes": pruned.freed_bytes if pruned else 0,
-        "kept": [{"why": one.why, "path": str(one.meta.path)} for one in pruned.kept]
-        if pruned
-        else [],
-        "settled": [
-            {"path": str(one.path), "what": one.what, "done": one.done} for one in pruned.settled
-        ]
-        if pruned
-        else [],
-    }
+    done = None if pruned is None else pruned.to_dict()
+    return {**plan.to_dict(), "applied": pruned is not None, "pruned": done}

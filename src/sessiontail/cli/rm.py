@@ -11,10 +11,14 @@ from uuid import UUID
 import anyio
 import click
 
-from sessiontail.cli.ls import print_table
-from sessiontail.cli.options import directory_option, id_argument
-from sessiontail.cli.targets import Target, resolve
-from sessiontail.cli.terminal import Output, confirm, note
+from sessiontail.cli.escaping import one_line
+from sessiontail.cli.listing import print_table
+from sessiontail.cli.look import Look, look_options
+from sessiontail.cli.options import directory_option, id_argument, output_option
+from sessiontail.cli.targets import Finder, Target
+from sessiontail.cli.terminal import confirm, note
+from sessiontail.cli.words import given_ids
+from sessiontail.directory.outlines import outlines_of
 from sessiontail.errors import (
     DamagedSession,
     InvalidSessionId,
@@ -23,6 +27,7 @@ from sessiontail.errors import (
     SessionNotFound,
 )
 from sessiontail.format.lifecycle import SessionState
+from sessiontail.format.plain import SCHEMA
 from sessiontail.session.asides import aside_of
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
@@ -61,36 +66,41 @@ Examples:
   sessiontail rm 4f2c                one session; shows it and asks
   sessiontail rm 4f2c 81d0 --yes     two, without asking
   sessiontail rm --yes ./old.jsonl   a file, also one that is damaged from its first line
+  sessiontail ls --state abandoned -o jsonl | jq -r .id | sessiontail rm --yes -
 
 \b
-Exit codes: 0 deleted, 1 not found, refused, or not confirmed, 2 usage.
+Exit codes: 0 all deleted; 1 one not found, refused, or not confirmed (where nobody can be asked,
+add --yes); 2 usage; 130 interrupted.
 """
 )
 @directory_option
 @click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@output_option("text", "json", text="text: for people. json: what was found, and what was deleted.")
+@look_options(records=False, paged=False)
 @id_argument(many=True, required=True)
-def command(*, directory: str | None, ids: tuple[str, ...], yes: bool, output: str) -> int:
+def command(
+    *, directory: str | None, ids: tuple[str, ...], yes: bool, output: str, look: Look
+) -> int:
     """Delete sessions, their unfinished files too.
 
-    ID is an id, the beginning of one, or a path. A session that somebody writes is refused. Shows
-    each file that goes; deletes only with --yes or when confirmed at a terminal.
+    ID is an id, the beginning of one, or a path; '-' reads them from standard input, one a line. A
+    session that somebody writes is refused. Shows each file that goes; deletes only with --yes or
+    when confirmed at a terminal: where ids come from standard input, only with --yes.
     """
+    ids = given_ids(ids)
     store = SessionStore(directory)
     doomed, refused = anyio.run(_find, store, ids)
-    out = Output()
+    out = look.open()
     if output == "text":
         known = [one.meta for one in doomed if one.meta is not None]
         if known:
-            print_table(out, known)
+            print_table(out, anyio.run(outlines_of, known, store.directory))
         for one in doomed:
             if one.meta is None and one.target.path is not None:
-                out.line(f"{one.name}: does not start with a header")
+                out.line(one_line(f"{one.name}: does not start with a header"))
         for one in doomed:
             for path in one.files:
-                out.line(out.text(f"goes: {path}"))
+                out.line(one_line(f"goes: {path}"))
         out.flush()
     deleted: list[str] = []
     if doomed and confirm(f"Delete {_count(len(doomed))}?", yes=yes):
@@ -98,6 +108,7 @@ def command(*, directory: str | None, ids: tuple[str, ...], yes: bool, output: s
         note(f"{_count(len(deleted))} deleted")
     if output == "json":
         found = {
+            "schema": SCHEMA,
             "found": [one.name for one in doomed],
             "files": [str(path) for one in doomed for path in one.files],
             "deleted": deleted,
@@ -109,11 +120,12 @@ def command(*, directory: str | None, ids: tuple[str, ...], yes: bool, output: s
 
 async def _find(store: SessionStore, ids: tuple[str, ...]) -> tuple[list[Doomed], int]:
     """Return what may go, and how many may not: those are told."""
+    finder = Finder(store)
     doomed: dict[tuple[Path, ...], Doomed] = {}  # the same by id and by path goes once
     refused = 0
     for text in ids:
         try:
-            one = await _look(store, text)
+            one = await _look(store, finder, text)
         except PersistenceError as error:
             note(str(error))
             refused += 1
@@ -122,9 +134,9 @@ async def _find(store: SessionStore, ids: tuple[str, ...]) -> tuple[list[Doomed]
     return list(doomed.values()), refused
 
 
-async def _look(store: SessionStore, text: str) -> Doomed:
+async def _look(store: SessionStore, finder: Finder, text: str) -> Doomed:
     try:
-        target = await resolve(store, text)
+        target = await finder.find(text)
     except SessionNotFound:
         # Nothing but what a deletion that was killed has left aside.
         target = Target(session_id=_whole_id(text), path=None)

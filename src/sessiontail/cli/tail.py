@@ -6,23 +6,33 @@ import os
 import re
 import stat
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import anyio
 import click
 
+from sessiontail.cli.choosing import Choice
 from sessiontail.cli.cursor_file import CursorKeeper
 from sessiontail.cli.live import Live, Options
+from sessiontail.cli.look import Look, look_options
+from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.options import (
+    Moment,
     Window,
     directory_option,
+    grep_option,
     id_argument,
+    inherited_option,
     kinds_option,
+    output_option,
+    states_option,
     window_option,
 )
 from sessiontail.cli.printing import Printer
-from sessiontail.cli.terminal import Output, note
+from sessiontail.cli.terminal import note
+from sessiontail.cli.words import given_ids
 from sessiontail.errors import CursorInvalid
 from sessiontail.format.lifecycle import Outcome
 from sessiontail.store import SessionStore
@@ -42,30 +52,48 @@ Examples:
   sessiontail tail -f -n all -g 'Traceback'  records whose text matches, from the start
   sessiontail tail -f ID --wait              also if the session does not exist yet
   sessiontail tail --until-end 4f2c && ...   go on when the agent is done
+  sessiontail tail -f --since 1h             running sessions of the last hour, and new ones
+  sessiontail tail --state abandoned -n 1    how what crashed ended
   sessiontail tail -f 4f2c -o jsonl --cursor-file at
                                              go on where the last run stopped
 
 \b
-Exit codes: 0 fine, 1 nothing found or (--until-end) not closed, 2 usage, 130 interrupted.
+Exit codes: 0 fine; 1 nothing printed, a session not found or not to be read, or (--until-end)
+not closed; 2 usage, or a cursor that does not fit; 130 interrupted.
 """
 )
 @directory_option
 @click.option("-f", "--follow", is_flag=True, help="Go on with what follows, until the end.")
 @window_option(
-    "The last N records (10), +N: from the N-th on, or all. Counted after -k and -g, but before "
-    "them with -f and no ID. After a cursor: all."
+    "The last N records of each session; +N: from the N-th on; all. Counted after -k and -g, but "
+    "before them with -f and no ID.  [default: 10; after a cursor: all]"
 )
 @kinds_option
-@click.option("-g", "--grep", metavar="REGEX", help="Only records whose text matches.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "jsonl", "raw"]),
-    default="text",
-    show_default=True,
-    help="jsonl: one object a record. raw: the file's lines.",
+@grep_option
+@states_option(
+    "Without ID: sessions in this state, instead of those that run (live, unknown); may be "
+    "repeated. With -f, of those that are there at the start: what begins later, or is taken up "
+    "again by a writer, is followed too."
 )
-@click.option("--wait", is_flag=True, help="Wait for a session that does not exist yet (with -f).")
+@click.option(
+    "--since",
+    type=Moment(),
+    help="Without ID: only sessions created at or after: 90s, 15m, 2h, 3d, 1w ago, 2026-01-31, "
+    "2026-01-31T08:00 (local time).",
+)
+@output_option(
+    "text",
+    "jsonl",
+    "raw",
+    json="jsonl",
+    text="text: for people. jsonl: one object a record. raw: the file's lines.",
+)
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Wait for a session that does not exist yet (with -f and whole IDs); else that is an "
+    "error.",
+)
 @click.option("--cursor", "cursor", metavar="TOKEN", help="Begin where this token stands.")
 @click.option("--show-cursor", is_flag=True, help="At the end, print the token to go on with.")
 @click.option(
@@ -79,12 +107,14 @@ Exit codes: 0 fine, 1 nothing found or (--until-end) not closed, 2 usage, 130 in
 )
 @click.option(
     "--on-abandoned",
-    type=click.Choice(["stop", "wait"]),
+    type=OneOf(["stop", "wait"]),
     default="stop",
     show_default=True,
     help="When a writer is gone without closing: stop, or wait for one to come back.",
 )
 @click.option("--stats", is_flag=True, help="At the end, print counters on stderr.")
+@inherited_option
+@look_options(records=True, paged=False)
 @id_argument(many=True, required=False)
 def command(
     *,
@@ -93,7 +123,9 @@ def command(
     follow: bool,
     window: Window | None,
     kinds: tuple[str, ...],
-    grep: str | None,
+    grep: re.Pattern[str] | None,
+    states: tuple[str, ...],
+    since: datetime | None,
     output: Literal["text", "jsonl", "raw"],
     wait: bool,
     cursor: str | None,
@@ -102,19 +134,28 @@ def command(
     until_end: bool,
     on_abandoned: Literal["stop", "wait"],
     stats: bool,
+    inherited: bool,
+    look: Look,
 ) -> int:
     """Print the last records of sessions; with -f, go on until they end.
 
-    ID is an id, the beginning of one, or a path; without any, every running session is meant, and
-    those that begin later. How a session ended (closed, abandoned, deleted, replaced) is told on
-    stderr.
+    ID is an id, the beginning of one, or a path; '-' reads them from standard input, one a line.
+    Without any, every running session is meant, and with -f those that begin later; that never
+    ends by itself. What is watched, and how a session ended (closed, abandoned, deleted,
+    replaced), is told on stderr.
     """
+    ids = given_ids(ids)
     follow = follow or until_end
+    choice = Choice(states, since)
     one = len(ids) == 1
     if wait and not follow:
         raise click.UsageError("--wait needs -f")
     if until_end and not ids:
         raise click.UsageError("--until-end needs an ID: without one, it never ends")
+    if choice.made and ids:
+        raise click.UsageError("--state and --since choose sessions: give them or IDs, not both")
+    if states and (cursor or cursor_file):
+        raise click.UsageError("--state needs a start without a cursor: states change meanwhile")
     if output == "raw" and not one:
         raise click.UsageError("-o raw needs one ID")
     if (cursor or cursor_file or show_cursor) and not (one or (follow and not ids)):
@@ -123,16 +164,19 @@ def command(
         raise click.UsageError("give --cursor or --cursor-file, not both")
     if window is not None and window.first > 1 and follow and not ids:
         raise click.UsageError("-n +N needs an ID")
-    try:
-        pattern = re.compile(grep) if grep is not None else None
-    except re.error as error:
-        raise click.UsageError(f"-g: no regular expression: {error}") from None
     store = SessionStore(directory)
-    printer = Printer(Output(), output, kinds=kinds, pattern=pattern)
+    out = look.open(output)
+    printer = Printer(out, output, kinds=kinds, pattern=grep, max_lines=look.lines(out))
     keeper = CursorKeeper(cursor_file, show=show_cursor)
     after = keeper.read() if cursor_file else cursor
     options = Options(
-        follow=follow, window=window, wait=wait, on_abandoned=on_abandoned, after=after
+        follow=follow,
+        window=window,
+        wait=wait,
+        on_abandoned=on_abandoned,
+        after=after,
+        choice=choice,
+        inherited="include" if inherited or output == "raw" else "skip",
     )
     try:
         outcomes = anyio.run(_tail, Live(store, printer, keeper, options), ids, stats)

@@ -10,6 +10,8 @@ from uuid import UUID
 
 import click
 
+from sessiontail.by_id import OfInherited
+from sessiontail.cli.terminal import note
 from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.reading import SessionReader
@@ -17,7 +19,7 @@ from sessiontail.session.tail import SessionTail
 from sessiontail.store import SessionStore
 from sessiontail.system.paths import path_paths, split_name
 
-__all__ = ["Target", "resolve", "shorten", "told_apart"]
+__all__ = ["Finder", "Target", "resolve", "shorten", "told_apart"]
 
 # Shown of an id where no more is needed to tell it from the others.
 _SHORT = 8
@@ -43,10 +45,17 @@ class Target:
         return self.path.name
 
     def read(
-        self, store: SessionStore, *, after: str | None = None, last: int | None = None
+        self,
+        store: SessionStore,
+        *,
+        after: str | None = None,
+        last: int | None = None,
+        inherited: OfInherited = "include",
     ) -> SessionReader:
         """Return its records up to the end as it is now."""
-        return store.read(self.session_id, path=self.path, after=after, last=last)
+        return store.read(
+            self.session_id, path=self.path, after=after, last=last, inherited=inherited
+        )
 
     def tail(
         self,
@@ -55,56 +64,120 @@ class Target:
         after: str | None,
         wait: bool,
         on_abandoned: Literal["stop", "wait"],
+        inherited: OfInherited = "include",
     ) -> SessionTail:
         """Return its records until it ends."""
         return store.tail(
-            self.session_id, path=self.path, after=after, wait=wait, on_abandoned=on_abandoned
+            self.session_id,
+            path=self.path,
+            after=after,
+            wait=wait,
+            on_abandoned=on_abandoned,
+            inherited=inherited,
         )
 
 
-async def resolve(store: SessionStore, text: str, *, may_be_absent: bool = False) -> Target:
-    """Return the session that the user means.
+class Finder:
+    """Finds the sessions that the user means; the directory is listed once, if at all.
 
     Args:
         store: where ids are looked for.
-        text: a path, an id, or the beginning of an id that no other session shares.
-        may_be_absent: a whole id or a path is taken though there is no such session yet.
-
-    Raises:
-        SessionNotFound: nothing is called so.
-        click.UsageError: several ids begin so.
     """
-    target = _by_path(text, may_be_absent=may_be_absent)
-    if target is not None:
-        return target
-    whole = _whole_id(text)
-    if whole is not None and may_be_absent:
-        return Target(whole, None)
-    begin, digits = text.lower(), text.lower().replace("-", "")
+
+    def __init__(self, store: SessionStore) -> None:
+        self._store = store
+        self._skipped: list[PersistenceError] = []
+        #: None before the directory was listed.
+        self._metas: list[PersistedSessionMeta] | None = None
+        # The same, by id and by the stem of their files.
+        self._known: dict[UUID | str, list[PersistedSessionMeta]] = {}
+
+    async def find(self, text: str, *, may_be_absent: bool = False) -> Target:
+        """Return the session that the user means.
+
+        Args:
+            text: a path, an id, or the beginning of an id that no other session shares.
+            may_be_absent: a whole id or a path is taken though there is no such session yet.
+
+        Raises:
+            SessionNotFound: nothing is called so.
+            click.UsageError: several ids begin so.
+        """
+        target = _by_path(text, may_be_absent=may_be_absent)
+        if target is not None:
+            return target
+        whole = _whole_id(text)
+        if whole is not None and may_be_absent:
+            return Target(whole, None)
+        found = _one_file_each(await self._called(text, whole))
+        if not found:
+            begin = text.lower()
+            unread = [
+                e for e in self._skipped if e.path and begin and e.path.name.startswith(begin)
+            ]
+            if len(unread) == 1:
+                # No session to a listing; reading it by its path says why.
+                return Target(None, unread[0].path)
+            raise _not_found(self._store.directory, text, may_be_absent)
+        if len(found) > 1:
+            shown = sorted(map(str, found))
+            more = f" and {len(shown) - _CANDIDATES} more" if len(shown) > _CANDIDATES else ""
+            raise click.UsageError(
+                f"{text!r} begins {len(shown)} ids, type more of one: "
+                f"{', '.join(shown[:_CANDIDATES])}{more}"
+            )
+        meta = next(iter(found.values()))
+        # By id where that leads to the file: an id is good for both names, before and after
+        # closing.
+        return Target(meta.id, None if _stem(meta) == str(meta.id) else meta.path)
+
+    async def find_all(
+        self, words: tuple[str, ...], *, may_be_absent: bool = False
+    ) -> tuple[list[Target], int]:
+        """Return the sessions that are meant, and how many there are not: those are told.
+
+        Raises:
+            click.UsageError: several ids begin with one of the words.
+        """
+        targets, missed = [], 0
+        for text in words:
+            try:
+                targets.append(await self.find(text, may_be_absent=may_be_absent))
+            except SessionNotFound as error:
+                note(str(error))
+                missed += 1
+        return targets, missed
+
+    async def _called(self, text: str, whole: UUID | None) -> list[PersistedSessionMeta]:
+        """Return the files whose session's id, or whose name, is called so."""
+        if self._metas is None:
+            scan = self._store.scan()
+            self._metas = await scan.rest()
+            self._skipped = scan.skipped
+            for meta in self._metas:
+                for key in (meta.id, _stem(meta)):
+                    self._known.setdefault(key, []).append(meta)
+        exactly = self._known.get(text, [])
+        if whole is not None:
+            return [*self._known.get(whole, []), *exactly]
+        digits = text.lower().replace("-", "")
+        if not digits:
+            return exactly
+        return [meta for meta in self._metas if meta.id.hex.startswith(digits)] + exactly
+
+
+async def resolve(store: SessionStore, text: str, *, may_be_absent: bool = False) -> Target:
+    """Return the session that the user means; see ``Finder``."""
+    return await Finder(store).find(text, may_be_absent=may_be_absent)
+
+
+def _one_file_each(metas: list[PersistedSessionMeta]) -> dict[UUID, PersistedSessionMeta]:
+    """Return of each session one file: of several, the one that is named after it."""
     found: dict[UUID, PersistedSessionMeta] = {}
-    scan = store.scan()
-    async for meta in scan:
-        known = (digits and meta.id.hex.startswith(digits)) or whole == meta.id
-        # Of two files of one session, the one that is named after it.
-        better = meta.id not in found or _stem(meta) == str(meta.id)
-        if better and (known or _stem(meta) == text):
+    for meta in metas:
+        if meta.id not in found or _stem(meta) == str(meta.id):
             found[meta.id] = meta
-    if not found:
-        unread = [e for e in scan.skipped if e.path and begin and e.path.name.startswith(begin)]
-        if len(unread) == 1:
-            # No session to a listing; reading it by its path says why.
-            return Target(None, unread[0].path)
-        raise _not_found(store.directory, text, may_be_absent)
-    if len(found) > 1:
-        shown = sorted(map(str, found))
-        more = f" and {len(shown) - _CANDIDATES} more" if len(shown) > _CANDIDATES else ""
-        raise click.UsageError(
-            f"{text!r} begins {len(shown)} ids, type more of one: "
-            f"{', '.join(shown[:_CANDIDATES])}{more}"
-        )
-    meta = next(iter(found.values()))
-    # By id where that leads to the file: an id is good for both names, before and after closing.
-    return Target(meta.id, None if _stem(meta) == str(meta.id) else meta.path)
+    return found
 
 
 def _by_path(text: str, *, may_be_absent: bool) -> Target | None:

@@ -6,97 +6,143 @@ Nothing of the reader is imported here.
 from __future__ import annotations
 
 import os
-import re
+import shutil
 import sys
+from types import TracebackType
+from typing import IO, Self
 
 import click
 
-__all__ = ["Output", "clean", "confirm", "encoded", "note", "styled"]
+from sessiontail.cli.colors import Painted, When, styled, wants_color
+from sessiontail.cli.escaping import clean, clean_json, encoded, one_line
+from sessiontail.cli.pager import Pager, pager_command
 
-# C0 but tab and newline, DEL, C1: what a terminal may take for a command.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-_STYLES = {
-    "bold": "1",
-    "dim": "2",
-    "red": "31",
-    "green": "32",
-    "yellow": "33",
-    "blue": "34",
-    "magenta": "35",
-    "cyan": "36",
-}
+__all__ = ["Output", "confirm", "note"]
 
 
 class Output:
-    """Standard output, as bytes.
+    """Standard output, as bytes; a context manager, which ends the pager.
 
-    A terminal gets colours and no control characters of a session's; a file or pipe gets the text
-    as it is.
+    Whatever it is, what a session says commands nothing: a pipe may lead to a terminal, as through
+    ``head`` or ``less -R``.
+
+    Args:
+        color: whether to colour; "auto" asks the environment and the terminal.
+        paged: lead it through the user's pager, if stdin and stdout are terminals.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, color: When = "auto", *, paged: bool = False) -> None:
         if sys.stdout is None:
             raise click.ClickException("standard output is closed: nowhere to write to")
-        self._buffer = sys.stdout.buffer
+        self._buffer: IO[bytes] = sys.stdout.buffer
         self.terminal = sys.stdout.isatty()
-        #: Whether colours are wanted: https://no-color.org.
-        self.color = (
-            self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        )
+        #: Whether colours are wanted.
+        self.color = wants_color(color, terminal=self.terminal)
+        self._pager: Pager | None = None
+        self._paged = paged and self.terminal and sys.stdin is not None and sys.stdin.isatty()
 
-    def text(self, text: str) -> str:
-        """Return what a session says, fit for this output."""
-        return clean(text) if self.terminal else text
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def width(self) -> int | None:
+        """The columns of the terminal; None where there is none."""
+        return shutil.get_terminal_size().columns if self.terminal else None
 
     def json(self, text: str) -> str:
-        """Return JSON, fit for this output: JSON leaves DEL and C1 as they are."""
-        if not self.terminal:
-            return text
-        return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        """Return JSON, fit for any output: JSON leaves DEL, C1 and more as they are."""
+        return clean_json(text)
 
-    def styled(self, text: str, style: str) -> str:
-        """Return text in a style, where there are colours."""
-        return styled(text, style) if self.color else text
+    def styled(self, text: str, *styles: str) -> Painted:
+        """Return text, fit for any output, in styles where there are colours."""
+        return styled(text, *(styles if self.color else ()))
 
-    def line(self, text: str) -> None:
-        """Write a line; what is no UTF-8 (a lone surrogate) is escaped."""
-        self._buffer.write(encoded(text) + b"\n")
+    def line(self, *parts: str) -> None:
+        """Write a line of these parts; what was not made fit by ``styled`` is made fit."""
+        shown = [part if isinstance(part, Painted) else clean(part) for part in parts]
+        self.bytes(encoded("".join(shown)) + b"\n")
 
     def bytes(self, data: bytes) -> None:
         """Write bytes as they are."""
+        if self._paged:
+            self._start_pager()
         self._buffer.write(data)
 
     def flush(self) -> None:
         """Hand everything to the reader of the output."""
         self._buffer.flush()
 
+    def close(self) -> None:
+        """End the pager, if there is one, when its user leaves it; notes that waited are shown."""
+        pager, self._pager = self._pager, None
+        if pager is None:
+            return
+        self._buffer = sys.stdout.buffer
+        try:
+            pager.close()
+        finally:
+            _notes.release()
 
-def encoded(text: str) -> bytes:
-    """Return text as UTF-8, a lone surrogate as its escape: in JSON, the same value."""
-    return text.encode("utf-8", "backslashreplace")
+    def _start_pager(self) -> None:
+        """Start it with the first line: what prints nothing pages nothing."""
+        self._paged = False
+        command = pager_command(os.environ)
+        if command is None:
+            return
+        self.flush()
+        try:
+            self._pager = Pager(command)
+        except OSError:
+            return  # no program after all
+        self._buffer = self._pager.input
+        _notes.hold()
 
 
-def styled(text: str, style: str) -> str:
-    """Return text in a terminal's style."""
-    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if text else text
+class Notes:
+    """Lines on stderr; they wait while a pager has the screen, if stderr is one."""
+
+    def __init__(self) -> None:
+        self._held: list[bytes] | None = None
+
+    def hold(self) -> None:
+        """Keep notes from now on."""
+        if sys.stderr is not None and sys.stderr.isatty():
+            self._held = []
+
+    def release(self) -> None:
+        """Write what was kept, and from now on at once."""
+        held, self._held = self._held, None
+        for line in held or ():
+            self.write(line)
+
+    def write(self, line: bytes) -> None:
+        """Write a line, or keep it."""
+        if self._held is not None:
+            self._held.append(line)
+            return
+        if sys.stderr is None:  # closed by the caller: 2>&-
+            return
+        try:
+            sys.stderr.buffer.write(line)
+            sys.stderr.flush()
+        except OSError:
+            return  # nobody reads it
 
 
-def clean(text: str) -> str:
-    r"""Return text with control characters shown as ``\x1b``, but for tab and newline."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+_notes = Notes()
 
 
 def note(text: str) -> None:
     """Print a line about the work, not of it, on stderr."""
-    if sys.stderr is None:  # closed by the caller: 2>&-
-        return
-    line = encoded(f"sessiontail: {clean(text)}\n")
-    try:
-        sys.stderr.buffer.write(line)
-        sys.stderr.flush()
-    except OSError:
-        return  # nobody reads it
+    _notes.write(encoded(f"sessiontail: {one_line(text)}\n"))
 
 
 def confirm(question: str, *, yes: bool) -> bool:
@@ -107,7 +153,7 @@ def confirm(question: str, *, yes: bool) -> bool:
         note("nothing was deleted: add --yes to do it")
         return False
     try:
-        if click.confirm(question, err=True):
+        if click.confirm(clean(question), err=True):
             return True
     except click.Abort as abort:
         if not isinstance(abort.__context__, EOFError):  # Ctrl-C, not Ctrl-D

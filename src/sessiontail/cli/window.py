@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing
+from uuid import UUID
 
 from sessiontail.cli.cursor_file import CursorKeeper
 from sessiontail.cli.options import Window
 from sessiontail.cli.printing import Printer
 from sessiontail.cli.slices import FileSlices, entries
 from sessiontail.cli.targets import Target
-from sessiontail.format.records import Record
+from sessiontail.format.records import Header, Record
 from sessiontail.session.feed import RecordFeed
 
 __all__ = ["print_window"]
@@ -24,6 +25,7 @@ async def print_window(
     printer: Printer,
     *,
     target: Target | None = None,
+    session_id: UUID | None = None,
     check: Callable[[Record | None], None] = lambda _: None,
     keeper: CursorKeeper | None = None,
 ) -> int:
@@ -37,6 +39,7 @@ async def print_window(
         window: which of those that the printer wants.
         printer: prints them.
         target: whose they are, where records of several sessions are mixed.
+        session_id: whose they are, where the file does not say.
         check: is asked for every record before it is printed; it may raise.
         keeper: keeps the cursor behind what is printed.
     """
@@ -48,10 +51,28 @@ async def print_window(
 
     kept: deque[tuple[Record | None, bytes]] = deque(maxlen=window.last)
     seen = 0
+    whose: str | None = None
+    # Whether it was told that rows are left out; where the window begins behind them, it is not.
+    told = window.first > 1
+
+    def tell_left_out() -> None:
+        nonlocal told
+        if feed.left_out and not told:
+            told = True
+            assert feed.inherited is not None
+            printer.left_out(feed.inherited, target)
+
+    def put(record: Record | None, raw: bytes) -> None:
+        if not isinstance(record, Header):
+            tell_left_out()
+        printer.put(record, raw, target, whose)
+
     async with aclosing(entries(feed, file, raw=printer.raw)) as found:
         async for batch in found:
             if keeper is not None:
                 keeper.forget()
+            known = feed.session_id or session_id
+            whose = str(known) if known else None  # once a batch: it takes 1 us
             for record, raw in batch:
                 check(record)
                 if not printer.wants(record):
@@ -60,12 +81,14 @@ async def print_window(
                 if seen < window.first:
                     continue
                 if window.last is None:
-                    printer.put(record, raw, target)
+                    put(record, raw)
                 else:
                     kept.append((record, raw))
             if window.last is None:
                 printed()
+    told = told or seen > len(kept) > 0
     for record, raw in kept:
-        printer.put(record, raw, target)
+        put(record, raw)
+    tell_left_out()
     printed()
     return seen

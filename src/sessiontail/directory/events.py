@@ -10,21 +10,23 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 import msgspec
-from anyio import BusyResourceError
 from anyio.abc import AsyncResource
 from anyio.lowlevel import checkpoint
 
 from sessiontail.directory.following import Following
+from sessiontail.directory.opening import open_lane
 from sessiontail.directory.scan import Scan
 from sessiontail.directory.stock import Wanted
 from sessiontail.errors import PersistenceError
+from sessiontail.format.brief import brief, counted, place, short
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind, SessionState
 from sessiontail.session.meta import PersistedSessionMeta
+from sessiontail.session.pulling import AsyncEntered, AsyncPulled, StreamBusy
 from sessiontail.session.summary import Detail, read_meta
 from sessiontail.system.calls import Call
 from sessiontail.system.locks import LockTable
@@ -35,17 +37,24 @@ from sessiontail.system.watching import DirectoryWatch
 __all__ = ["SessionEvent", "SessionWatch"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SessionEvent:
-    """One thing that happened to one session."""
+    """One thing that happened to one session; ``msgspec.json.encode`` takes it as it is."""
 
     kind: EventKind
     #: As it is after the event; of a deleted session, as it was last known. The chunks of a large
     #: file without a trailer are not counted but taken from its last one's index.
     meta: PersistedSessionMeta
 
+    def __repr__(self) -> str:
+        return brief(self, str(self.kind), short(self.meta.id_text))
 
-class SessionWatch(AsyncIterator[SessionEvent], AsyncResource):
+    def to_dict(self) -> dict[str, Any]:
+        """Return the session as JSON has it, and what happened to it as ``event``."""
+        return {**self.meta.to_dict(), "event": self.kind.value}
+
+
+class SessionWatch(AsyncPulled, AsyncEntered, AsyncIterator[SessionEvent], AsyncResource):
     """What happens to the sessions of a directory, in order; it never ends by itself.
 
     Made by ``SessionStore.watch``. An async iterator and an async context manager; a step that is
@@ -63,15 +72,18 @@ class SessionWatch(AsyncIterator[SessionEvent], AsyncResource):
     ) -> None:
         """Prepare; nothing is opened before the first event is asked for."""
         self._directory = directory
+        stats = stats or StoreStats()
         # What happened, and was not handed over: whose file, and what.
         self._news: deque[tuple[str, EventKind]] = deque()
         self._following = Following(
             directory,
             make_watch=watch,
             wanted=Wanted(last=0),
-            max_line_bytes=max_line_bytes,
+            open_file=partial(
+                open_lane, directory=directory, max_line_bytes=max_line_bytes, stats=stats
+            ),
             max_open=None,
-            stats=stats or StoreStats(),
+            stats=stats,
             # Not a method: a stream that is dropped is gone at once.
             tell=partial(_note, self._news),
         )
@@ -83,6 +95,10 @@ class SessionWatch(AsyncIterator[SessionEvent], AsyncResource):
         # Reads the meta of the next event.
         self._call: Call[PersistedSessionMeta | None] | None = None
 
+    def __repr__(self) -> str:
+        state = "ended" if self._following.closed else counted(len(self._metas), "session")
+        return f"<SessionWatch {place(self._directory)}, {state}>"
+
     def __aiter__(self) -> Self:
         return self
 
@@ -92,10 +108,10 @@ class SessionWatch(AsyncIterator[SessionEvent], AsyncResource):
         Raises:
             StopAsyncIteration: this was closed.
             PersistenceError: the directory cannot be read.
-            anyio.BusyResourceError: another task waits for the next one.
+            StreamBusy: another task waits for the next one.
         """
         if self._pulling:
-            raise BusyResourceError("reading from")
+            raise StreamBusy("SessionWatch")
         self._pulling = True
         try:
             return await self._next()

@@ -16,19 +16,20 @@ from collections.abc import Awaitable, Callable, Sized
 from functools import partial
 from pathlib import Path
 
-from anyio import BusyResourceError, ClosedResourceError
+from anyio import ClosedResourceError
 from anyio.lowlevel import checkpoint
 
 from sessiontail.directory.beside import Beside
 from sessiontail.directory.holding import OpenFiles
 from sessiontail.directory.lane import ForeignFile, Lane
-from sessiontail.directory.opening import close_what_came
+from sessiontail.directory.opening import Opened, close_what_came
 from sessiontail.directory.schedule import Schedule, Sleep, Turn
 from sessiontail.directory.sessions import Sessions, Tell
 from sessiontail.directory.stock import Stocktaking, Wanted
 from sessiontail.directory.turns import Turns
 from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.session.follower import no_gate
+from sessiontail.session.pulling import StreamBusy
 from sessiontail.system.locks import LockTable, locks
 from sessiontail.system.signals import Home
 from sessiontail.system.stats import StoreStats
@@ -48,10 +49,11 @@ class Following:
         directory: whose sessions.
         make_watch: gives the watch of the directory, held.
         wanted: which of them, and from where.
-        max_line_bytes: a longer line is one ``Damage``.
+        open_file: opens the file of a lane, as ``open_lane`` does.
         max_open: descriptors at most; None: what the process has for all streams.
         stats: counts into these.
         tell: is told what happens to them.
+        tell_directory: is told whether it is there, at the first look and when that changes.
     """
 
     def __init__(
@@ -60,10 +62,11 @@ class Following:
         *,
         make_watch: Callable[[], Awaitable[DirectoryWatch]],
         wanted: Wanted,
-        max_line_bytes: int,
+        open_file: Callable[..., Opened],
         max_open: int | None,
         stats: StoreStats,
         tell: Tell,
+        tell_directory: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self.closed = True  # until all is made
         self.begun = False
@@ -71,12 +74,14 @@ class Following:
         self._directory = directory
         self._make_watch = make_watch
         self._wanted = wanted
-        self._max_line_bytes = max_line_bytes
+        self._open_file = open_file
         self._stats = stats
         self._schedule: Schedule[Lane | ForeignFile] = Schedule()
         self.sessions = Sessions(
             directory, schedule=self._schedule, files=OpenFiles(max_open, stats), tell=tell
         )
+        self._tell_directory = tell_directory
+        self._present = True
         self._stocktaking = Stocktaking(directory, wanted)
         self._gate: Callable[[str], None] = no_gate
         # When a mark was noticed whose records are not handed over; when the loop had its turn.
@@ -135,13 +140,11 @@ class Following:
                 str(self._directory), Home(), self._subscription.signal, self.sessions.files
             )
             self._turns = Turns(
-                self._directory,
+                self._open_file,
                 sessions=self.sessions,
                 schedule=self._schedule,
                 watch=made,
                 beside=self._beside,
-                max_line_bytes=self._max_line_bytes,
-                stats=self._stats,
             )
             self._turns.gate = self._gate
         assert self._watch is not None
@@ -149,6 +152,8 @@ class Following:
         if not self.closed:
             self.sessions.take(stock)
             self.begun = True
+            self._present = self._watch.present
+            self._tell_directory(self._present)
 
     def close(self) -> None:
         """Release everything; the positions stay."""
@@ -171,10 +176,10 @@ class Following:
             StopAsyncIteration: this was closed.
             SessionNotFound: the directory is gone, and that is an error.
             PersistenceError: the directory cannot be read.
-            anyio.BusyResourceError: another task waits for the next one.
+            StreamBusy: another task waits for the next one.
         """
         if self._pulling:
-            raise BusyResourceError("reading from")
+            raise StreamBusy
         self._pulling = True
         try:
             await self.begin()
@@ -265,7 +270,10 @@ class Following:
     def _check_directory(self) -> None:
         """Look at what is open where the directory is gone; the rest may come back with it."""
         assert self._watch is not None
-        if self._watch.present:
+        present, self._present = self._present, self._watch.present
+        if self._present != present:
+            self._tell_directory(self._present)
+        if self._present:
             return
         if self._wanted.on_missing == "error":
             raise SessionNotFound("the directory is gone", path=self._directory)

@@ -8,12 +8,13 @@ each asks for the next files before it waits for one.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from sessiontail.directory.names import all_names, sessions_among
+from sessiontail.directory.skipping import untold
 from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.session.asides import left_aside
 from sessiontail.session.ends import END_BYTES
@@ -25,7 +26,15 @@ from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import WAL_ENDING
 from sessiontail.system.readahead import ask_for
 
-__all__ = ["FILES_PER_HOP", "MAX_FILES_PER_HOP", "First", "Found", "begin_scan", "read_metas"]
+__all__ = [
+    "FILES_PER_HOP",
+    "MAX_FILES_PER_HOP",
+    "First",
+    "Found",
+    "begin_scan",
+    "look_aside",
+    "read_metas",
+]
 
 
 # Files a hop into a thread: cold ones, and warm ones. A hop takes 200 us, on a busy machine 1 ms,
@@ -49,6 +58,8 @@ class Found(NamedTuple):
     taken: int
     #: Files whose ends were not in the page cache.
     cold: int
+    #: Those of ``skipped`` that nobody was warned of.
+    untold: Sequence[PersistenceError] = ()
 
 
 class First(NamedTuple):
@@ -60,6 +71,8 @@ class First(NamedTuple):
     found: Found
     #: None where more files are to be read first.
     left_aside: list[PersistenceError] | None
+    #: Those of ``left_aside`` that nobody was warned of.
+    untold: Sequence[PersistenceError] = ()
 
 
 def begin_scan(directory: Path, detail: Detail) -> First:
@@ -73,7 +86,15 @@ def begin_scan(directory: Path, detail: Detail) -> First:
     if found.taken < len(names):
         return First(names, found, None)
     hidden = any(name.startswith(".") for name in everything)
-    return First(names, found, left_aside(directory) if hidden else [])
+    return First(names, found, *(look_aside(directory) if hidden else ([], ())))
+
+
+def look_aside(
+    directory: Path,
+) -> tuple[list[PersistenceError], Sequence[PersistenceError]]:
+    """Return what a deletion that was killed has left, and what of it nobody was warned of."""
+    errors = left_aside(directory)
+    return errors, untold(errors)
 
 
 #: No file is held.
@@ -126,4 +147,4 @@ def read_metas(
         taken += len(some)
         if not (ahead or anew) and cold * 2 > len(some) and cold * 10 > taken:
             break
-    return Found(metas, skipped, taken, cold)
+    return Found(metas, skipped, taken, cold, untold(skipped) or ())

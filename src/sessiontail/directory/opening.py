@@ -20,6 +20,7 @@ from sessiontail.session.ending import LookAgain
 from sessiontail.session.follower import Follower
 from sessiontail.session.generations import find_again, open_all, open_only
 from sessiontail.session.reader import FileReader
+from sessiontail.session.sieve import Find, Sieve
 from sessiontail.system.calls import Call
 from sessiontail.system.files import SessionFile
 from sessiontail.system.paths import SessionPaths
@@ -54,6 +55,7 @@ def open_lane(
     directory: Path,
     *,
     ended: bytes | None,
+    find: Find | None = None,
     max_line_bytes: int,
     stats: StoreStats,
     remote: bool,
@@ -77,6 +79,8 @@ def open_lane(
     try:
         readers = [FileReader(file, max_line_bytes=max_line_bytes, stats=stats) for file in files]
         position, reader = _place(lane, readers, block=block)
+        if find is not None:
+            reader.sieve = Sieve(find, paths.oldest_first, reader.file.id, finite=False)
         follower = Follower(paths, reader, position)
     except BaseException:
         for file in files:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
 from sessiontail import checks
 from sessiontail.directory.scan import by_age
 from sessiontail.errors import PersistenceError
+from sessiontail.format.brief import brief, quoted, short
 from sessiontail.format.lifecycle import SessionState
+from sessiontail.format.plain import SCHEMA, plain_error
 from sessiontail.session.meta import PersistedSessionMeta
 
 __all__ = ["PruneDecision", "PrunePlan", "check_rules", "plan"]
@@ -24,10 +27,21 @@ class PruneDecision(msgspec.Struct, frozen=True, gc=False):
     #: In a few words: "older than 30 days", "live".
     why: str
 
+    def __repr__(self) -> str:
+        return brief(self, short(self.meta.id_text), quoted(self.why))
 
-@dataclass(frozen=True, slots=True)
+    def to_dict(self) -> dict[str, Any]:
+        """Return the session as JSON has it, and ``why``."""
+        return {**self.meta.to_dict(), "why": self.why}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class PrunePlan:
-    """What a prune would delete and keep. Nothing has happened yet."""
+    """What a prune would delete and keep. Nothing has happened yet.
+
+    ``msgspec.json.encode(plan, enc_hook=str)`` takes it as it is: the hook is for the errors in
+    ``skipped``. What ``to_dict`` gives needs none.
+    """
 
     #: Goes, oldest first: the order of deletion.
     remove: tuple[PruneDecision, ...]
@@ -36,6 +50,25 @@ class PrunePlan:
     #: Files that are no sessions, or cannot be read: they stay, and count nowhere. Those with the
     #: reason "left-aside" are put right when the plan is applied.
     skipped: tuple[PersistenceError, ...] = ()
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            f"{len(self.remove)} go",
+            f"{len(self.keep)} stay",
+            f"{len(self.skipped)} skipped" if self.skipped else "",
+            f"{self.bytes_to_free:,} bytes to free",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON has it (``format.plain``)."""
+        return {
+            "schema": SCHEMA,
+            "bytes_to_free": self.bytes_to_free,
+            "remove": [decision.to_dict() for decision in self.remove],
+            "keep": [decision.to_dict() for decision in self.keep],
+            "skipped": [plain_error(error) for error in self.skipped],
+        }
 
     @property
     def bytes_to_free(self) -> int:

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import Any
 from uuid import UUID
 
 from anyio.from_thread import check_cancelled
 
 from sessiontail.directory.plan import PruneDecision, PrunePlan
 from sessiontail.errors import PersistenceError
+from sessiontail.format.brief import brief
+from sessiontail.format.plain import SCHEMA
 from sessiontail.session.asides import TURN_WAIT_S, Settled, settle
 from sessiontail.session.deleting import delete_file
 from sessiontail.session.meta import PersistedSessionMeta
@@ -30,9 +33,13 @@ __all__ = ["Pruned", "apply", "prune"]
 PER_HOP = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Pruned:
-    """What a prune did."""
+    """What a prune did.
+
+    ``msgspec.json.encode(pruned, enc_hook=str)`` takes it as it is: the hook is for the paths in
+    ``settled``. What ``to_dict`` gives needs none.
+    """
 
     #: Deleted, in this order.
     removed: tuple[PersistedSessionMeta, ...]
@@ -42,6 +49,26 @@ class Pruned:
     settled: tuple[Settled, ...] = ()
     #: Whether another deletion had the directory for longer than was waited.
     waited_in_vain: bool = False
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            f"{len(self.removed)} removed",
+            f"{len(self.kept)} kept",
+            f"{len(self.settled)} settled" if self.settled else "",
+            f"{self.freed_bytes:,} bytes freed",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was done as JSON has it (``format.plain``)."""
+        return {
+            "schema": SCHEMA,
+            "freed_bytes": self.freed_bytes,
+            "removed": [meta.to_dict() for meta in self.removed],
+            "kept": [decision.to_dict() for decision in self.kept],
+            "settled": [one.to_dict() for one in self.settled],
+            "waited_in_vain": self.waited_in_vain,
+        }
 
     @property
     def removed_ids(self) -> list[UUID]:

@@ -2,7 +2,8 @@
 
 A listing reads the first line and the last block of each file, whatever its length. Only a file
 without a trailer is counted, and without decoding. Files that do not start with a header are
-skipped and kept as errors; one bad file never stops the rest.
+skipped and kept as errors, each with a logged warning, once for as long as the file stays as it is;
+one bad file never stops the rest.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self
 
-from anyio import BusyResourceError
 from anyio.lowlevel import checkpoint
 
 from sessiontail.directory.gathering import (
@@ -24,11 +24,13 @@ from sessiontail.directory.gathering import (
     MAX_FILES_PER_HOP,
     Found,
     begin_scan,
+    look_aside,
     read_metas,
 )
 from sessiontail.errors import PersistenceError
-from sessiontail.session.asides import left_aside
+from sessiontail.format.brief import place
 from sessiontail.session.meta import PersistedSessionMeta, judged
+from sessiontail.session.pulling import AsyncPulled, StreamBusy
 from sessiontail.session.summary import Detail
 from sessiontail.system.calls import Call
 from sessiontail.system.files import MAX_THREADS
@@ -47,7 +49,7 @@ _TOLD_AT_ONCE = 64
 _RUN = 2048
 
 
-class Scan(AsyncIterator[PersistedSessionMeta]):
+class Scan(AsyncPulled, AsyncIterator[PersistedSessionMeta]):
     """The sessions of a directory, in no order, as they are found.
 
     A pull-only iterator: threads work only while it is asked. A step that is cancelled can be
@@ -72,9 +74,13 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         self._pulling = False
         # What threads do for the step that was begun.
         self._calls: list[Call[Any]] = []
-        # How many of ``skipped`` were warned of.
-        self._told = 0
+        # Those of ``skipped`` that are still to be warned of.
+        self._untold: deque[PersistenceError] = deque()
         self._looked_aside = False
+
+    def __repr__(self) -> str:
+        done = "not begun" if self.total is None else f"{self.total - len(self._names)} read"
+        return f"<Scan {place(self.directory)}, {done}>"
 
     def __aiter__(self) -> Self:
         return self
@@ -85,7 +91,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         Raises:
             StopAsyncIteration: that was all.
             PersistenceError: the directory cannot be read; one that is absent is empty.
-            anyio.BusyResourceError: another task waits for the next one.
+            StreamBusy: another task waits for the next one.
         """
         if not self._found:
             with self._one_task():
@@ -109,7 +115,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
 
         Raises:
             PersistenceError: the directory cannot be read.
-            anyio.BusyResourceError: another task waits for the next one.
+            StreamBusy: another task waits for the next one.
         """
         with self._one_task():
             if self.total is None:
@@ -127,7 +133,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
     @contextmanager
     def _one_task(self) -> Iterator[None]:
         if self._pulling:
-            raise BusyResourceError("reading from")
+            raise StreamBusy("Scan")
         self._pulling = True
         try:
             yield
@@ -146,7 +152,7 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         metas = [judged(meta, table) for meta in first.found.metas]
         self._take([first.found._replace(metas=metas)])
         if first.left_aside is not None:
-            self._take_aside(first.left_aside)
+            self._take_aside(first.left_aside, first.untold)
 
     def _call(self, function: Callable[..., Any], *args: Any) -> Call[Any]:
         return Call(str(self.directory), function, self.directory, *args)
@@ -185,12 +191,15 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
         """Skip, once and aloud, what a deletion that was killed has left under no session's name."""
         if not self._looked_aside:
             if not self._calls:
-                self._calls = [self._call(left_aside)]
-            (errors,) = await self._results()
-            self._take_aside(errors)
+                self._calls = [self._call(look_aside)]
+            (aside,) = await self._results()
+            self._take_aside(*aside)
 
-    def _take_aside(self, errors: list[PersistenceError]) -> None:
+    def _take_aside(
+        self, errors: list[PersistenceError], untold: Iterable[PersistenceError]
+    ) -> None:
         self.skipped += errors
+        self._untold += untold
         self._looked_aside = True
 
     def _add(self, found: Found) -> None:
@@ -201,14 +210,13 @@ class Scan(AsyncIterator[PersistedSessionMeta]):
                 self._seen.add(key)
                 self._found.append(meta)
         self.skipped += found.skipped
+        self._untold += found.untold
 
     async def _tell(self) -> None:
         """Warn of what was skipped, a few at a time: a warning takes a logger 20 us and more."""
-        while self._told < len(self.skipped):
-            error = self.skipped[self._told]
-            self._told += 1
-            logger.warning("skipped %s", error)
-            if not self._told % _TOLD_AT_ONCE:
+        while self._untold:
+            logger.warning("skipped %s", self._untold.popleft())
+            if not len(self._untold) % _TOLD_AT_ONCE:
                 await checkpoint()
 
 

@@ -11,12 +11,16 @@ from uuid import UUID
 from anyio.abc import AsyncResource
 
 from sessiontail.directory.following import Following
+from sessiontail.directory.opening import open_lane
 from sessiontail.directory.stock import Wanted
 from sessiontail.errors import PersistenceError
+from sessiontail.format.brief import counted, place
 from sessiontail.format.directory_cursor import NOT_BEGUN, DirectoryPosition
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind
 from sessiontail.format.records import Chunk, ChunkKind, Damage, Record
+from sessiontail.session.pulling import AsyncEntered, AsyncPulled
+from sessiontail.session.sieve import Find, Inherited
 from sessiontail.system.stats import StoreStats
 from sessiontail.system.watching import DirectoryWatch
 
@@ -25,7 +29,7 @@ __all__ = ["DirectoryTail"]
 SessionRecord: TypeAlias = tuple[UUID, Record]
 
 
-class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
+class DirectoryTail(AsyncPulled, AsyncEntered, AsyncIterator[SessionRecord], AsyncResource):
     """One stream of the records of all sessions in a directory; it never ends by itself.
 
     Made by ``SessionStore.tail_all``. An async iterator and an async context manager; a step that
@@ -39,11 +43,13 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
         watch: Callable[[], Awaitable[DirectoryWatch]],
         after: str | None = None,
         kinds: Collection[ChunkKind | str] | None = None,
+        find: Find | None = None,
         include_closed: bool = False,
         last: int | None = None,
         only_running: bool = False,
         on_missing: Literal["wait", "error"] = "wait",
         on_event: Callable[[UUID, EventKind], None] | None = None,
+        on_directory: Callable[[bool], None] | None = None,
         max_line_bytes: int = MAX_LINE_BYTES,
         max_open: int | None = None,
         stats: StoreStats | None = None,
@@ -55,11 +61,13 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
             watch: gives the watch of the directory, held.
             after: a directory cursor to go on from.
             kinds: only chunks of these kinds, and damage; by default every record.
+            find: says what of a file is inherited, and left out; None: nothing is.
             include_closed: also sessions that are closed before this begins.
             last: of sessions that exist already, only so many of the last records.
             only_running: of those whose writer is gone already, none.
             on_missing: "wait" waits for a directory that is absent or goes; "error" raises.
             on_event: called with a session's id and what happened to it.
+            on_directory: called with whether there is one, at the first look and when that changes.
             max_line_bytes: a longer line is one ``Damage``.
             max_open: descriptors at most; by default what the process has for all of these.
             stats: counts into these.
@@ -70,6 +78,7 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
         """
         self.directory = directory
         self._kinds = None if kinds is None else frozenset(ChunkKind(kind) for kind in kinds)
+        stats = stats or StoreStats()
         # Checked, and not yet read: that takes a thread.
         self._after = None if after == NOT_BEGUN else after
         if self._after is not None:
@@ -84,12 +93,24 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
                 only_running=only_running,
                 on_missing=on_missing,
             ),
-            max_line_bytes=max_line_bytes,
+            open_file=partial(
+                open_lane,
+                directory=directory,
+                find=find,
+                max_line_bytes=max_line_bytes,
+                stats=stats,
+            ),
             max_open=max_open,
-            stats=stats or StoreStats(),
+            stats=stats,
             # Not a method: a stream that is dropped is gone at once.
             tell=partial(_tell, on_event),
+            tell_directory=on_directory or _say_nothing,
         )
+
+    def __repr__(self) -> str:
+        following = self._following
+        state = "ended" if following.closed else counted(len(following.sessions.lanes), "session")
+        return f"<DirectoryTail {place(self.directory)}, {state}>"
 
     def __aiter__(self) -> Self:
         return self
@@ -101,7 +122,7 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
             StopAsyncIteration: this was closed.
             SessionNotFound: the directory is absent, with ``on_missing="error"``.
             PersistenceError: the directory cannot be read.
-            anyio.BusyResourceError: another task waits for the next one.
+            StreamBusy: another task waits for the next one.
         """
         following = self._following
         while True:
@@ -137,11 +158,30 @@ class DirectoryTail(AsyncIterator[SessionRecord], AsyncResource):
         """Sessions that could not be read at the last try, with the error; they are tried again."""
         return self._following.sessions.errors
 
+    def inherited(self, session_id: UUID) -> tuple[Inherited, int] | None:
+        """What of a session that is followed now is inherited, and how much was left out of it.
+
+        None where nothing is left out, and before its first record.
+        """
+        lanes = self._following.sessions.lanes
+        lane = lanes.get(str(session_id)) or next(
+            (lane for lane in lanes.values() if lane.session_id == session_id), None
+        )
+        sieve = lane.follower.reader.sieve if lane and lane.follower else None
+        if sieve is None or sieve.inherited is None:
+            return None
+        return sieve.inherited, sieve.left_out
+
     @property
     def session_ids(self) -> list[UUID]:
         """Ids of the sessions that are followed now."""
         lanes = self._following.sessions.lanes.values()
         return [found for lane in lanes if (found := lane.session_id)]
+
+    @property
+    def running(self) -> int:
+        """How many sessions are followed whose writer is not known to be gone."""
+        return sum(not lane.abandoned for lane in self._following.sessions.lanes.values())
 
     @property
     def open_files(self) -> int:
@@ -174,3 +214,7 @@ def _tell(
 ) -> None:
     if on_event is not None and session_id is not None:
         on_event(session_id, kind)
+
+
+def _say_nothing(_: object) -> None:
+    pass

@@ -10,12 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sessiontail.directory.beside import Beside
 from sessiontail.directory.lane import ForeignFile, Lane
-from sessiontail.directory.opening import Opened, Reopened, open_lane, reopen_lane, verdict_on
+from sessiontail.directory.opening import Opened, Reopened, reopen_lane, verdict_on
 from sessiontail.directory.schedule import (
     BACK,
     LATE,
@@ -31,7 +30,6 @@ from sessiontail.format.lifecycle import Outcome
 from sessiontail.session.ending import LookAgain
 from sessiontail.session.follower import Follower, no_gate
 from sessiontail.system.locks import LockTable
-from sessiontail.system.stats import StoreStats
 from sessiontail.system.watching import DirectoryWatch
 
 __all__ = ["Turns"]
@@ -47,22 +45,18 @@ class Turns:
     """Lets lanes look, one at a time.
 
     Args:
-        directory: where their files lie.
+        open_file: opens the file of a lane, as ``open_lane`` does.
         sessions: whose lanes they are.
         schedule: whose turn it is.
         watch: of the directory.
         beside: what has to wait.
-        max_line_bytes: a longer line is one ``Damage``.
-        stats: counts into these.
     """
 
     __slots__ = (
         "_beside",
-        "_directory",
-        "_max_line_bytes",
+        "_open_file",
         "_schedule",
         "_sessions",
-        "_stats",
         "_watch",
         "again",
         "current",
@@ -73,14 +67,12 @@ class Turns:
 
     def __init__(
         self,
-        directory: Path,
+        open_file: Callable[..., Opened],
         *,
         sessions: Sessions,
         schedule: Schedule[Lane | ForeignFile],
         watch: DirectoryWatch,
         beside: Beside,
-        max_line_bytes: int,
-        stats: StoreStats,
     ) -> None:
         #: Called with the name of each moment that a race could hit; tests act there.
         self.gate: Callable[[str], None] = no_gate
@@ -90,15 +82,13 @@ class Turns:
         self.again: Lane | None = None
         #: The lock table of the round of verdicts that is under way.
         self.table: LockTable | None = None
-        self._directory = directory
+        self._open_file = open_file
         self._sessions = sessions
         self._schedule = schedule
         self._watch = watch
         self._beside = beside
         #: Those that wait until fewer have a descriptor that there is no room for.
         self.starved: deque[Lane] = deque()
-        self._max_line_bytes = max_line_bytes
-        self._stats = stats
 
     def let_one_open(self) -> None:
         """Queue one of those that wait for a descriptor, if there is one for it by now."""
@@ -179,12 +169,9 @@ class Turns:
             then = partial(Turns._take_reopened, table=table)
         else:
             look = partial(
-                open_lane,
+                self._open_file,
                 lane,
-                self._directory,
                 ended=self._sessions.ended.get(lane.stem),
-                max_line_bytes=self._max_line_bytes,
-                stats=self._stats,
                 remote=remote,
             )
             then = Turns._take_opened
@@ -284,7 +271,9 @@ class Turns:
             judge = False
             look_at_s = sooner(look_at_s, follower.look_at_s)
         lane.judge = lane.judge or judge
-        if lane.judge or not follower.reader.at_end or follower.trailer_seen:
+        if follower.reader.held_until_s is None and (
+            lane.judge or not follower.reader.at_end or follower.trailer_seen
+        ):
             self.again = lane
         self._sessions.files.rest(lane)
         if kind is not None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from sessiontail.format.framing import Block, LongLine
 from sessiontail.format.marks import WINDOW_BYTES, Mark
-from sessiontail.format.records import Header, Record
+from sessiontail.format.records import Chunk, Header, Record
 
 __all__ = ["Batch"]
 
@@ -49,3 +49,35 @@ class Batch(Struct, frozen=True, gc=False):
         first = block.data[: min(WINDOW_BYTES, length)]
         last = block.data[max(0, length - WINDOW_BYTES) : length]
         return start.behind(first, last, length=length, lines=lines, header_version=version)
+
+    def first(self, count: int) -> Batch:
+        """Return the first ``count`` records as a batch that ends behind them."""
+        places = self._places[:count]
+        return Batch(self.block, self.records[:count], places, self.start, self.at(count))
+
+    def before_chunk(self, offset: int) -> int:
+        """Return how many records there are before the first chunk that ends behind a place."""
+        for i, (record, (end, _)) in enumerate(zip(self.records, self._places, strict=True)):
+            if end > offset and type(record) is Chunk:
+                return i
+        return len(self.records)
+
+    def without_chunks(self, offset: int) -> Batch:
+        """Return the same batch without the chunks that end at or before a place in the file."""
+        kept = [
+            (record, place)
+            for record, place in zip(self.records, self._places, strict=True)
+            if place[0] > offset or type(record) is not Chunk
+        ]
+        records = [record for record, _ in kept]
+        return Batch(self.block, records, [place for _, place in kept], self.start, self.end)
+
+    @property
+    def _places(self) -> list[tuple[int, int]]:
+        """(offset, line) of each record's end."""
+        if self.ends is not None:
+            return self.ends
+        block = self.block
+        if not isinstance(block, Block):
+            return [(self.end.offset, block.line)]
+        return [(block.offset + end, block.line + i) for i, end in enumerate(block.ends)]

@@ -15,6 +15,7 @@ from uuid import UUID
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION
+from sessiontail.format.plain import jsonable
 from sessiontail.format.records import Chunk, Damage, Header, SandboxSpec, TokenUsage, as_utc
 from sessiontail.format.usual import usual_chunk
 
@@ -150,7 +151,7 @@ def header_record(header: Header) -> dict[str, Any]:
         "parent_session_ids": [str(parent) for parent in header.parent_session_ids],
         "lineage_operator": header.lineage_operator,
         "lineage_kind": str(header.lineage_kind),
-        "lineage_extras": [[str(name), _jsonable(value)] for name, value in header.lineage_extras],
+        "lineage_extras": [[str(name), jsonable(value)] for name, value in header.lineage_extras],
         "sandbox_backend": header.sandbox_backend,
         "sandbox_spec": _spec_record(header.sandbox_spec),
         "sandbox_handle_id": header.sandbox_handle_id,
@@ -195,12 +196,3 @@ def trailer_line(chunks: int, usage: TokenUsage | None, *, closed_at: datetime) 
         },
     }
     return _readable(_line(record), RecordDecoder(header_version=CURRENT_SCHEMA_VERSION))
-
-
-def _jsonable(value: Any) -> Any:
-    """Return the value, as text where it is no JSON: as the real writer does."""
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        return str(value)
-    return value

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from sessiontail.errors import DamagedSession
+from sessiontail.format.brief import brief, counted, short
+from sessiontail.format.plain import SCHEMA, plain
 from sessiontail.format.records import (
     Chunk,
     Damage,
@@ -37,11 +39,14 @@ __all__ = [
 PersistedSessionHeader = Header
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ChunkTable:
     """Chunks in file order."""
 
     rows: tuple[Chunk, ...] = ()
+
+    def __repr__(self) -> str:
+        return brief(self, counted(len(self.rows), "chunk"))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -57,9 +62,13 @@ class ChunkTable:
         return iter(self.rows)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class PersistedSession:
-    """One session file, whole."""
+    """One session file, whole.
+
+    ``msgspec.json.encode(session, enc_hook=str)`` takes it as it is: the hook is for ``path``. What
+    ``to_dict`` gives needs none.
+    """
 
     header: Header
     chunk_table: ChunkTable
@@ -69,13 +78,41 @@ class PersistedSession:
     closed: bool
     path: Path
     #: The last trailer's line as parsed.
-    trailer_raw: dict[str, Any] | None = field(default=None, repr=False)
+    trailer_raw: dict[str, Any] | None = None
     #: The last trailer, typed.
-    trailer: Trailer | None = field(default=None, repr=False)
+    trailer: Trailer | None = None
     #: Lines that are no records, in file order; empty unless salvaged.
     damage: tuple[Damage, ...] = ()
     #: Bytes after the last newline: no record, no error.
     torn_bytes: int = 0
+    #: How many of the first chunks are copies of an earlier session's; None: unknown.
+    inherited_count: int | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            short(self.header.id),
+            "closed" if self.closed else "not closed",
+            counted(len(self.chunk_table), "chunk"),
+            counted(len(self.damage), "damaged line") if self.damage else "",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the session as JSON has it (``plain``), each of its records too."""
+        session_id = str(self.header.id)
+        return {
+            "schema": SCHEMA,
+            "id": session_id,
+            "file": plain(self.path),
+            "closed": self.closed,
+            "cumulative_usage": plain(self.cumulative_usage),
+            "torn_bytes": self.torn_bytes,
+            "inherited_count": self.inherited_count,
+            "header": self.header.to_dict(),
+            "chunk_table": [chunk.to_dict(session_id) for chunk in self.chunk_table],
+            "trailer": self.trailer and self.trailer.to_dict(session_id),
+            "damage": [one.to_dict(session_id) for one in self.damage],
+        }
 
     def to_messages(self) -> list[dict[str, Any]]:
         """Return the conversation in OpenAI's chat form, one message a chunk."""

@@ -2,6 +2,9 @@
 
 Field names are the log's own, so that grep finds both sides. Parsing lives in ``decoding``.
 None of them can be part of a cycle, so the garbage collector need not look at them (``gc=False``).
+``to_dict`` gives the shape that ``plain`` describes, for any JSON writer. ``msgspec.json.encode`` takes
+each as it is, faster, with these field names: there ``Damage.raw`` is base64, a span is ISO 8601 (PT60S)
+and NaN is null; a lone surrogate, which UTF-8 has no bytes for, is a ``UnicodeEncodeError``.
 Source: openrath 2.0.0, ``rath.session.persistence._serialize`` and ``rath.session.chunk``.
 """
 
@@ -14,6 +17,10 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
+
+from sessiontail.format.brief import brief, counted, quoted, short
+from sessiontail.format.content import as_text, content_text
+from sessiontail.format.plain import SCHEMA, jsonable, plain, plain_record
 
 __all__ = [
     "Chunk",
@@ -88,15 +95,29 @@ class SandboxSpec(msgspec.Struct, frozen=True, gc=False):
     timeout: timedelta | None = None
     working_dir: str | None = None
 
+    def __repr__(self) -> str:
+        return brief(self, quoted(self.image) if self.image is not None else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the spec as the log has it, ``timeout_seconds`` and all."""
+        return {
+            "timeout_seconds" if name == "timeout" else name: plain(getattr(self, name))
+            for name in self.__struct_fields__
+        }
+
 
 class ToolCall(msgspec.Struct, frozen=True, gc=False):
     """One call that the assistant asks for, in OpenAI's words."""
 
     id: str
     name: str
-    #: JSON text as the model wrote it: often an object, sometimes not even JSON.
+    #: JSON text as the model wrote it: often an object, sometimes not even JSON. What a file has as
+    #: a value and not as text, as JSON.
     arguments: str
     type: str = "function"
+
+    def __repr__(self) -> str:
+        return brief(self, quoted(self.name, 30), quoted(self.arguments))
 
     def parsed(self) -> Any:
         """Return ``arguments`` as Python values, or None where they are no JSON."""
@@ -122,6 +143,16 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sandbox_spec: SandboxSpec | None = None
     sandbox_handle_id: str | None = None
 
+    def __repr__(self) -> str:
+        return brief(self, short(self.id), str(self.lineage_kind))
+
+    def to_dict(self, session_id: UUID | str | None = None) -> dict[str, Any]:
+        """Return the header as JSON has it (``plain``); its session's id is its own ``id``."""
+        fields = msgspec.structs.asdict(self)
+        fields["lineage_extras"] = [[str(k), jsonable(v)] for k, v in self.lineage_extras]
+        fields["sandbox_spec"] = self.sandbox_spec and self.sandbox_spec.to_dict()
+        return plain_record("header", session_id or self.id, fields)
+
 
 class Chunk(
     msgspec.Struct,
@@ -141,11 +172,26 @@ class Chunk(
     #: From 0 in each writer's count; None where the file has no integer there.
     index: int | None = None
 
+    def __repr__(self) -> str:
+        content, calls = self.payload.get("content"), len(self.tool_calls)
+        text = "" if content is None else quoted(content)
+        called = counted(calls, "tool call") if calls else ""
+        return brief(self, f"index={self.index}", str(self.kind), text, called)
+
     @property
     def text(self) -> str | None:
-        """The message's text; None for a turn that is only tool calls."""
+        """The message's text; None for a turn that is only tool calls.
+
+        Of a list of parts, their texts, and what stands for the others: ``[image png, 34 kB]``.
+        """
         content = self.payload.get("content")
-        return content if content is None else _text(content)
+        return content if content is None else content_text(content)
+
+    @property
+    def reasoning(self) -> str | None:
+        """What an assistant thought before it spoke, where its server tells: else None."""
+        thought = self.payload.get("reasoning_content") or self.payload.get("reasoning")
+        return content_text(thought) if thought else None
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
@@ -155,14 +201,30 @@ class Chunk(
             return ()
         return tuple(
             ToolCall(
-                id=_text(call.get("id", "")),
-                name=_text(call["function"].get("name", "")),
-                arguments=_text(call["function"].get("arguments", "")),
-                type=_text(call.get("type", "function")),
+                id=as_text(call.get("id", "")),
+                name=as_text(call["function"].get("name", "")),
+                arguments=as_text(call["function"].get("arguments", "")),
+                type=as_text(call.get("type", "function")),
             )
             for call in calls
             if isinstance(call, dict) and isinstance(call.get("function"), dict)
         )
+
+    def to_dict(self, session_id: UUID | str | None = None) -> dict[str, Any]:
+        """Return the chunk as JSON has it (``plain``).
+
+        Args:
+            session_id: whose it is; a chunk does not know, and says null.
+        """
+        # Not by ``plain_record``: called for every line of a file.
+        return {
+            "schema": SCHEMA,
+            "session_id": None if session_id is None else str(session_id),
+            "record_type": "chunk",
+            "index": self.index,
+            "kind": str(self.kind),
+            "payload": self.payload,
+        }
 
     def to_message(self) -> dict[str, Any]:
         """Return the chunk in OpenAI's chat form: role, content, and what belongs to the role.
@@ -195,6 +257,16 @@ class Trailer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     #: The line as parsed, unknown keys included.
     raw: dict[str, Any] = {}
 
+    def __repr__(self) -> str:
+        count, usage = self.final_chunk_count, self.cumulative_usage
+        chunks = "? chunks" if count is None else counted(count, "chunk")
+        return brief(self, chunks, f"{usage.total_tokens if usage else '?'} tokens")
+
+    def to_dict(self, session_id: UUID | str | None = None) -> dict[str, Any]:
+        """Return the trailer as JSON has it (``plain``), without ``raw``; as ``Chunk.to_dict``."""
+        names = ("closed_at", "final_chunk_count", "cumulative_usage")
+        return plain_record("trailer", session_id, {name: getattr(self, name) for name in names})
+
 
 class Damage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A line that is no record: where it lies, why, and its bytes."""
@@ -215,6 +287,16 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def text(self) -> str:
         """The line's bytes as text, what is no UTF-8 escaped."""
         return self.raw.decode("utf-8", "backslashreplace")
+
+    def __repr__(self) -> str:
+        line = "a line" if self.line is None else f"line {self.line}"
+        begin = self.raw[:100].decode("utf-8", "backslashreplace")
+        return brief(self, line, str(self.reason), quoted(begin))
+
+    def to_dict(self, session_id: UUID | str | None = None) -> dict[str, Any]:
+        """Return the damage as JSON has it (``plain``), ``raw`` as ``text``; as ``Chunk.to_dict``."""
+        fields = {**msgspec.structs.asdict(self), "raw": self.text}
+        return plain_record("damage", session_id, fields)
 
 
 Record: TypeAlias = Header | Chunk | Trailer | Damage

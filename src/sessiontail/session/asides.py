@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sessiontail.errors import PersistenceError, SessionBusy
+from sessiontail.format.plain import plain
 from sessiontail.system.files import SessionFile, explain
 from sessiontail.system.leases import DirectoryBusy, lock, refuse_writers, release, turn
 from sessiontail.system.paths import (
@@ -75,6 +76,11 @@ class Settled:
 
     def __str__(self) -> str:
         return f"{self.path.name} {self.what}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it: ``file`` and ``origin`` are where it lies and where it lay."""
+        paths = {"file": plain(self.path), "origin": plain(self.origin)}
+        return {**paths, "what": self.what, "done": self.done}
 
     @property
     def told(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sessiontail.errors import DamagedSession
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.folding import damaged
@@ -10,8 +12,9 @@ from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.format.records import Damage, Header, Trailer
 from sessiontail.session.counting import Brief
 from sessiontail.system.files import SessionFile
+from sessiontail.system.paths import WAL_ENDING
 
-__all__ = ["END_BYTES", "header_of", "trailer_of"]
+__all__ = ["END_BYTES", "header_of", "no_header", "trailer_of"]
 
 
 # 4 KiB: a header is some 400 bytes, a trailer some 180.
@@ -31,7 +34,7 @@ def header_of(file: SessionFile, decoder: RecordDecoder, head: bytes) -> tuple[H
             more = file.read_now(len(head), min(max(END_BYTES, len(head)), MAX_LINE_BYTES))
             if not more or len(head) > MAX_LINE_BYTES:
                 raise DamagedSession(
-                    "no header: not a session file", path=file.path, reason="no-header"
+                    no_header(file.path, head[start:]), path=file.path, reason="no-header"
                 )
             head += more
             continue
@@ -42,6 +45,16 @@ def header_of(file: SessionFile, decoder: RecordDecoder, head: bytes) -> tuple[H
             assert isinstance(record, Damage)
             raise damaged(record, file.path)
         start, line = end, line + 1
+
+
+def no_header(path: Path, torn: bytes) -> str:
+    """Say why a file has no header, whose only line that is not blank has no end."""
+    if path.name.endswith(WAL_ENDING) and len(torn) <= MAX_LINE_BYTES:
+        if not torn:
+            return "empty: it is being created, or its writer died first"
+        if torn.startswith(b"{"):
+            return "torn header: it is being created, or its writer died within the first line"
+    return "no header: not a session file"
 
 
 def trailer_of(last: bytes, brief: Brief) -> None:

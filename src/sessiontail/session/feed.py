@@ -9,32 +9,38 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Self, TypeVar
+from uuid import UUID
 
-from anyio import BusyResourceError, ClosedResourceError
+from anyio import ClosedResourceError
 from anyio.abc import AsyncResource
 
 from sessiontail.errors import PersistenceError
+from sessiontail.format.brief import place, short
 from sessiontail.format.cursor import START, Position
 from sessiontail.format.records import Header, Record
+from sessiontail.session.pulling import AsyncEntered, AsyncPulled, StreamBusy
 from sessiontail.session.reader import FileReader
+from sessiontail.session.sieve import Find, Inherited, Sieve
 from sessiontail.session.stream import RecordStream
 from sessiontail.system.calls import Call
 from sessiontail.system.pace import pace
+from sessiontail.system.paths import id_in_name, path_paths
 
 __all__ = ["RecordFeed"]
 
 _T = TypeVar("_T")
 
 
-class RecordFeed(AsyncIterator[Record], AsyncResource):
+class RecordFeed(AsyncPulled, AsyncEntered, AsyncIterator[Record], AsyncResource):
     """Hands records out one by one, or by the batch: the pull side of every reader.
 
     An async iterator and an async context manager; leaving the context, exhausting the iterator
     or dropping the object releases everything. One task at a time may pull.
     """
 
-    def __init__(self, after: str | None) -> None:
+    def __init__(self, after: str | None, find: Find | None = None) -> None:
         self._reader: FileReader | None = None
         self._pulling = False
         self._ended = False
@@ -43,11 +49,19 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
         # What goes on in a thread; and whether who waited for it was cancelled meanwhile.
         self._call: Call[Any] | None = None
         self._late = False
+        # Says what is inherited, where that is left out.
+        self._find = find
         self._after = START if after is None else Position.decode(after)
         self._stream = RecordStream(self._after)
 
     def __del__(self) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        session_id = self.session_id
+        name = place(self.path) if session_id is None else short(session_id)
+        where = f"byte {self.offset}" if self.line is None else f"line {self.line}"
+        return f"<{type(self).__name__} {name} {where}, {self._state}>"
 
     def __aiter__(self) -> Self:
         return self
@@ -58,10 +72,28 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
         Raises:
             StopAsyncIteration: there is none, and there will be none.
             PersistenceError: the file is not there or cannot be read; trying again is allowed.
+            StreamBusy: another task waits for the next one.
         """
         if self._ended or not self._stream.waiting:
             await self._pull()
         return self._stream.take()
+
+    @property
+    @abstractmethod
+    def path(self) -> Path:
+        """The file that is read, or would be."""
+
+    @property
+    def session_id(self) -> UUID | None:
+        """The header's id, once that was read; before, the cursor's, or the one in the file's name.
+
+        None where there is no such id.
+        """
+        return self._stream.session_id or id_in_name(self.path.name)
+
+    @property
+    def _state(self) -> str:
+        return "ended" if self._ended else "reading" if self._reader else "not begun"
 
     @property
     def header(self) -> Header | None:
@@ -94,6 +126,18 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
     def torn_bytes(self) -> int:
         """Bytes after the last newline, when the end of the file was last met."""
         return self._reader.torn_bytes if self._reader else 0
+
+    @property
+    def inherited(self) -> Inherited | None:
+        """What is left out as inherited, as far as that is known; None where nothing is left out."""
+        sieve = self._reader.sieve if self._reader else None
+        return None if sieve is None else sieve.inherited
+
+    @property
+    def left_out(self) -> int:
+        """How many inherited rows were left out so far."""
+        sieve = self._reader.sieve if self._reader else None
+        return 0 if sieve is None else sieve.left_out
 
     @property
     def fd(self) -> int | None:
@@ -129,6 +173,13 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
         self._stream = RecordStream(position)
         self.on_open()
 
+    def _sift(self, reader: FileReader, *, finite: bool) -> None:
+        """Leave the inherited rows of an open file out, where that is asked for."""
+        if self._find is not None:
+            # Under either name: it may be closed just now.
+            names = path_paths(reader.file.path).oldest_first
+            reader.sieve = Sieve(self._find, names, reader.file.id, finite=finite)
+
     def _release(self) -> None:
         call, self._call = self._call, None
         if call is not None:  # a thread has the file
@@ -146,6 +197,7 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
         What goes on in a thread goes on when this is cancelled: the next look takes its result.
         """
         while True:
+            self._refuse_closed()
             if self._call is None:
                 self._late = False
                 try:
@@ -167,14 +219,20 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
                 continue  # it has more to do than a thread does in one go
             return found
 
+    def _refuse_closed(self) -> None:
+        """Open and wait for nothing more where another task has closed this meanwhile."""
+        if self._ended:
+            raise ClosedResourceError
+
     async def _pull(self) -> None:
         if self._pulling:
-            raise BusyResourceError("reading from")
+            raise StreamBusy(type(self).__name__)
         if self._ended:
             raise StopAsyncIteration
         self._pulling = True
         try:
             await pace().turn()
+            self._refuse_closed()
             await self._fill()
         except StopAsyncIteration:
             self.close()
@@ -188,7 +246,7 @@ class RecordFeed(AsyncIterator[Record], AsyncResource):
             raise StopAsyncIteration
 
 
-class _Batches(AsyncIterator[list[Record]]):
+class _Batches(AsyncPulled, AsyncIterator[list[Record]]):
     def __init__(self, feed: RecordFeed) -> None:
         self._feed = feed
 

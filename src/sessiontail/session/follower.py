@@ -109,6 +109,8 @@ class Follower:
                     self.trailer_seen = True
                 if self.end.in_doubt:
                     self._plan(self.end.wrote(time.monotonic()))
+                if self.reader.held_until_s is not None:
+                    self.look_at_s = self.reader.held_until_s
                 return batch
             if verdict is not None:
                 return verdict

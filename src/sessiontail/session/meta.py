@@ -10,11 +10,14 @@ import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from sessiontail.format.brief import brief, counted, short
 from sessiontail.format.lifecycle import SessionState
+from sessiontail.format.plain import SCHEMA, plain
 from sessiontail.format.records import Header, LineageKind, TokenUsage, Trailer
 from sessiontail.session.ending import FAR_S
 from sessiontail.system.locks import LockTable
@@ -29,6 +32,8 @@ class PersistedSessionMeta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Ids are kept as text: nothing of a meta is then the collector's business. A ``UUID`` is, and
     100,000 of them made it hold the event loop for 100 ms, again and again while they were read.
+    ``msgspec.json.encode`` takes it as it is, with ``file_id`` and ``mtime_ns``; a file name that is
+    no UTF-8 is a ``UnicodeEncodeError`` there.
     """
 
     #: ``id`` as text, and under that name in JSON.
@@ -61,6 +66,16 @@ class PersistedSessionMeta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     #: Which file it was, and when that last changed: says later whether it is still the same.
     file_id: FileId = FileId(0, 0)
     mtime_ns: int = 0
+
+    def __repr__(self) -> str:
+        chunks, bytes_ = counted(self.chunk_count, "chunk"), counted(self.size_bytes, "byte")
+        return brief(self, short(self.id_text), str(self.state), chunks, bytes_)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the session as JSON has it (``plain``), without what only tells files apart."""
+        value = {"schema": SCHEMA, **plain(self)}
+        del value["file_id"], value["mtime_ns"]
+        return value
 
     @property
     def id(self) -> UUID:

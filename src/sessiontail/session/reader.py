@@ -17,6 +17,7 @@ from sessiontail.format.framing import MAX_LINE_BYTES, Block, LongLine
 from sessiontail.format.marks import Mark
 from sessiontail.session.blocks import READ_BYTES, BlockReader
 from sessiontail.session.fitting import mark_at
+from sessiontail.session.sieve import Sieve
 from sessiontail.system.files import SessionFile
 from sessiontail.system.stats import StoreStats
 
@@ -26,7 +27,7 @@ __all__ = ["FileReader"]
 class FileReader:
     """Takes one open file forward, batch by batch. One thread at a time."""
 
-    __slots__ = ("_blocks", "_decoder", "_items", "file")
+    __slots__ = ("_blocks", "_decoder", "_items", "file", "sieve")
 
     def __init__(
         self,
@@ -40,6 +41,8 @@ class FileReader:
             file, max_line_bytes=max_line_bytes, limit=limit, stats=stats or StoreStats()
         )
         self.file = file
+        #: Leaves inherited rows out; None: they are handed over too.
+        self.sieve: Sieve | None = None
         self._decoder = RecordDecoder()
         # Read, not yet decoded.
         self._items: list[Block | LongLine] = []
@@ -92,6 +95,11 @@ class FileReader:
         self._blocks.go_to(mark)
         self._decoder = RecordDecoder(start=mark)
 
+    @property
+    def held_until_s(self) -> float | None:
+        """Until when rows are held back, on the monotonic clock; None: none are."""
+        return None if self.sieve is None else self.sieve.held_until_s
+
     def next_batch(self, *, block: bool, thorough: bool = False) -> Batch | None:
         """Return the next records; None where no whole line follows now.
 
@@ -105,6 +113,31 @@ class FileReader:
             FileReplaced: what was read before has changed.
             OSError: the file cannot be read.
         """
+        sieve = self.sieve
+        if sieve is None:
+            return self._next_batch(block=block, thorough=thorough)
+        if not (sieve.settled or block):
+            raise BlockingIOError(errno.EAGAIN, "to be compared with other files")
+        batch = self._next_batch(block=block, thorough=thorough)
+        if batch is None:
+            return None
+        try:
+            sifted = sieve.sift(batch)
+        except BaseException:
+            self._go_back(batch.start)
+            raise
+        if sifted.end.offset < batch.end.offset:
+            self._go_back(sifted.end)
+        return sifted
+
+    def _go_back(self, mark: Mark) -> None:
+        """Read again from a place that was passed."""
+        self._items.clear()
+        self._blocks.go_to(mark)
+        self._blocks.end_met = False
+        self._decoder = RecordDecoder(start=mark)
+
+    def _next_batch(self, *, block: bool, thorough: bool) -> Batch | None:
         blocks, decoder = self._blocks, self._decoder
         if self._items:
             blocks.end_met = False  # what was written since the read is not known

@@ -17,6 +17,7 @@ from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.session.blocks import FileReplaced
 from sessiontail.session.feed import RecordFeed
 from sessiontail.session.generations import Fitting, not_found, open_fitting
+from sessiontail.session.sieve import Find
 from sessiontail.system.files import explain, in_thread
 from sessiontail.system.mounts import mount_of
 from sessiontail.system.paths import SessionPaths
@@ -39,6 +40,7 @@ class SessionReader(RecordFeed):
         search: Callable[[], SessionPaths | None] | None = None,
         after: str | None = None,
         last: int | None = None,
+        find: Find | None = None,
         max_line_bytes: int = MAX_LINE_BYTES,
         stats: StoreStats | None = None,
     ) -> None:
@@ -50,13 +52,14 @@ class SessionReader(RecordFeed):
             search: finds the session under another name; may block.
             after: a cursor to go on from.
             last: begin so many lines before the end instead.
+            find: says what is inherited, and is left out; None: nothing is.
             max_line_bytes: a longer line is one ``Damage``.
             stats: counts into these.
 
         Raises:
             CursorInvalid: ``after`` is no cursor.
         """
-        super().__init__(after)
+        super().__init__(after, find)
         self._last = last
         self._names = paths.newest_first if only is None else (str(only),)
         self._place = str(paths.directory if only is None else only.parent)
@@ -113,6 +116,8 @@ class SessionReader(RecordFeed):
             if found is not None:
                 self._names = found.newest_first
                 opened = open_one()
+        if opened is not None:
+            self._sift(opened.reader, finite=True)
         return opened
 
 

@@ -19,6 +19,7 @@ from sessiontail.format.lifecycle import Outcome
 from sessiontail.session.feed import RecordFeed
 from sessiontail.session.follower import Follower, no_gate
 from sessiontail.session.generations import Fitting, not_found, open_fitting
+from sessiontail.session.sieve import Find
 from sessiontail.system.files import explain, in_thread
 from sessiontail.system.locks import Asked, locks
 from sessiontail.system.pace import pace
@@ -47,6 +48,7 @@ class SessionTail(RecordFeed):
         search: Callable[[], SessionPaths | None] | None = None,
         after: str | None = None,
         last: int | None = None,
+        find: Find | None = None,
         wait: bool | float = False,
         on_abandoned: Literal["stop", "wait"] = "stop",
         max_line_bytes: int = MAX_LINE_BYTES,
@@ -60,6 +62,7 @@ class SessionTail(RecordFeed):
             search: finds the session under another name; may block.
             after: a cursor to go on from.
             last: begin so many lines before the end instead.
+            find: says what is inherited, and is left out; None: nothing is.
             wait: wait for a session that does not exist yet: for ever, or so many seconds.
             on_abandoned: "stop" ends with the outcome; "wait" waits for a writer to come back.
             max_line_bytes: a longer line is one ``Damage``.
@@ -71,7 +74,7 @@ class SessionTail(RecordFeed):
         """
         self._watch: DirectoryWatch | None = None
         self._subscription: Subscription | None = None
-        super().__init__(after)
+        super().__init__(after, find)
         self._last = last
         self._make_watch = watch
         if on_abandoned not in ("stop", "wait"):
@@ -99,6 +102,12 @@ class SessionTail(RecordFeed):
         """The file that is read, or would be, under the name it was opened by."""
         return self._reader.file.path if self._reader else self._paths.wal
 
+    @property
+    def _state(self) -> str:
+        if self.outcome is not None:
+            return self.outcome.value
+        return "live" if self._reader and not self._ended else super()._state
+
     async def _fill(self) -> None:
         if self._follower is None:
             self._follower = await self._start_following()
@@ -123,7 +132,11 @@ class SessionTail(RecordFeed):
                 self._stream.put(found)
                 if found.records:
                     return
-                await checkpoint()  # blank lines
+                if follower.reader.held_until_s is None:
+                    await checkpoint()  # blank lines
+                    continue
+                self._recheck_at_s = follower.reader.held_until_s
+                await self._wait_for_mark(follower, subscription)
                 continue
             if follower.wants_locks:
                 self._asked = Asked(locks())
@@ -165,7 +178,11 @@ class SessionTail(RecordFeed):
     async def _start_following(self) -> Follower:
         """Watch first, then open: what happens in between is then told."""
         if self._subscription is None:
-            watch = self._watch = await self._make_watch()
+            watch = await self._make_watch()
+            if self._ended:  # closed by another task meanwhile
+                watch.release()
+            self._refuse_closed()
+            self._watch = watch
             self._subscription = watch.subscribe(self._paths.stem, self._stats)
             watch.release()  # the subscription holds it
         assert self._watch is not None
@@ -199,7 +216,10 @@ class SessionTail(RecordFeed):
                 self._paths = found
                 opened = self._open_one(remote=remote, block=block)
         # Here, where it may wait: it asks which file this is.
-        return None if opened is None else (Follower(self._paths, *opened), opened.position)
+        if opened is None:
+            return None
+        self._sift(opened.reader, finite=False)
+        return Follower(self._paths, *opened), opened.position
 
     def _open_one(self, *, remote: bool, block: bool) -> Fitting | None:
         return open_fitting(

@@ -23,6 +23,8 @@ __all__ = [
     "WAL_ENDING",
     "SessionPaths",
     "ensure_sessions_dir",
+    "find_sessions_dir",
+    "id_in_name",
     "parse_session_id",
     "path_paths",
     "resolve_path",
@@ -34,6 +36,7 @@ __all__ = [
     "stem_paths",
 ]
 
+ROOT_NAME = ".openrath"
 SESSIONS_DIR_NAME = "sessions"
 SESSION_FILE_SUFFIX = ".jsonl"
 SESSION_PARTIAL_SUFFIX = ".jsonl.__partial__"
@@ -105,17 +108,51 @@ def sessions_dir(directory: str | PathLike[str] | None = None) -> Path:
         try:
             root = Path(configured).expanduser().resolve()
         except RuntimeError as error:
-            raise PersistenceError(f"OPENRATH_HOME={configured!r}: {error}") from error
+            raise PersistenceError(
+                f"OPENRATH_HOME={configured!r}: {_sentence(error)}; set it to a directory, or unset it"
+            ) from error
         # Not Path.exists(), which raises where a name is too long.
         if os.path.exists(root) and not os.path.isdir(root):  # noqa: PTH110, PTH112 - Path raises
             raise PersistenceError(
                 f"OPENRATH_HOME={configured!r} is not a directory; set it to one, or unset it"
             )
-    elif Path(".openrath").is_dir():
-        root = Path(".openrath").resolve()
+    elif Path(ROOT_NAME).is_dir():
+        root = Path(ROOT_NAME).resolve()
     else:
-        root = Path.home() / ".openrath"
+        try:
+            root = Path.home() / ROOT_NAME
+        except RuntimeError as error:
+            raise PersistenceError(
+                f"{_sentence(error)}; set OPENRATH_HOME to the directory that holds "
+                f"{SESSIONS_DIR_NAME!r}, or give the directory itself"
+            ) from error
     return root / SESSIONS_DIR_NAME
+
+
+def find_sessions_dir(directory: str | PathLike[str]) -> Path:
+    """Return the sessions directory that is meant by one that a person typed: this, or below it.
+
+    What holds session files is taken as it is. What holds none, but a directory ``sessions``, is
+    the root above that. What is absent or empty is taken as it is too: there a program that is
+    still to begin may make either; but ``.openrath`` is what openrath calls a root.
+
+    Raises:
+        PersistenceError: no file can have this name.
+    """
+    typed = _named(directory)
+    below = typed / SESSIONS_DIR_NAME
+    try:
+        with os.scandir(typed) as entries:
+            if any(split_name(entry.name) for entry in entries):
+                return typed
+    except OSError:  # absent, or not to be read: who uses it is told why
+        pass
+    # Not Path.is_dir(), which raises where a name is too long.
+    if os.path.isdir(below) or (  # noqa: PTH112 - Path raises
+        typed.name == ROOT_NAME and not os.path.lexists(below)
+    ):
+        return below
+    return typed
 
 
 def ensure_sessions_dir(directory: str | PathLike[str] | None = None) -> Path:
@@ -173,6 +210,10 @@ def resolve_path(path: str | PathLike[str]) -> Path:
     return path if isinstance(path, Path) and str(path) == absolute else Path(absolute)
 
 
+def _sentence(error: RuntimeError) -> str:
+    return str(error).rstrip(".")
+
+
 def _named(path: str | PathLike[str]) -> Path:
     """Return a user's path, if a file can have it."""
     named = Path(path)
@@ -198,6 +239,15 @@ def split_name(name: str) -> tuple[str, bool] | None:
     if name.endswith(SESSION_PARTIAL_SUFFIX):
         return name.removesuffix(SESSION_PARTIAL_SUFFIX), True
     return None
+
+
+def id_in_name(name: str) -> UUID | None:
+    """Return the id that a session file is called after; None where it is called otherwise."""
+    split = split_name(name)
+    try:
+        return None if split is None else UUID(split[0])
+    except ValueError:
+        return None
 
 
 def parse_session_id(session_id: UUID | str) -> UUID:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sessiontail.errors import PersistenceError
 from sessiontail.system.watching import DirectoryWatch, watch_of
 
 __all__ = ["Place"]
@@ -38,9 +39,18 @@ class Place:
         self._held.append(await self.watch())
 
     def release(self) -> None:
-        """Hold it no longer; on the event loop that held it."""
+        """Hold it no longer; on the event loop that held it.
+
+        Raises:
+            PersistenceError: it is not held there.
+        """
         # Held on several event loops, each has its own; on one they are the same.
-        watch = next(watch for watch in self._held if watch.here)
+        watch = next((watch for watch in self._held if watch.here), None)
+        if watch is None:
+            raise PersistenceError(
+                "the store is left more often than it was entered, or on another event loop",
+                path=self.directory,
+            )
         self._held.remove(watch)
         watch.release()
 
