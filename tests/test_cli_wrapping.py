@@ -23,8 +23,18 @@ from sessiontail.cli.wrapping import wrapped
         ("晴" * 25, ["晴" * 10, "晴" * 10, "晴" * 5]),
         ("\x1b" * 8, ["\x1b" * 5, "\x1b" * 3]),
         ("\t\t\tx", ["\t\t", "\tx"]),
+        (" \x1baaaaa" + "\x1b" * 3, [" ", "\x1baaaaa" + "\x1b" * 2, "\x1b"]),
     ],
-    ids=["short", "empty", "a word", "words", "wide letters", "escaped letters", "tabs"],
+    ids=[
+        "short",
+        "empty",
+        "a word",
+        "words",
+        "wide letters",
+        "escaped letters",
+        "tabs",
+        "a rest that is long",
+    ],
 )
 def test_a_line_is_broken_where_it_is_full(line: str, parts: list[str]) -> None:
     assert wrapped(line, 20) == parts

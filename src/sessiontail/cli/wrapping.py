@@ -34,7 +34,7 @@ def wrapped(line: str, width: int | None) -> list[str]:
     start = used = space = 0
     for i, letter in enumerate(line):
         columns = _TAB if letter == "\t" else cell_len(clean(letter))
-        if used + columns > width:
+        while used + columns > width:  # also where what is left of it is still too long
             end = space if space > start else i
             parts.append(line[start:end])
             start = end
