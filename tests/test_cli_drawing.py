@@ -54,7 +54,7 @@ def test_a_call_is_drawn_as_a_program_writes_it(arguments: str, shown: str) -> N
 
 
 def test_arguments_nested_too_deeply_stand_as_they_are() -> None:
-    arguments = '{"a": ' + "[" * 5_000 + "]" * 5_000 + "}"
+    arguments = '{"a": ' + "[" * 200_000 + "]" * 200_000 + "}"
 
     assert call_text(ToolCall("1", "f", arguments)) == f"-> f({arguments})"
 

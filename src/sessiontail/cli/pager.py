@@ -57,10 +57,10 @@ class Pager:
 
         What is typed there to interrupt means the pager, which lives on; so does this.
         """
-        with suppress(BrokenPipeError):
-            self.input.close()
         while True:
             try:
+                with suppress(BrokenPipeError):
+                    self.input.close()
                 self._process.wait()
             except KeyboardInterrupt:
                 continue
