@@ -11,7 +11,7 @@ import pytest
 
 from commands import ONE, TWO, closed, crashed, run
 from sessiontail import Scan, SessionStore
-from sessiontail.cli.targets import Finder, Target, resolve, shorten, told_apart
+from sessiontail.cli.targets import Finder, Target, shorten, told_apart
 from sessiontail.errors import SessionNotFound
 
 
@@ -69,12 +69,12 @@ async def test_a_session_is_meant_by_its_id_its_begin_its_file_or_its_path(tmp_p
     final, wal = closed(tmp_path, ONE), crashed(tmp_path, TWO)
     one, two = Target(UUID(ONE), None), Target(UUID(TWO), None)
 
-    assert await resolve(store, ONE) == one
-    assert await resolve(store, ONE.upper()) == one
-    assert await resolve(store, "4F2D") == two
-    assert await resolve(store, f"{{{TWO}}}") == two
-    assert await resolve(store, str(final)) == Target(None, final)
-    assert await resolve(store, str(wal)) == Target(None, wal)
+    assert await Finder(store).find(ONE) == one
+    assert await Finder(store).find(ONE.upper()) == one
+    assert await Finder(store).find("4F2D") == two
+    assert await Finder(store).find(f"{{{TWO}}}") == two
+    assert await Finder(store).find(str(final)) == Target(None, final)
+    assert await Finder(store).find(str(wal)) == Target(None, wal)
 
 
 @pytest.mark.anyio
@@ -106,8 +106,8 @@ async def test_a_path_that_was_renamed_since_it_was_listed_is_the_same_session(
     store = SessionStore(tmp_path)
     final, wal = closed(tmp_path, ONE), crashed(tmp_path, TWO)
 
-    assert await resolve(store, f"{final}.__partial__") == Target(None, final)
-    assert await resolve(store, str(wal).removesuffix(".__partial__")) == Target(None, wal)
+    assert await Finder(store).find(f"{final}.__partial__") == Target(None, final)
+    assert await Finder(store).find(str(wal).removesuffix(".__partial__")) == Target(None, wal)
 
 
 @pytest.mark.anyio
@@ -117,21 +117,21 @@ async def test_a_copy_is_meant_by_its_name_and_read_by_its_path(tmp_path: Path) 
     store = SessionStore(tmp_path)
 
     for text in ("export", "4f2c", ONE):
-        assert await resolve(store, text) == Target(UUID(ONE), copy)
+        assert await Finder(store).find(text) == Target(UUID(ONE), copy)
     closed(tmp_path, ONE)
-    assert await resolve(store, "4f2c") == Target(UUID(ONE), None)
+    assert await Finder(store).find("4f2c") == Target(UUID(ONE), None)
 
 
 @pytest.mark.anyio
 async def test_only_a_whole_id_or_a_path_can_be_waited_for(tmp_path: Path) -> None:
     store, path = SessionStore(tmp_path), tmp_path / "new.jsonl"
 
-    assert await resolve(store, ONE, may_be_absent=True) == Target(UUID(ONE), None)
-    assert await resolve(store, str(path), may_be_absent=True) == Target(None, path)
+    assert await Finder(store).find(ONE, may_be_absent=True) == Target(UUID(ONE), None)
+    assert await Finder(store).find(str(path), may_be_absent=True) == Target(None, path)
     with pytest.raises(click.UsageError, match="'4f2c' is no whole id"):
-        await resolve(store, "4f2c", may_be_absent=True)
+        await Finder(store).find("4f2c", may_be_absent=True)
     closed(tmp_path, ONE)
-    assert await resolve(store, "4f2c", may_be_absent=True) == Target(UUID(ONE), None)
+    assert await Finder(store).find("4f2c", may_be_absent=True) == Target(UUID(ONE), None)
 
 
 @pytest.mark.anyio
@@ -140,7 +140,7 @@ async def test_what_nothing_is_called_is_not_found(tmp_path: Path, text: str) ->
     closed(tmp_path, ONE)
 
     with pytest.raises(SessionNotFound):
-        await resolve(SessionStore(tmp_path), text)
+        await Finder(SessionStore(tmp_path)).find(text)
 
 
 @pytest.mark.anyio
@@ -151,7 +151,7 @@ async def test_of_many_that_are_meant_the_first_eight_are_listed(tmp_path: Path)
 
     listed = ", ".join(ids[:8])
     with pytest.raises(click.UsageError, match=re.escape(f"{listed} and 3 more")) as caught:
-        await resolve(SessionStore(tmp_path), "4f2c")
+        await Finder(SessionStore(tmp_path)).find("4f2c")
     assert "begins 11 ids" in caught.value.message
 
 

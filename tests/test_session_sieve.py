@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -124,21 +126,9 @@ async def test_the_last_records_are_the_last_own_ones(chats: Chats) -> None:
     ]  # fmt: skip
 
 
-async def held(tail: SessionTail) -> None:
-    """Wait until rows are held back."""
-    while not (tail._reader and tail._reader.held_until_s):
-        await anyio.sleep(0.001)
-
-
-async def test_a_copy_that_is_seen_while_it_is_written_is_not_shown(
-    chats: Chats, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sieving, "HOLD_S", NEVER_S)
-    chats.write(1, rows(*FIRST[:2]))
-    first, *more = rows(*FIRST).splitlines(keepends=True)
-    wal = chats.write(2, first, closed=False)
-
-    taken: list[Record] = []
+@asynccontextmanager
+async def held_back(wal: Path, taken: list[Record]) -> AsyncIterator[SessionTail]:
+    """A tail whose records are taken, once rows of it are held back; it is left when it ends."""
 
     async def consume() -> None:
         async for record in tail:
@@ -150,10 +140,23 @@ async def test_a_copy_that_is_seen_while_it_is_written_is_not_shown(
             anyio.create_task_group() as group,
         ):
             group.start_soon(consume)
-            await held(tail)
-            with wal.open("ab") as file:
-                file.write(b"".join(more) + trailer_line(6))
-            wal.rename(wal.with_name(f"{name(2)}.jsonl"))
+            while not (tail._reader and tail._reader.held_until_s):
+                await anyio.sleep(0.001)
+            yield tail
+
+
+async def test_a_copy_that_is_seen_while_it_is_written_is_not_shown(
+    chats: Chats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sieving, "HOLD_S", NEVER_S)
+    chats.write(1, rows(*FIRST[:2]))
+    first, *more = rows(*FIRST).splitlines(keepends=True)
+    wal = chats.write(2, first, closed=False)
+    taken: list[Record] = []
+    async with held_back(wal, taken):
+        with wal.open("ab") as file:
+            file.write(b"".join(more) + trailer_line(6))
+        wal.rename(wal.with_name(f"{name(2)}.jsonl"))
 
     assert said(taken) == ["Header", "and", "No.", "Trailer"]
 
@@ -183,21 +186,9 @@ async def test_what_is_held_back_when_its_file_is_deleted_is_not_lost(
     chats.write(1, rows(*FIRST[:2]))
     wal = chats.write(2, rows(*FIRST).splitlines(keepends=True)[0], closed=False)
     monkeypatch.setattr(sieving, "HOLD_S", NEVER_S)
-
     taken: list[Record] = []
-
-    async def consume() -> None:
-        async for record in tail:
-            taken.append(record)
-
-    with anyio.fail_after(60):
-        async with (
-            tail_session(path=wal, inherited="skip") as tail,
-            anyio.create_task_group() as group,
-        ):
-            group.start_soon(consume)
-            await held(tail)
-            wal.unlink()
+    async with held_back(wal, taken) as tail:
+        wal.unlink()
 
     assert said(taken) == ["Header", "hello"]
     assert tail.outcome == "deleted"

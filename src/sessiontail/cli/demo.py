@@ -16,10 +16,12 @@ from anyio.abc import Process
 
 from sessiontail.cli.cat import print_session
 from sessiontail.cli.listing import print_table
+from sessiontail.cli.options import Window
 from sessiontail.cli.printing import Printer
+from sessiontail.cli.slices import FileSlices
 from sessiontail.cli.targets import Target, shorten
 from sessiontail.cli.terminal import Output, note
-from sessiontail.format.records import Header
+from sessiontail.cli.window import print_window
 from sessiontail.store import SessionStore
 from sessiontail.system.paths import split_name
 
@@ -142,16 +144,9 @@ class Demo:
 
     async def _follow(self, session_id: UUID) -> None:
         target = Target(session_id, None)
-        told = False
         async with self._store.tail(session_id, wait=True, inherited="skip") as feed:
-            async for records in feed.batches():
-                for record in records:
-                    if not (told or isinstance(record, Header)):
-                        told = True
-                        if feed.inherited is not None and feed.left_out:
-                            self._printer.left_out(feed.inherited, target)
-                    self._printer.put(record, target=target)
-                self._printer.flush()
+            with FileSlices(feed) as file:
+                await print_window(feed, file, Window(), self._printer, target=target)
             torn = f", {feed.torn_bytes} bytes of a line are left" if feed.torn_bytes else ""
             self._say(f"{target.name} ended: {feed.outcome}{torn}")
 

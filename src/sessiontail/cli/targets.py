@@ -19,7 +19,7 @@ from sessiontail.session.tail import SessionTail
 from sessiontail.store import SessionStore
 from sessiontail.system.paths import path_paths, split_name
 
-__all__ = ["Finder", "Target", "resolve", "shorten", "told_apart"]
+__all__ = ["Finder", "Target", "shorten", "told_apart"]
 
 # Shown of an id where no more is needed to tell it from the others.
 _SHORT = 8
@@ -164,11 +164,6 @@ class Finder:
         if not digits:
             return exactly
         return [meta for meta in self._metas if meta.id.hex.startswith(digits)] + exactly
-
-
-async def resolve(store: SessionStore, text: str, *, may_be_absent: bool = False) -> Target:
-    """Return the session that the user means; see ``Finder``."""
-    return await Finder(store).find(text, may_be_absent=may_be_absent)
 
 
 def _one_file_each(metas: list[PersistedSessionMeta]) -> dict[UUID, PersistedSessionMeta]:
