@@ -52,12 +52,12 @@ class Batch(Struct, frozen=True, gc=False):
 
     def first(self, count: int) -> Batch:
         """Return the first ``count`` records as a batch that ends behind them."""
-        places = self._places[:count]
+        places = self.places[:count]
         return Batch(self.block, self.records[:count], places, self.start, self.at(count))
 
     def before_chunk(self, offset: int) -> int:
         """Return how many records there are before the first chunk that ends behind a place."""
-        for i, (record, (end, _)) in enumerate(zip(self.records, self._places, strict=True)):
+        for i, (record, (end, _)) in enumerate(zip(self.records, self.places, strict=True)):
             if end > offset and type(record) is Chunk:
                 return i
         return len(self.records)
@@ -66,14 +66,14 @@ class Batch(Struct, frozen=True, gc=False):
         """Return the same batch without the chunks that end at or before a place in the file."""
         kept = [
             (record, place)
-            for record, place in zip(self.records, self._places, strict=True)
+            for record, place in zip(self.records, self.places, strict=True)
             if place[0] > offset or type(record) is not Chunk
         ]
         records = [record for record, _ in kept]
         return Batch(self.block, records, [place for _, place in kept], self.start, self.end)
 
     @property
-    def _places(self) -> list[tuple[int, int]]:
+    def places(self) -> list[tuple[int, int]]:
         """(offset, line) of each record's end."""
         if self.ends is not None:
             return self.ends

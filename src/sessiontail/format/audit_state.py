@@ -1,0 +1,160 @@
+"""What an audit knows of a file behind any of its lines: enough to go on from there.
+
+It is data alone, so that it can be sent to another process and kept in a file (``as_bytes``). It is
+bounded by names and limits, not by the file. Nothing here opens, waits or logs.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import blake2b
+
+import msgspec
+
+from sessiontail.format.findings import MOST_OF_A_REASON, Finding, finding
+from sessiontail.format.inheritance import may_inherit
+from sessiontail.format.marks import BEGIN, Mark
+from sessiontail.format.records import Header, LineageKind, TokenUsage
+from sessiontail.format.tally import Tally
+
+__all__ = ["STATE_VERSION", "AuditState", "HeaderFacts", "OpenCalls", "brief_name"]
+
+#: Counted up when what is kept, or how it is counted, changes: what was kept before is no use then.
+STATE_VERSION = 1
+
+# Calls without a result that are told apart: an agent waits for some, not for ten thousand.
+_MOST_OPEN_CALLS = 10_000
+# Of a name or an id; no API takes longer ones.
+_MOST_LETTERS = 200
+
+
+class HeaderFacts(msgspec.Struct, frozen=True):
+    """What a header says."""
+
+    id_text: str
+    created_at: datetime
+    parent_texts: tuple[str, ...]
+    lineage_operator: str
+    lineage_kind: LineageKind
+    #: Whether the session can begin with another's rows.
+    may_inherit: bool
+
+    @classmethod
+    def of(cls, header: Header) -> HeaderFacts:
+        """Return what is kept of a header."""
+        return cls(
+            str(header.id),
+            header.created_at,
+            tuple(map(str, header.parent_session_ids)),
+            brief_name(header.lineage_operator),
+            header.lineage_kind,
+            may_inherit(header),
+        )
+
+
+class OpenCalls(msgspec.Struct):
+    """Calls that wait for their results."""
+
+    #: By the call's id: the tool's name and the row, from 1, of each that has it, the oldest first.
+    by_id: dict[str, list[tuple[str, int]]] = {}
+    #: How many they are, and how many more there were no place for.
+    count: int = 0
+    lost: int = 0
+
+    def ask(self, call_id: str, name: str, row: int) -> None:
+        """Note a call."""
+        if self.count >= _MOST_OPEN_CALLS:
+            self.lost += 1
+            return
+        self.by_id.setdefault(_brief_id(call_id), []).append((name, row))
+        self.count += 1
+
+    def answer(self, call_id: str) -> str | None:
+        """Take a call that has its result; return its name, None where nobody asked."""
+        key = _brief_id(call_id)
+        waiting = self.by_id.get(key)
+        if not waiting:
+            if self.lost:
+                self.lost -= 1
+                return ""
+            return None
+        name, _ = waiting.pop(0)
+        if not waiting:
+            del self.by_id[key]
+        self.count -= 1
+        return name
+
+    @property
+    def unanswered(self) -> int:
+        """How many wait."""
+        return self.count + self.lost
+
+    def within(self, rows: int) -> int:
+        """Return how many of them were asked in the first rows."""
+        return sum(at <= rows for waiting in self.by_id.values() for _, at in waiting)
+
+
+class AuditState(msgspec.Struct, kw_only=True):
+    """What is known of a file behind a line."""
+
+    mark: Mark = BEGIN
+    header: HeaderFacts | None = None
+    tally: Tally = msgspec.field(default_factory=Tally)
+    calls: OpenCalls = msgspec.field(default_factory=OpenCalls)
+    #: The index that the next chunk should have; and whether it may begin at 0 again.
+    next_index: int = 0
+    may_restart: bool = False
+    #: Rows before the last writer began, where a second header shows that one did.
+    rows_before_writer: int = 0
+    #: What the last trailer says, and where it stands; no line: there is none.
+    closed_at: datetime | None = None
+    final_chunk_count: int | None = None
+    usage: TokenUsage | None = None
+    trailer_line: int | None = None
+    trailer_offset: int = 0
+    #: Whether a chunk behind that trailer was told.
+    behind_trailer: bool = False
+    findings: list[Finding] = []
+    findings_by_reason: dict[str, int] = {}
+
+    def add_finding(self, found: Finding) -> None:
+        """Count a finding, and keep it if there are not a hundred of its reason."""
+        count = self.findings_by_reason.get(found.reason, 0)
+        self.findings_by_reason[found.reason] = count + 1
+        if count < MOST_OF_A_REASON:
+            self.findings.append(found)
+
+    def tell(self, reason: str, message: str, line: int, offset: int) -> None:
+        """Count a finding of one line."""
+        self.add_finding(finding(reason, message, line=line, offset=offset))
+
+    def as_bytes(self) -> bytes:
+        """Return all of it, for ``from_bytes`` of the same version."""
+        return _encoder.encode(self)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> AuditState:
+        """Return what ``as_bytes`` made.
+
+        Raises:
+            ValueError: it is nothing of this version.
+        """
+        return _decoder.decode(data)
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(AuditState)
+
+
+def brief_name(name: str) -> str:
+    """Return a name, cut where no name is so long; what UTF-8 has no bytes for is escaped."""
+    if len(name) > _MOST_LETTERS:
+        name = f"{name[:_MOST_LETTERS]}…"
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
+
+
+def _brief_id(call_id: str) -> str:
+    if len(call_id) <= _MOST_LETTERS and call_id.isascii():
+        return call_id
+    digest = blake2b(call_id.encode("utf-8", "surrogatepass"), digest_size=16)
+    return f"#{digest.hexdigest()}"

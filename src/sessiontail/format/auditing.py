@@ -1,0 +1,215 @@
+"""blocks of lines, or batches of records -> the audit of a session, so far.
+
+Append-only: fed in two goes, with the state in between kept as bytes, the fold is the same as fed in one;
+so it also follows a session that is being written. The usual block is skimmed (``skimming``); any
+other is decoded. Both count the same (``tests/test_format_auditing.py`` compares them).
+Nothing here opens, waits or logs.
+"""
+
+from __future__ import annotations
+
+from sessiontail.format.audit_state import AuditState, HeaderFacts, brief_name
+from sessiontail.format.batch import Batch
+from sessiontail.format.decoding import RecordDecoder
+from sessiontail.format.findings import damage_finding
+from sessiontail.format.framing import Block, LongLine
+from sessiontail.format.marks import WINDOW_BYTES
+from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION
+from sessiontail.format.records import Chunk, ChunkKind, Damage, Header, Record, Trailer
+from sessiontail.format.skimming import SkimmedRow, skim_lines
+from sessiontail.format.tally import count_tool
+from sessiontail.format.tool_errors import raw_says_failed, says_failed
+from sessiontail.format.usual import TRAILER_START
+
+__all__ = ["AuditFold"]
+
+_HEADER = b'"record_type": "header"'
+_KINDS = tuple(map(str, ChunkKind))
+
+
+class AuditFold:
+    """Folds the lines of one file, in order.
+
+    Args:
+        state: what is known behind the lines that were folded before; by default none were.
+    """
+
+    def __init__(self, state: AuditState | None = None) -> None:
+        self.state = state or AuditState()
+
+    def add_lines(self, item: Block | LongLine) -> None:
+        """Take the next whole lines of the file."""
+        if not (isinstance(item, Block) and self._skim(item)):
+            self.add_batch(RecordDecoder(start=self.state.mark).decode(item))
+
+    def add_batch(self, batch: Batch) -> None:
+        """Take the next records, as a reader hands them over."""
+        block = batch.block
+        for record, (end, line) in zip(batch.records, batch.places, strict=True):
+            start = block.offset
+            if isinstance(block, Block) and line > block.line:
+                start += block.ends[line - block.line - 1]
+            self._add(record, end - start, line, start)
+        self.state.mark = batch.end
+
+    def _add(self, record: Record, length: int, line: int, offset: int) -> None:
+        state = self.state
+        if isinstance(record, Chunk):
+            self._add_chunk(record, length, line, offset)
+        elif isinstance(record, Damage):
+            state.add_finding(damage_finding(record))
+            if _HEADER in record.raw:  # a writer that came back, perhaps behind a torn line
+                state.may_restart = True
+                state.rows_before_writer = state.tally.rows
+        elif isinstance(record, Header):
+            state.header = HeaderFacts.of(record)
+        else:
+            self._add_trailer(record, line, offset)
+
+    def _add_chunk(self, chunk: Chunk, length: int, line: int, offset: int) -> None:
+        self._check_trailer(line, offset)
+        self._check_index(chunk.index, line, offset)
+        self._count(str(chunk.kind), 1, length)
+        self._ask([(call.id, call.name) for call in chunk.tool_calls], self.state.tally.rows)
+        if chunk.kind is ChunkKind.TOOL_RESULT:
+            payload = chunk.payload
+            call_id, name = payload.get("tool_call_id"), payload.get("name")
+            self._answer(
+                call_id if isinstance(call_id, str) else "",
+                name if isinstance(name, str) else "",
+                failed=says_failed(payload),
+            )
+
+    def _add_trailer(self, trailer: Trailer, line: int, offset: int) -> None:
+        state = self.state
+        if state.trailer_line is not None:
+            message = f"a second trailer; the one before is on line {state.trailer_line}"
+            state.tell("second-trailer", message, line, offset)
+        state.closed_at = trailer.closed_at
+        state.final_chunk_count = trailer.final_chunk_count
+        state.usage = trailer.cumulative_usage
+        state.trailer_line, state.trailer_offset = line, offset
+        state.behind_trailer = False
+
+    def _skim(self, block: Block) -> bool:
+        """Take chunks between perhaps a header and a trailer the fast way; else take nothing."""
+        data, ends, mark = block.data, block.ends, self.state.mark
+        decoder = RecordDecoder(start=mark)
+        header: Header | None = None
+        begun = 0
+        if mark.header_version is None:
+            first = decoder.decode_line(data[: ends[0]])
+            if not isinstance(first, Header):
+                return False
+            header, begun = first, 1
+        if decoder.header_version != CURRENT_SCHEMA_VERSION:
+            return False
+        trailer: Trailer | None = None
+        until = len(ends)
+        last = ends[-2] if until > 1 else 0
+        if until > begun and data.startswith(TRAILER_START, last):
+            record = decoder.decode_line(data[last:])
+            if not isinstance(record, Trailer):
+                return False
+            trailer = record
+            until -= 1
+        chunks = ends[begun:until]
+        start = ends[0] if begun else 0
+        rows = skim_lines(data, start, chunks) if chunks else []
+        if rows is None:
+            return False
+        if header is not None:
+            self.state.header = HeaderFacts.of(header)
+        if rows:
+            self._add_rows(rows, block, begun, start)
+        if trailer is not None:
+            self._add_trailer(trailer, block.line + until, block.offset + last)
+        self.state.mark = mark.behind(
+            data[:WINDOW_BYTES],
+            data[-WINDOW_BYTES:],
+            length=len(data),
+            lines=len(ends),
+            header_version=CURRENT_SCHEMA_VERSION,
+        )
+        return True
+
+    def _add_rows(self, rows: list[SkimmedRow], block: Block, begun: int, start: int) -> None:
+        """Take the rows of a block's lines.
+
+        Args:
+            rows: one a line.
+            block: has the lines.
+            begun: how many lines it has before them.
+            start: where in it the first of them begins.
+        """
+        state, ends = self.state, block.ends
+        self._check_trailer(block.line + begun, block.offset + start)
+        first = state.next_index
+        indexes = [row.index for row in rows]
+        if indexes == [*range(first, first + len(rows))]:
+            state.next_index, state.may_restart = first + len(rows), False
+        else:
+            starts = [start, *ends[begun:]]
+            for i, index in enumerate(indexes):
+                self._check_index(index, block.line + begun + i, block.offset + starts[i])
+        counts: dict[str, int] = dict.fromkeys(_KINDS, 0)
+        sizes: dict[str, int] = dict.fromkeys(_KINDS, 0)
+        before = state.tally.rows + 1
+        for i, row in enumerate(rows):
+            kind, payload, end = row.kind, row.payload, ends[begun + i]
+            counts[kind] += 1
+            sizes[kind] += end - start
+            start = end
+            if payload.tool_calls:
+                self._ask([(one.id, one.function.name) for one in payload.tool_calls], before + i)
+            if kind == "tool_result":
+                failed = payload.is_error or payload.isError or raw_says_failed(payload.content)
+                self._answer(payload.tool_call_id, payload.name, failed=failed)
+        for name, count in counts.items():
+            if count:
+                self._count(name, count, sizes[name])
+
+    def _check_index(self, index: int | None, line: int, offset: int) -> None:
+        """Compare a chunk's index with the one that should come."""
+        state = self.state
+        expected = state.next_index
+        if index is None:  # no integer there: it says nothing
+            state.next_index = expected + 1
+            return
+        if index == 0 and state.may_restart:
+            expected = 0
+        if index != expected:
+            reason = "index-gap" if index > expected else "index-repeat"
+            state.tell(reason, f"index {index}, expected {expected}", line, offset)
+        state.next_index, state.may_restart = index + 1, False
+
+    def _check_trailer(self, line: int, offset: int) -> None:
+        """Tell the first chunk behind a trailer."""
+        state = self.state
+        if state.trailer_line is not None and not state.behind_trailer:
+            state.behind_trailer = True
+            message = f"chunks behind the trailer on line {state.trailer_line}"
+            state.tell("after-trailer", message, line, offset)
+
+    def _count(self, kind: str, count: int, length: int) -> None:
+        tally = self.state.tally
+        tally.rows += count
+        tally.rows_by_kind[kind] = tally.rows_by_kind.get(kind, 0) + count
+        tally.bytes_by_kind[kind] = tally.bytes_by_kind.get(kind, 0) + length
+
+    def _ask(self, calls: list[tuple[str, str]], row: int) -> None:
+        """Count the calls of a row, the first one being 1."""
+        for call_id, name in calls:
+            brief = brief_name(name)
+            count_tool(self.state.tally.tool_calls, brief)
+            self.state.calls.ask(call_id, brief, row)
+
+    def _answer(self, call_id: str, name: str, *, failed: bool) -> None:
+        tally = self.state.tally
+        asked = self.state.calls.answer(call_id)
+        if asked is None:
+            tally.unasked_results += 1
+        brief = brief_name(name) or asked or ""
+        count_tool(tally.tool_results, brief)
+        if failed:
+            count_tool(tally.tool_errors, brief)
