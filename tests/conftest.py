@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from samples import ID, all_of
 from sessiontail import SessionStore
 from writers import real_writer
+
+# Nothing of a test, or of its child processes, is in the user's cache, or comes from there.
+os.environ["SESSIONTAIL_CACHE"] = "off"
 
 # How long an example takes says how busy the machine is; what fixtures make is not changed.
 hypothesis.settings.register_profile(

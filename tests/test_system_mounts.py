@@ -446,3 +446,13 @@ async def test_no_more_mounts_are_remembered_than_a_program_has_directories(
         await mount_of(f"/{number}")
 
     assert len(mounts._known) <= 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "remote", "same"),
+    [("ext4", False, True), ("overlay", False, True), ("nfs4", True, False), ("", False, False)],
+)
+def test_times_are_by_this_clock_where_the_files_are_known_to_be_here(
+    kind: str, *, remote: bool, same: bool
+) -> None:
+    assert Mount(kind, remote, watchable=True).same_clock is same

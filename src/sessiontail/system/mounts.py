@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sessiontail.system.calls import Call
 
-__all__ = ["Mount", "filesystem_type", "mount_of"]
+__all__ = ["Mount", "filesystem_type", "look_up", "mount_of"]
 
 # File systems whose every call may wait for another machine, or for another process.
 _REMOTE = {
@@ -37,6 +37,11 @@ class Mount(NamedTuple):
     remote: bool
     #: Whether inotify tells all that changes.
     watchable: bool
+
+    @property
+    def same_clock(self) -> bool:
+        """Whether the times of its files are by this kernel's clock."""
+        return bool(self.kind) and not self.remote
 
 
 async def mount_of(directory: Path | str) -> Mount:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+from struct import Struct
 
 import msgspec
 
-__all__ = ["OLD_NS", "SETTLED_S", "FileId", "FileStamp", "id_of_name"]
+__all__ = [
+    "OLD_NS",
+    "SETTLED_S",
+    "FileId",
+    "FileStamp",
+    "id_of_name",
+    "lasting_stamp",
+    "stamp_bytes",
+]
 
 
 class FileId(msgspec.Struct, frozen=True, gc=False):
@@ -58,3 +67,36 @@ SETTLED_S = 2.5
 
 # Or once they are so old that no clock is that wrong.
 OLD_NS = 600 * 10**9
+
+
+_STAMP = Struct("<QQqqq")
+
+
+def stamp_bytes(status: os.stat_result) -> bytes:
+    """Return ``FileId`` and ``FileStamp`` of a status as bytes, 40 of them."""
+    return _STAMP.pack(
+        status.st_dev & _64_BITS,
+        status.st_ino & _64_BITS,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+
+
+_64_BITS = (1 << 64) - 1
+
+
+def lasting_stamp(status: os.stat_result, looked_ns: int, *, same_clock: bool) -> bytes | None:
+    """Return the stamp of a file that is read after this look; None where it proves nothing yet.
+
+    A file that has this stamp later, in whatever process, has what was read: its last change was so
+    long before the look that each one since shows.
+
+    Args:
+        status: of the look, which was before the read.
+        looked_ns: when, by ``time.time_ns()``, taken before the status.
+        same_clock: whether the file's times are by this clock (``mounts.look_up``).
+    """
+    unchanged_ns = looked_ns - max(status.st_ctime_ns, status.st_mtime_ns)
+    settled_ns = int(SETTLED_S * 1e9) if same_clock else OLD_NS
+    return stamp_bytes(status) if unchanged_ns >= settled_ns else None
