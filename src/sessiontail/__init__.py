@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         PruneDecision as PruneDecision,
         PrunePlan as PrunePlan,
     )
+    from sessiontail.directory.repairs import repair_session as repair_session
     from sessiontail.directory.prune import Pruned as Pruned
     from sessiontail.directory.retelling import Conversation as Conversation
     from sessiontail.directory.scan import Scan as Scan
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from sessiontail.format.lifecycle import (
         EventKind as EventKind,
         Outcome as Outcome,
+    from sessiontail.format.mending import Mend as Mend, MendAction as MendAction
         SessionState as SessionState,
     )
     from sessiontail.format.migrations import (
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     )
     from sessiontail.session.asides import Settled as Settled
     from sessiontail.session.feed import RecordFeed as RecordFeed
+    from sessiontail.session.repairing import Repaired as Repaired
     from sessiontail.session.meta import PersistedSessionMeta as PersistedSessionMeta
     from sessiontail.session.pulling import StreamBusy as StreamBusy
     from sessiontail.session.reading import SessionReader as SessionReader
@@ -104,6 +107,8 @@ _HOMES = {
     "Header": "format.records",
     "LineageKind": "format.records",
     "Record": "format.records",
+    "Mend": "format.mending",
+    "MendAction": "format.mending",
     "SandboxSpec": "format.records",
     "TokenUsage": "format.records",
     "ToolCall": "format.records",
@@ -122,11 +127,13 @@ _HOMES = {
     "sessions_dir": "system.paths",
     "FileId": "system.stamps",
     "StoreStats": "system.stats",
+    "Repaired": "session.repairing",
     "PersistedSessionMeta": "session.meta",
     "Settled": "session.asides",
     "RecordFeed": "session.feed",
     "StreamBusy": "session.pulling",
     "Inherited": "session.sieve",
+    "repair_session": "directory.repairs",
     "SessionReader": "session.reading",
     "SessionTail": "session.tail",
     "SessionWriter": "session.writer",

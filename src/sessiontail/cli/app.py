@@ -24,6 +24,7 @@ COMMANDS = {
     "cat": "Print sessions: roles, text, tool calls, results, damage.",
     "tail": "Print the last records, and with -f what follows.",
     "rm": "Delete sessions that nobody writes.",
+    "repair": "Write a clean copy of a damaged session.",
     "prune": "Delete old sessions by rule; shows the plan first.",
     "demo": "Watch agents at work, here and now; needs no sessions.",
     "help": "Show how one of these is used, with examples.",

@@ -7,9 +7,10 @@ from typing import Literal, TypeAlias
 from uuid import UUID
 
 from sessiontail.cli.escaping import encoded
-from sessiontail.cli.rendering import EXCERPT, Renderer, as_json, dump, kind_of, text_of
+from sessiontail.cli.rendering import EXCERPT, Renderer, as_json, kind_of, text_of
 from sessiontail.cli.targets import Target
 from sessiontail.cli.terminal import Output, note
+from sessiontail.format.dumping import dump
 from sessiontail.format.records import Chunk, Damage, Record
 from sessiontail.session.sieve import Inherited
 

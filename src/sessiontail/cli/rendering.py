@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from sessiontail.cli.colors import session_style
@@ -17,6 +14,7 @@ from sessiontail.cli.escaping import one_line
 from sessiontail.cli.highlighting import Highlighter
 from sessiontail.cli.terminal import Output
 from sessiontail.cli.wrapping import wrapped
+from sessiontail.format.dumping import dump
 from sessiontail.format.records import Chunk, Header, Record, TokenUsage, Trailer
 
 __all__ = [
@@ -24,7 +22,6 @@ __all__ = [
     "Renderer",
     "age",
     "as_json",
-    "dump",
     "kind_of",
     "pieces_of",
     "size",
@@ -45,8 +42,6 @@ _STYLES = {
 _LABEL_WIDTH = max(map(len, _STYLES)) + 1
 # Of a damaged line, so much is shown; -o raw shows it all.
 EXCERPT = 200
-# JSON that was taken can be nested about as deep as the interpreter's limit; so can its output.
-_DEEP = 20_000
 
 
 def kind_of(record: Record) -> str:
@@ -190,19 +185,6 @@ def as_json(record: Record, session_id: UUID | str | None = None) -> str:
         session_id: whose it is, where that is known.
     """
     return dump(record.to_dict(session_id))
-
-
-def dump(value: Any) -> str:
-    """Return JSON on one line; NaN and lone surrogates stay what the log had."""
-    try:
-        return json.dumps(value, ensure_ascii=False, default=str)
-    except RecursionError:
-        limit = sys.getrecursionlimit()
-        sys.setrecursionlimit(_DEEP)
-        try:
-            return json.dumps(value, ensure_ascii=False, default=str)
-        finally:
-            sys.setrecursionlimit(limit)
 
 
 def age(moment: datetime, now: datetime) -> str:
