@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sessiontail.cli.rendering import age, size, tokens
 from sessiontail.cli.table import Column, print_rows
 from sessiontail.cli.terminal import Output, note
-from sessiontail.directory.conversations import ConversationTurn, trees
+from sessiontail.directory.conversations import trees
 from sessiontail.directory.outlines import SessionOutline
+from sessiontail.format.guides import guided
 from sessiontail.session.meta import PersistedSessionMeta
 
 __all__ = ["print_table", "print_trees"]
@@ -90,7 +91,7 @@ def print_trees(
     wanted = {meta.id_text for meta in chosen}
     found = []
     for root in trees(outlines):
-        turns = [*_lines(root)]
+        turns = [*guided(root, lambda turn: turn.children)]
         if any(turn.outline.meta.id_text in wanted for _, turn in turns):
             found.append(turns)
     if not oldest_first:
@@ -115,40 +116,6 @@ def print_trees(
     if number is not None and number < len(found):
         note(f"{len(found) - number} more conversations; -n {len(found)} shows all")
     return [turn.outline.meta for turns in found[:number] for _, turn in turns]
-
-
-def _lines(root: ConversationTurn) -> Iterator[tuple[str, ConversationTurn]]:
-    """Yield a conversation's turns, each with the guide that stands before its title.
-
-    What goes on longest from a turn stands below it; the others lead another way, indented.
-    """
-    lengths = _lengths(root)
-    # Turns that begin a way, each with what stands before its lines, the next one last.
-    ways: list[tuple[str, str, ConversationTurn]] = [("", "", root)]
-    while ways:
-        margin, guide, turn = ways.pop()
-        yield guide, turn
-        if not turn.children:
-            continue
-        on = max(turn.children, key=lambda child: lengths[child.outline.meta.id_text])
-        others = [child for child in turn.children if child is not on]
-        last = not on.children
-        ways.append((margin, margin + ("└ " if last else "├ "), on))
-        for i, other in enumerate(reversed(others)):
-            corner = "└ " if not i and not other.children else "├ "
-            ways.append((margin + "│ ", margin + "│ " + corner, other))
-
-
-def _lengths(root: ConversationTurn) -> dict[str, int]:
-    """Return for each turn how many turns its longest way on has, itself included."""
-    turns = [root]
-    for turn in turns:
-        turns += turn.children
-    lengths: dict[str, int] = {}
-    for turn in reversed(turns):
-        ways = [lengths[child.outline.meta.id_text] for child in turn.children]
-        lengths[turn.outline.meta.id_text] = 1 + max(ways, default=0)
-    return lengths
 
 
 def _lineage(meta: PersistedSessionMeta) -> str:
