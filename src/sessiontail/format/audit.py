@@ -36,6 +36,8 @@ class SessionAudit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     #: The file, as text; ``path`` gives it as a ``Path``.
     file: str
     state: SessionState
+    #: Whether a trailer was read.
+    closed: bool
     #: Bytes that were looked at.
     size_bytes: int
     #: Of the header, aware; None where there is none.

@@ -15,17 +15,15 @@ from sessiontail.format.findings import MOST_OF_A_REASON, Finding, finding
 from sessiontail.format.inheritance import may_inherit
 from sessiontail.format.marks import BEGIN, Mark
 from sessiontail.format.records import Header, LineageKind, TokenUsage
-from sessiontail.format.tally import Tally
+from sessiontail.format.tally import MOST_LETTERS, Tally, brief_name
 
-__all__ = ["STATE_VERSION", "AuditState", "HeaderFacts", "OpenCalls", "brief_name"]
+__all__ = ["STATE_VERSION", "AuditState", "HeaderFacts", "OpenCalls"]
 
 #: Counted up when what is kept, or how it is counted, changes: what was kept before is no use then.
 STATE_VERSION = 1
 
 # Calls without a result that are told apart: an agent waits for some, not for ten thousand.
 _MOST_OPEN_CALLS = 10_000
-# Of a name or an id; no API takes longer ones.
-_MOST_LETTERS = 200
 
 
 class HeaderFacts(msgspec.Struct, frozen=True):
@@ -66,21 +64,30 @@ class OpenCalls(msgspec.Struct):
         if self.count >= _MOST_OPEN_CALLS:
             self.lost += 1
             return
-        self.by_id.setdefault(_brief_id(call_id), []).append((name, row))
+        if len(call_id) > MOST_LETTERS or not call_id.isascii():
+            call_id = _digest(call_id)
+        waiting = self.by_id.get(call_id)
+        if waiting is None:
+            self.by_id[call_id] = [(name, row)]
+        else:
+            waiting.append((name, row))
         self.count += 1
 
     def answer(self, call_id: str) -> str | None:
         """Take a call that has its result; return its name, None where nobody asked."""
-        key = _brief_id(call_id)
-        waiting = self.by_id.get(key)
-        if not waiting:
+        if len(call_id) > MOST_LETTERS or not call_id.isascii():
+            call_id = _digest(call_id)
+        waiting = self.by_id.get(call_id)
+        if waiting is None:
             if self.lost:
                 self.lost -= 1
                 return ""
             return None
-        name, _ = waiting.pop(0)
-        if not waiting:
-            del self.by_id[key]
+        if len(waiting) > 1:
+            name, _ = waiting.pop(0)
+        else:
+            ((name, _),) = waiting
+            del self.by_id[call_id]
         self.count -= 1
         return name
 
@@ -89,9 +96,10 @@ class OpenCalls(msgspec.Struct):
         """How many wait."""
         return self.count + self.lost
 
-    def within(self, rows: int) -> int:
-        """Return how many of them were asked in the first rows."""
-        return sum(at <= rows for waiting in self.by_id.values() for _, at in waiting)
+    @property
+    def rows(self) -> list[int]:
+        """The rows of those that are told apart, from 1, the oldest first."""
+        return sorted(row for waiting in self.by_id.values() for _, row in waiting)
 
 
 class AuditState(msgspec.Struct, kw_only=True):
@@ -146,15 +154,6 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AuditState)
 
 
-def brief_name(name: str) -> str:
-    """Return a name, cut where no name is so long; what UTF-8 has no bytes for is escaped."""
-    if len(name) > _MOST_LETTERS:
-        name = f"{name[:_MOST_LETTERS]}…"
-    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
-
-
-def _brief_id(call_id: str) -> str:
-    if len(call_id) <= _MOST_LETTERS and call_id.isascii():
-        return call_id
+def _digest(call_id: str) -> str:
     digest = blake2b(call_id.encode("utf-8", "surrogatepass"), digest_size=16)
     return f"#{digest.hexdigest()}"

@@ -8,7 +8,9 @@ Nothing here opens, waits or logs.
 
 from __future__ import annotations
 
-from sessiontail.format.audit_state import AuditState, HeaderFacts, brief_name
+from collections import Counter
+
+from sessiontail.format.audit_state import AuditState, HeaderFacts
 from sessiontail.format.batch import Batch
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.findings import damage_finding
@@ -70,15 +72,18 @@ class AuditFold:
         self._check_trailer(line, offset)
         self._check_index(chunk.index, line, offset)
         self._count(str(chunk.kind), 1, length)
-        self._ask([(call.id, call.name) for call in chunk.tool_calls], self.state.tally.rows)
+        tally, calls = self.state.tally, self.state.calls
+        for call in chunk.tool_calls if chunk.kind is ChunkKind.ASSISTANT else ():
+            count_tool(tally.tool_calls, call.name)
+            calls.ask(call.id, call.name, tally.rows)
         if chunk.kind is ChunkKind.TOOL_RESULT:
-            payload = chunk.payload
-            call_id, name = payload.get("tool_call_id"), payload.get("name")
-            self._answer(
-                call_id if isinstance(call_id, str) else "",
-                name if isinstance(name, str) else "",
-                failed=says_failed(payload),
-            )
+            asked = calls.answer(_text(chunk.payload.get("tool_call_id")))
+            if asked is None:
+                tally.unasked_results += 1
+            name = _text(chunk.payload.get("name")) or asked or ""
+            count_tool(tally.tool_results, name)
+            if says_failed(chunk.payload):
+                count_tool(tally.tool_errors, name)
 
     def _add_trailer(self, trailer: Trailer, line: int, offset: int) -> None:
         state = self.state
@@ -152,22 +157,34 @@ class AuditFold:
             starts = [start, *ends[begun:]]
             for i, index in enumerate(indexes):
                 self._check_index(index, block.line + begun + i, block.offset + starts[i])
-        counts: dict[str, int] = dict.fromkeys(_KINDS, 0)
         sizes: dict[str, int] = dict.fromkeys(_KINDS, 0)
-        before = state.tally.rows + 1
-        for i, row in enumerate(rows):
-            kind, payload, end = row.kind, row.payload, ends[begun + i]
-            counts[kind] += 1
+        called: list[str] = []
+        answered: list[str] = []
+        calls, number = state.calls, state.tally.rows
+        for row, end in zip(rows, ends[begun:], strict=False):  # a trailer may follow
+            kind = row.kind
+            number += 1
             sizes[kind] += end - start
             start = end
-            if payload.tool_calls:
-                self._ask([(one.id, one.function.name) for one in payload.tool_calls], before + i)
-            if kind == "tool_result":
-                failed = payload.is_error or payload.isError or raw_says_failed(payload.content)
-                self._answer(payload.tool_call_id, payload.name, failed=failed)
-        for name, count in counts.items():
-            if count:
-                self._count(name, count, sizes[name])
+            if kind == "assistant":
+                for call in row.payload.tool_calls or ():
+                    called.append(call.function.name)
+                    calls.ask(call.id, call.function.name, number)
+            elif kind == "tool_result":
+                payload = row.payload
+                asked = calls.answer(payload.tool_call_id)
+                if asked is None:
+                    state.tally.unasked_results += 1
+                answered.append(payload.name or asked or "")
+                if payload.is_error or payload.isError or raw_says_failed(payload.content):
+                    count_tool(state.tally.tool_errors, answered[-1])
+        kinds = [row.kind for row in rows]
+        for one in _KINDS:
+            self._count(one, kinds.count(one), sizes[one])  # type: ignore[arg-type] # a kind
+        for name, count in Counter(called).items():
+            count_tool(state.tally.tool_calls, name, count)
+        for name, count in Counter(answered).items():
+            count_tool(state.tally.tool_results, name, count)
 
     def _check_index(self, index: int | None, line: int, offset: int) -> None:
         """Compare a chunk's index with the one that should come."""
@@ -193,23 +210,11 @@ class AuditFold:
 
     def _count(self, kind: str, count: int, length: int) -> None:
         tally = self.state.tally
-        tally.rows += count
-        tally.rows_by_kind[kind] = tally.rows_by_kind.get(kind, 0) + count
-        tally.bytes_by_kind[kind] = tally.bytes_by_kind.get(kind, 0) + length
+        if count:
+            tally.rows += count
+            tally.rows_by_kind[kind] = tally.rows_by_kind.get(kind, 0) + count
+            tally.bytes_by_kind[kind] = tally.bytes_by_kind.get(kind, 0) + length
 
-    def _ask(self, calls: list[tuple[str, str]], row: int) -> None:
-        """Count the calls of a row, the first one being 1."""
-        for call_id, name in calls:
-            brief = brief_name(name)
-            count_tool(self.state.tally.tool_calls, brief)
-            self.state.calls.ask(call_id, brief, row)
 
-    def _answer(self, call_id: str, name: str, *, failed: bool) -> None:
-        tally = self.state.tally
-        asked = self.state.calls.answer(call_id)
-        if asked is None:
-            tally.unasked_results += 1
-        brief = brief_name(name) or asked or ""
-        count_tool(tally.tool_results, brief)
-        if failed:
-            count_tool(tally.tool_errors, brief)
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -30,6 +30,7 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     #: Whether it has the name of a WAL, and whether a file with the other name is beside it.
     is_wal: bool
     has_twin: bool
+    #: Bytes that were looked at.
     size_bytes: int
     state: SessionState
 
@@ -47,6 +48,7 @@ def conclude(state: AuditState, facts: FileFacts) -> SessionAudit:
         id_text=header.id_text if header else _id_of(facts.stem),
         file=facts.file,
         state=facts.state,
+        closed=state.trailer_line is not None,
         size_bytes=max(facts.size_bytes, state.mark.offset),
         created_at=header.created_at if header else None,
         closed_at=state.closed_at,
@@ -70,6 +72,7 @@ def of_unread(facts: FileFacts, message: str) -> SessionAudit:
         id_text=_id_of(facts.stem),
         file=facts.file,
         state=SessionState.UNKNOWN,
+        closed=False,
         size_bytes=facts.size_bytes,
         created_at=None,
         closed_at=None,

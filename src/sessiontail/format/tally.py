@@ -12,10 +12,20 @@ import msgspec
 
 from sessiontail.format.records import TokenUsage
 
-__all__ = ["MOST_TOOLS", "OTHER_TOOLS", "Tally", "UsageTotal", "count_tool"]
+__all__ = [
+    "MOST_LETTERS",
+    "MOST_TOOLS",
+    "OTHER_TOOLS",
+    "Tally",
+    "UsageTotal",
+    "brief_name",
+    "count_tool",
+]
 
 # Names of tools that are counted apart in one file: a file of nothing but names takes no memory.
 MOST_TOOLS = 1000
+#: Of a name; no API takes longer ones.
+MOST_LETTERS = 200
 #: What those that come later are counted under.
 OTHER_TOOLS = "(other)"
 
@@ -63,11 +73,20 @@ class Tally(msgspec.Struct, kw_only=True):
                     del mine[key]
 
 
-def count_tool(counts: dict[str, int], name: str) -> None:
-    """Count a tool once more."""
+def count_tool(counts: dict[str, int], name: str, count: int = 1) -> None:
+    """Count a tool so many times more; a name that is too long is cut."""
+    if not name.isascii() or len(name) > MOST_LETTERS:
+        name = brief_name(name)
     if name not in counts and len(counts) >= MOST_TOOLS:
         name = OTHER_TOOLS
-    counts[name] = counts.get(name, 0) + 1
+    counts[name] = counts.get(name, 0) + count
+
+
+def brief_name(name: str) -> str:
+    """Return a name, cut where no name is so long; what UTF-8 has no bytes for is escaped."""
+    if len(name) > MOST_LETTERS:
+        name = f"{name[:MOST_LETTERS]}…"
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
 
 
 class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):

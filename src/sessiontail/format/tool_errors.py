@@ -21,8 +21,11 @@ import msgspec
 
 __all__ = ["raw_says_failed", "says_failed"]
 
-# Without one of these in the text as it stands in the file, the content is no such object. A letter
-# may be written as an escape of its number, which nobody does.
+# A text that is an object begins with one of these, as it stands in the file: a brace, white space,
+# or an escape of either.
+_BEGINS = frozenset(b"{ \\")
+# And it has one of these: a quote inside a text has a backslash before it. A letter may be written as
+# an escape of its number, which nobody does.
 _KEYS = (b'ok\\"', b'exit_code\\"', b'error\\"', b"\\u00")
 
 
@@ -46,16 +49,22 @@ def says_failed(payload: Mapping[str, Any]) -> bool:
     return isinstance(content, str) and _content_says_failed(content)
 
 
-def raw_says_failed(content: bytes | memoryview) -> bool:
-    """Say the same of a content that stands as it does in the file: JSON, valid."""
-    raw = bytes(content)
-    if not raw.startswith(b'"') or not any(key in raw for key in _KEYS):
+def raw_says_failed(content: bytes | msgspec.Raw) -> bool:
+    """Say the same of a content that stands as it does in the file: JSON, valid; or nothing."""
+    view = memoryview(content)
+    if len(view) < 2 or view[0] != _QUOTE or view[1] not in _BEGINS:
+        return False
+    raw = bytes(view)
+    if not any(key in raw for key in _KEYS):
         return False
     try:
-        return _content_says_failed(_text.decode(raw))
+        text = _text.decode(raw)
     except (msgspec.MsgspecError, ValueError):  # lone surrogates
         text = json.loads(raw)
-        return isinstance(text, str) and _content_says_failed(text)
+    return _content_says_failed(text)
+
+
+_QUOTE = 0x22
 
 
 def _content_says_failed(content: str) -> bool:

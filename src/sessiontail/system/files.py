@@ -29,6 +29,7 @@ from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.system.calls import Call
 from sessiontail.system.mounts import mount_of
 from sessiontail.system.signals import on_asyncio
+from sessiontail.system.slices import NOWAIT, OPEN_FLAGS
 from sessiontail.system.stamps import FileId
 from sessiontail.system.threads import threads
 
@@ -42,17 +43,6 @@ __all__ = [
     "in_thread",
     "open_file",
 ]
-
-OPEN_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_BINARY", 0)
-)
-#: The flag of a read that does not wait for a disk; None where there is none.
-NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 
 # Four: 1,000 cold headers and trailers take 150 / 118 / 79 / 104 ms with 1 / 2 / 4 / 16 threads.
 MAX_THREADS = 4

@@ -1,0 +1,307 @@
+"""a directory -> the audit of each of its sessions, folded by all processors, streamed.
+
+Files are folded where ``audit_executors`` says, and only folds come back. What was folded before is
+not read again (``audit_files``). What the sessions say of each other is known when all are folded: one
+that names a parent, or may begin with another's rows, comes then; the others come as they are found.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack
+from enum import Enum, auto
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from anyio import CancelScope
+from msgspec import Struct
+
+from sessiontail import checks
+from sessiontail.directory.ancestry import ancestry_of
+from sessiontail.directory.audit_executors import AuditExecutor, lanes_of
+from sessiontail.directory.audit_files import Audited, AuditFiles
+from sessiontail.directory.audit_kin import ALONE, AuditKin, told
+from sessiontail.directory.folding_out import FoldingOut
+from sessiontail.format.audit import SessionAudit
+from sessiontail.format.brief import place
+from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.session.pulling import AsyncEntered, AsyncPulled, StreamBusy
+from sessiontail.system.cache import Cache
+from sessiontail.system.calls import Call
+from sessiontail.system.files import in_thread
+from sessiontail.system.paths import sessions_dir
+from sessiontail.system.signals import Home, Signal
+
+__all__ = ["AuditPass", "AuditProgress", "audit_sessions"]
+
+# Sessions that are asked for their kin in one hop into a thread: 5 ms.
+_AT_ONCE = 64
+# Bytes that are folded before they are kept: an interrupted pass loses a second of work.
+_KEEP_BYTES = 256 * 1024 * 1024
+
+
+class AuditProgress(Struct, frozen=True):
+    """How far a pass is."""
+
+    #: Files of the directory, and how many are audited.
+    files: int
+    files_done: int
+    #: Bytes that were to be read, and how many are read: what is known is not read.
+    bytes: int
+    bytes_done: int
+    #: Files that had not changed since they were audited before.
+    files_known: int
+
+
+class _Phase(Enum):
+    """What is done next.
+
+    BEGIN -> FOLD -> ASK -> KEEP -> DONE, each until there is nothing of it left to do.
+    """
+
+    BEGIN = auto()
+    FOLD = auto()
+    ASK = auto()
+    KEEP = auto()
+    DONE = auto()
+
+
+class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
+    """The audits of a directory's sessions, in no order, as they are found.
+
+    A pull-only iterator, entered so that its workers end when it is left. A step that is cancelled
+    can be tried again; workers go on with what they have meanwhile.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        jobs: int | None,
+        executor: AuditExecutor,
+        cache: Cache | None,
+        on_progress: Callable[[AuditProgress], object] | None,
+        max_line_bytes: int,
+    ) -> None:
+        """Prepare; nothing is read before the first is asked for."""
+        self.directory = directory
+        self._place = str(directory)
+        self._jobs = jobs
+        self._executor = executor
+        self._cache = cache
+        self._on_progress = on_progress
+        self._max_line_bytes = max_line_bytes
+        self._phase = _Phase.BEGIN
+        self._ready: deque[SessionAudit] = deque()
+        self._stack = ExitStack()
+        self._call: Call[Any] | None = None
+        self._pulling = False
+        self._came = Signal()
+        # From the first step on.
+        self._files: AuditFiles
+        self._out: FoldingOut
+        self._kin: AuditKin | None = None
+        # All that were audited; and those of them that wait for what the others say.
+        self._audited: list[Audited] = []
+        self._waiting: deque[Audited] = deque()
+        self._bytes_done = self._bytes_unkept = 0
+
+    def __repr__(self) -> str:
+        return f"<AuditPass {place(self.directory)}, {self._phase.name.lower()}>"
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if self._phase in {_Phase.FOLD, _Phase.ASK}:
+            with CancelScope(shield=True):  # what was folded is not lost: 20 ms
+                if self._call is not None:
+                    await self._call.settled()
+                await in_thread(self._files.keep_folds, place=self._place)
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers; what is asked for then is not there."""
+        self._phase = _Phase.DONE
+        if hasattr(self, "_out"):
+            self._out.close()
+        self._stack.close()
+
+    async def __anext__(self) -> SessionAudit:
+        """Return the next session's audit.
+
+        Raises:
+            StopAsyncIteration: that was all.
+            PersistenceError: the directory cannot be read; one that is absent is empty.
+            StreamBusy: another task waits for the next one.
+        """
+        if self._pulling:
+            raise StreamBusy("AuditPass")
+        self._pulling = True
+        try:
+            while not self._ready:
+                await self._step()
+        finally:
+            self._pulling = False
+        return self._ready.popleft()
+
+    async def _step(self) -> None:
+        match self._phase:
+            case _Phase.BEGIN:
+                await self._begin()
+            case _Phase.FOLD:
+                await self._fold()
+            case _Phase.ASK:
+                await self._ask()
+            case _Phase.KEEP:
+                await self._keep()
+            case _Phase.DONE:
+                raise StopAsyncIteration
+
+    async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Run one call; who is cut short, and comes again, gets the result of the same one."""
+        call = self._call = self._call or Call(self._place, function, *args)
+        await call.settled()
+        self._call = None
+        return call.result()
+
+    async def _begin(self) -> None:
+        files = await self._in_thread(AuditFiles, self.directory, self._cache)
+        lanes = lanes_of(self._executor, self._jobs, self._place, files.bytes_to_fold, self._stack)
+        home, signal = Home(), self._came
+        self._files = files
+        self._out = FoldingOut(
+            files.to_fold,
+            files.sizes,
+            lanes,
+            max_line_bytes=self._max_line_bytes,
+            came=lambda: home.soon(signal.set),
+        )
+        self._phase = _Phase.FOLD
+        self._meet(files.known)
+        self._out.send()
+
+    async def _fold(self) -> None:
+        """Wait until some files came back."""
+        if self._call is None and not self._out.over:
+            await self._came.wait()
+        self._meet(await self._in_thread(self._take))
+        self._out.send()
+        if self._out.over:
+            self._phase = _Phase.ASK
+
+    def _take(self) -> list[Audited]:
+        """Take what came back; in a thread."""
+        folded = self._out.take()
+        done = sum(self._files.sizes.get(one.file, 0) for one in folded)
+        self._bytes_done += done
+        self._bytes_unkept += done
+        audited = self._files.take(folded)
+        if self._bytes_unkept >= _KEEP_BYTES:
+            self._bytes_unkept = 0
+            self._files.keep_folds()
+        return audited
+
+    def _meet(self, audited: Sequence[Audited]) -> None:
+        """Hand over those that need nothing of the others, or of whom that is known."""
+        self._audited += audited
+        for one in audited:
+            if one.stands_alone:
+                one.kin = ALONE
+            elif not self._files.kin_holds:
+                self._waiting.append(one)
+                continue
+            self._ready.append(told(one))
+        self._tell()
+
+    async def _ask(self) -> None:
+        """Ask some what the others say of them, all being folded."""
+        if self._kin is None:
+            ancestry = ancestry_of(self.directory, self._max_line_bytes)
+            self._kin = await self._in_thread(
+                AuditKin, self._audited, ancestry, self._max_line_bytes
+            )
+        some = [*islice(self._waiting, _AT_ONCE)]
+        if not some:
+            self._phase = _Phase.KEEP
+            return
+        await self._in_thread(self._kin.ask, some)
+        for _ in some:
+            self._ready.append(told(self._waiting.popleft()))
+        self._tell()
+
+    async def _keep(self) -> None:
+        """Keep what was found, if it is not what was kept before."""
+        if self._files.to_fold or not self._files.kin_holds:
+            await self._in_thread(self._files.keep, self._audited)
+        self.close()
+
+    def _tell(self) -> None:
+        if self._on_progress is not None:
+            files = self._files
+            progress = AuditProgress(
+                len(files.known) + len(files.to_fold),
+                len(self._audited) - len(self._waiting),
+                files.bytes_to_fold,
+                self._bytes_done,
+                len(files.known),
+            )
+            self._on_progress(progress)
+
+
+def audit_sessions(
+    *,
+    directory: str | PathLike[str] | None = None,
+    jobs: int | None = None,
+    executor: AuditExecutor = None,
+    cache: bool = True,
+    on_progress: Callable[[AuditProgress], object] | None = None,
+    max_line_bytes: int = MAX_LINE_BYTES,
+) -> AuditPass:
+    """Audit the sessions of a directory.
+
+    Args:
+        directory: where the session files lie; by default where openrath puts them.
+        jobs: how many files are folded at once; by default as many as there are processors.
+        executor: "processes" (the default: this process begins, and others help where there is
+            much to read), "thread" (this process alone), the address of a Dask scheduler
+            ("tcp://..."), or a ``concurrent.futures.Executor``.
+        cache: whether what was folded is kept in the user's cache directory, so that the next pass
+            reads only what has changed.
+        on_progress: called now and then with how far it is.
+        max_line_bytes: a longer line is one ``Damage``.
+
+    Returns:
+        An async iterator and context manager over ``SessionAudit``, in no order; ``summarize``
+        takes them. A file that cannot be read is among them, with a finding that says why.
+
+    Raises:
+        PersistenceError: ``OPENRATH_HOME`` names something that is no directory.
+        TypeError, ValueError: a number is none, or not positive.
+    """
+    if jobs is not None:
+        checks.positive("jobs", jobs, int)
+    checks.positive("max_line_bytes", max_line_bytes, int)
+    return AuditPass(
+        sessions_dir(directory),
+        jobs=jobs,
+        executor=executor,
+        cache=Cache() if cache else None,
+        on_progress=on_progress,
+        max_line_bytes=max_line_bytes,
+    )

@@ -1,0 +1,67 @@
+"""a word, an address or an executor -> where an audit's files are folded."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from typing import TypeAlias
+
+from sessiontail.directory.folding_out import Lane
+from sessiontail.system.threads import threads
+from sessiontail.system.workers import Workers, can_start
+
+__all__ = ["AuditExecutor", "cores", "lanes_of"]
+
+#: "processes" (the default), "thread", the address of a Dask scheduler, or an executor of one's own.
+AuditExecutor: TypeAlias = "str | Executor | None"
+
+# Less is read in the time that it takes to start a process: 60 ms.
+_WORTH_BYTES = 32 * 1024 * 1024
+# Batches in a worker and on the way to it.
+_AHEAD = 2
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def lanes_of(
+    executor: AuditExecutor, jobs: int | None, place: str, to_read_bytes: int, stack: ExitStack
+) -> list[Lane]:
+    """Return where batches go.
+
+    Args:
+        executor: as the user has it.
+        jobs: how many work at once; None: as many as there are processors.
+        place: the directory, which threads hang with.
+        to_read_bytes: how much there is to do.
+        stack: closes what is opened here.
+
+    Raises:
+        MissingExtra: the address is a scheduler's, and Dask is not installed.
+        PersistenceError: there is no scheduler at the address.
+        ValueError: the word is none.
+    """
+    jobs = jobs or cores()
+    if isinstance(executor, Executor):
+        return [Lane(executor, jobs * _AHEAD)]
+    if executor is not None and "://" in executor:
+        from sessiontail.directory.cluster import cluster_lane  # noqa: PLC0415 - an extra
+
+        return [cluster_lane(executor, stack)]
+    # A thread begins at once, and lets go of the event loop with each read.
+    here = Lane(threads().at(f"audits of {place}"), 1)
+    worth = executor == "processes" or to_read_bytes >= _WORTH_BYTES
+    if executor == "thread" or jobs == 1 or not worth or not can_start():
+        return [here]
+    workers = Workers(jobs - 1)
+    stack.callback(_kill, workers)
+    return [Lane(workers, (jobs - 1) * _AHEAD), here]
+
+
+def _kill(workers: Workers) -> None:
+    workers.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,270 @@
+"""a directory, and what was folded before -> what is known of its files, and what is to be folded.
+
+A file that is as it was is not opened; of one that has grown, only what was added is folded. What
+was counted of the whole directory, who inherits what and whose parent is missing, holds for as long as
+no file of it has changed. Blocks: for threads.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from sessiontail.directory.names import session_names
+from sessiontail.format.audit import SessionAudit
+from sessiontail.format.audit_state import STATE_VERSION, AuditState
+from sessiontail.format.concluding import FileFacts, conclude, of_unread
+from sessiontail.format.lifecycle import SessionState
+from sessiontail.format.tally import Tally
+from sessiontail.session.auditing import Folded, ToFold
+from sessiontail.session.meta import state_of
+from sessiontail.system.cache import Cache
+from sessiontail.system.files import explain
+from sessiontail.system.locks import LockTable
+from sessiontail.system.mounts import look_up
+from sessiontail.system.paths import WAL_ENDING, split_name
+from sessiontail.system.stamps import lasting_stamp, stamp_bytes
+
+__all__ = ["AuditFiles", "Audited", "Kin"]
+
+
+class Kin(msgspec.Struct, frozen=True):
+    """What the other sessions of the directory say of one."""
+
+    #: Its first rows, where an earlier session has them; None: it is not known.
+    inherited: Tally | None
+    #: The session that has them.
+    origin: str | None
+    #: Its parents that are not there.
+    missing: tuple[str, ...]
+    in_cycle: bool
+
+
+class Audited(msgspec.Struct):
+    """One file that was folded, and all that is known of it."""
+
+    #: As of its file alone.
+    audit: SessionAudit
+    #: Whether it can begin with another's rows.
+    may_inherit: bool
+    #: Whether a file with its other name was beside it.
+    has_twin: bool
+    #: What the others say; None: nobody was asked so far.
+    kin: Kin | None = None
+    #: Rows, from 1, of the calls that have no result.
+    open_rows: list[int] = []
+    #: Which file it is.
+    device: int = 0
+    inode: int = 0
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether there is nothing to ask the others."""
+        return not (self.may_inherit or self.audit.parent_texts)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode: Callable[[bytes], Audited] = msgspec.msgpack.Decoder(Audited).decode
+
+#: Stamp and value by name, as the cache has them.
+_Kept: TypeAlias = dict[str, tuple[bytes, bytes]]
+
+_AUDITS, _FOLDS = f"audits-{STATE_VERSION}", f"folds-{STATE_VERSION}"
+# Under no file's name: what the whole directory was like.
+_WHOLE = ""
+
+
+class AuditFiles:
+    """The session files of a directory, as they are when this is made. One thread at a time.
+
+    Args:
+        directory: where they lie.
+        cache: has what was folded before; None: nothing is kept.
+
+    Raises:
+        PersistenceError: the directory cannot be read; one that is absent is empty.
+    """
+
+    def __init__(self, directory: Path, cache: Cache | None) -> None:
+        self._directory = str(directory)
+        self._prefix = os.path.join(directory, "")  # noqa: PTH118 - names that are no text
+        self._cache = cache
+        #: What is known without a read, and what is to be folded.
+        self.known: list[Audited] = []
+        self.to_fold: list[ToFold] = []
+        #: Bytes of all files, and of those that are to be folded.
+        self.bytes_known = 0
+        self.bytes_to_fold = 0
+        #: By file: how many bytes are to be folded.
+        self.sizes: dict[str, int] = {}
+        self._looked_ns = time.time_ns()
+        self._statuses = self._stat_all(session_names(directory))
+        self._names = frozenset(self._statuses)
+        # Only a WAL is held by a writer.
+        wals = any(name.endswith(WAL_ENDING) for name in self._names)
+        self._locks = LockTable.read() if wals else LockTable(b"")
+        self._same_clock = not look_up(self._directory).remote
+        self._whole = self._fingerprint()
+        kept: _Kept = cache.read(_AUDITS, self._directory) if cache else {}
+        # Of files that have changed; read when the first of them is met.
+        self._folds: _Kept | None = None
+        self._new_folds: _Kept = {}
+        #: Whether no file of the directory has changed since all of them were asked of each other.
+        self.kin_holds = kept.pop(_WHOLE, (b"", b""))[0] == self._whole
+        self._gone = kept.keys() - self._names
+        self._sort(kept)
+
+    def _stat_all(self, names: Iterable[str]) -> dict[str, os.stat_result]:
+        found: dict[str, os.stat_result] = {}
+        seen: set[tuple[int, int]] = set()
+        for name in names:
+            try:
+                status = os.lstat(self._prefix + name)
+            except OSError:
+                continue  # renamed, or gone
+            key = status.st_dev, status.st_ino
+            if key not in seen:  # during the rename of a close, one file has both names
+                seen.add(key)
+                found[name] = status
+        return found
+
+    def _fingerprint(self) -> bytes:
+        digest = blake2b(digest_size=16)
+        for name in sorted(self._statuses):
+            digest.update(os.fsencode(name))
+            digest.update(stamp_bytes(self._statuses[name]))
+        return digest.digest()
+
+    def _sort(self, kept: _Kept) -> None:
+        for name, status in self._statuses.items():
+            file = self._prefix + name
+            entry = kept.get(name)
+            if entry is not None and entry[0] == stamp_bytes(status):
+                audited = self._still(_decode(entry[1]), file, status)
+                if audited is not None:
+                    self.known.append(audited)
+                    self.bytes_known += status.st_size
+                    continue
+            state = self._fold_of(name)
+            size = max(0, status.st_size - (state[1] if state else 0))
+            self.to_fold.append(ToFold(file, state[0] if state else None))
+            self.sizes[file] = size
+            self.bytes_to_fold += size
+        # The largest first, so that the last of several workers does not begin with it.
+        self.to_fold.sort(key=lambda one: self.sizes[one.file], reverse=True)
+
+    def _fold_of(self, name: str) -> tuple[bytes, int] | None:
+        """Return the state behind what was folded of a file, and how many bytes that was."""
+        if self._folds is None:
+            self._folds = self._cache.read(_FOLDS, self._directory) if self._cache else {}
+        found = self._folds.get(name)
+        return None if found is None else (found[1], int.from_bytes(found[0], "little"))
+
+    def _still(self, audited: Audited, file: str, status: os.stat_result) -> Audited | None:
+        """Return what was known of a file that is as it was, if it stands beside the same ones."""
+        if self._has_twin(file) != audited.has_twin:
+            return None
+        audit = audited.audit
+        state = self._state_of(file, status, closed=audit.closed)
+        if state is not audit.state:
+            audited.audit = msgspec.structs.replace(audit, state=state)
+        return audited
+
+    def take(self, folded: Sequence[Folded]) -> list[Audited]:
+        """Return what was found in files that were to be folded; the gone ones are left out."""
+        return [one for one in map(self._take, folded) if one is not None]
+
+    def _take(self, folded: Folded) -> Audited | None:
+        file = folded.file
+        name = os.path.basename(file)  # noqa: PTH119 - names that are no text
+        if not folded.state:
+            error = OSError(folded.errno, folded.error) if folded.errno else None
+            if isinstance(error, FileNotFoundError):
+                return None
+            why = explain(error, Path(file)).message if error else folded.error
+            status = self._statuses.get(name)
+            return self.unread(file, why, status.st_size if status else 0)
+        state = AuditState.from_bytes(folded.state)
+        device, inode, size, mtime_ns, _ = folded.status
+        mtime_s = -(-mtime_ns // 10**9)
+        status = os.stat_result((0, inode, device, 1, 0, 0, size, 0, mtime_s, 0))
+        closed = state.trailer_line is not None
+        facts = self._facts(file, size, self._state_of(file, status, closed=closed))
+        self._new_folds[name] = state.mark.offset.to_bytes(8, "little"), folded.state
+        return Audited(
+            conclude(state, facts),
+            state.header is not None and state.header.may_inherit,
+            facts.has_twin,
+            open_rows=state.calls.rows,
+            device=device,
+            inode=inode,
+        )
+
+    def unread(self, file: str, why: str, size: int) -> Audited:
+        """Return what there is to say of a file that could not be read."""
+        facts = self._facts(file, size, SessionState.UNKNOWN)
+        return Audited(of_unread(facts, why), may_inherit=False, has_twin=facts.has_twin)
+
+    def keep_folds(self) -> None:
+        """Keep what was folded since this was last called: an interrupted pass loses no more."""
+        folds, self._new_folds = self._new_folds, {}
+        if self._cache is not None:
+            self._cache.write(_FOLDS, self._directory, folds)
+
+    def keep(self, audited: Sequence[Audited]) -> None:
+        """Keep what is known of all files, and forget those that are gone.
+
+        Args:
+            audited: all of the directory; what the others say of each is known.
+        """
+        if self._cache is None:
+            return
+        self.keep_folds()
+        entries: _Kept = {}
+        for one in audited:
+            name = os.path.basename(one.audit.file)  # noqa: PTH119 - names that are no text
+            status = self._statuses.get(name)
+            if status is None or (status.st_ino, status.st_size) != (
+                one.inode,
+                one.audit.size_bytes,
+            ):
+                continue  # it has grown since, or could not be read
+            stamp = lasting_stamp(status, self._looked_ns, same_clock=self._same_clock)
+            if stamp is not None:
+                entries[name] = stamp, _encode(one)
+        if len(entries) == len(self._names):
+            entries[_WHOLE] = self._whole, b""
+        self._cache.write(_AUDITS, self._directory, entries, self._gone)
+
+    def _facts(self, file: str, size: int, state: SessionState) -> FileFacts:
+        split = split_name(os.path.basename(file))  # noqa: PTH119 - names that are no text
+        assert split is not None
+        return FileFacts(
+            file=file,
+            stem=split[0],
+            is_wal=split[1],
+            has_twin=self._has_twin(file),
+            size_bytes=size,
+            state=state,
+        )
+
+    def _has_twin(self, file: str) -> bool:
+        name = os.path.basename(file)  # noqa: PTH119 - names that are no text
+        final = name.removesuffix(WAL_ENDING)
+        return (final if final != name else name + WAL_ENDING) in self._names
+
+    def _state_of(self, file: str, status: os.stat_result, *, closed: bool) -> SessionState:
+        """Return how a session stands, as a listing says it."""
+        return state_of(
+            status,
+            is_wal=file.endswith(WAL_ENDING),
+            closed=closed,
+            locks=self._locks,
+            now_s=self._looked_ns / 1e9,
+        )[0]

@@ -1,0 +1,102 @@
+"""audits of a directory's sessions -> what the others say of each: rows, parents, circles. Blocks.
+
+What is inherited is found by content (``ancestry``); what the first rows of a session are is counted by
+folding them once more, up to where they end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from sessiontail.directory.ancestry import Ancestry
+from sessiontail.directory.audit_files import Audited, Kin
+from sessiontail.directory.circles import circles_in
+from sessiontail.format.audit import SessionAudit
+from sessiontail.format.audit_state import AuditState
+from sessiontail.format.concluding import with_lineage
+from sessiontail.format.tally import Tally
+from sessiontail.session.auditing import ToFold, answer_of, fold_batch, request_of
+from sessiontail.system.paths import path_paths
+from sessiontail.system.stamps import FileId
+
+__all__ = ["ALONE", "AuditKin", "told"]
+
+#: There is nobody to ask.
+ALONE = Kin(Tally(), None, (), in_cycle=False)
+
+
+class AuditKin:
+    """Who is whose parent, among all sessions of a directory.
+
+    Args:
+        audited: all of them.
+        ancestry: compares rows.
+        max_line_bytes: a longer line is no row.
+    """
+
+    def __init__(self, audited: Sequence[Audited], ancestry: Ancestry, max_line_bytes: int) -> None:
+        self._ancestry = ancestry
+        self._max_line_bytes = max_line_bytes
+        parents: dict[str, list[str]] = {}
+        for one in audited:
+            name = one.audit.id_text
+            if one.audit.created_at is not None and name is not None:  # it has a header
+                parents.setdefault(name, []).extend(one.audit.parent_texts)
+        self._ids = parents.keys()
+        self._in_cycle = {name for circle in circles_in(parents, parents) for name in circle}
+
+    def ask(self, audited: Sequence[Audited]) -> None:
+        """Find out what the others say of some."""
+        for one in audited:
+            one.kin = ALONE if one.stands_alone else self._kin(one)
+
+    def _kin(self, one: Audited) -> Kin:
+        audit = one.audit
+        inherited, origin = self._inherited(one) if one.may_inherit else (Tally(), None)
+        return Kin(
+            inherited,
+            origin,
+            tuple(dict.fromkeys(name for name in audit.parent_texts if name not in self._ids)),
+            audit.created_at is not None and audit.id_text in self._in_cycle,
+        )
+
+    def _inherited(self, one: Audited) -> tuple[Tally | None, str | None]:
+        file = one.audit.file
+        names = path_paths(Path(file)).oldest_first
+        found = self._ancestry.inherited(names, FileId(one.device, one.inode))
+        if found.count is None:
+            return None, None
+        if not found.count:
+            return Tally(), None
+        origin = None if found.origin is None else str(found.origin)
+        before = one.kin.inherited if one.kin is not None else None
+        if before is not None and before.rows == found.count:
+            return before, origin  # as it was counted before: the file has not changed
+        request = request_of([ToFold(file, until=found.end)], max_line_bytes=self._max_line_bytes)
+        (folded,) = answer_of(fold_batch(request))
+        tally = AuditState.from_bytes(folded.state).tally if folded.state else Tally()
+        if tally.rows != found.count:
+            return None, None  # it is another file by now
+        # Those that its own rows answer are not unanswered.
+        tally.unanswered_calls = sum(row <= found.count for row in one.open_rows)
+        return tally, origin
+
+
+def told(one: Audited) -> SessionAudit:
+    """Return the audit of a session, with what the others say of it."""
+    kin = one.kin
+    assert kin is not None
+    if kin.inherited is not None and not (kin.inherited.rows or kin.missing or kin.in_cycle):
+        if one.audit.inherited is not None:
+            return one.audit
+        return msgspec.structs.replace(one.audit, inherited=kin.inherited)
+    return with_lineage(
+        one.audit,
+        inherited=kin.inherited,
+        origin=kin.origin,
+        missing=kin.missing,
+        in_cycle=kin.in_cycle,
+    )
