@@ -10,11 +10,18 @@ from sessiontail._lazy import lazy
 if TYPE_CHECKING:
     from sessiontail.by_id import OnAbandoned as OnAbandoned, SessionsById as SessionsById
     from sessiontail.directory.conversations import ConversationTurn as ConversationTurn
+    from sessiontail.directory.diagrams import draw_dot as draw_dot, draw_mermaid as draw_mermaid
     from sessiontail.directory.events import (
         SessionEvent as SessionEvent,
         SessionWatch as SessionWatch,
     )
+    from sessiontail.directory.lineage import (
+        Lineage as Lineage,
+        LineageEdge as LineageEdge,
+        LineageNode as LineageNode,
+    )
     from sessiontail.directory.outlines import SessionOutline as SessionOutline
+    from sessiontail.directory.picture import draw_svg as draw_svg
     from sessiontail.directory.plan import (
         PruneDecision as PruneDecision,
         PrunePlan as PrunePlan,
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from sessiontail.directory.retelling import Conversation as Conversation
     from sessiontail.directory.scan import Scan as Scan
     from sessiontail.directory.tail import DirectoryTail as DirectoryTail
+    from sessiontail.directory.tracing import read_lineage as read_lineage
     from sessiontail.errors import (
         CursorInvalid as CursorInvalid,
         DamagedSession as DamagedSession,
@@ -141,6 +149,13 @@ _HOMES = {
     "SessionOutline": "directory.outlines",
     "ConversationTurn": "directory.conversations",
     "Conversation": "directory.retelling",
+    "Lineage": "directory.lineage",
+    "LineageEdge": "directory.lineage",
+    "LineageNode": "directory.lineage",
+    "read_lineage": "directory.tracing",
+    "draw_dot": "directory.diagrams",
+    "draw_mermaid": "directory.diagrams",
+    "draw_svg": "directory.picture",
     "PruneDecision": "directory.plan",
     "PrunePlan": "directory.plan",
     "Pruned": "directory.prune",

@@ -23,6 +23,7 @@ COMMANDS = {
     "ls": "List sessions: state, age, chunks, size, tokens, lineage.",
     "cat": "Print sessions: roles, text, tool calls, results, damage.",
     "tail": "Print the last records, and with -f what follows.",
+    "lineage": "Show which session descends from which: trees, JSON, pictures.",
     "rm": "Delete sessions that nobody writes.",
     "repair": "Write a clean copy of a damaged session.",
     "prune": "Delete old sessions by rule; shows the plan first.",

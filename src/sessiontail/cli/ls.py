@@ -30,7 +30,7 @@ from sessiontail.errors import PersistenceError
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
 
-__all__ = ["command", "tell_skipped"]
+__all__ = ["command", "tell_skipped", "tell_why_none"]
 
 _SORTS: dict[str, Callable[[PersistedSessionMeta], Any]] = {
     "created": lambda meta: meta.created_at,
@@ -147,7 +147,7 @@ def command(
         note(f"{len(chosen) - len(shown)} more; -n {len(chosen)} shows all")
     tell_skipped(scan.skipped)
     if not chosen:
-        _tell_why_none(store, metas)
+        tell_why_none(store, len(metas))
     if not shown:
         return 1
     return 1 if any(meta.damaged_lines for meta in shown) or (verify and scan.skipped) else 0
@@ -195,9 +195,10 @@ def tell_skipped(skipped: Collection[PersistenceError]) -> None:
     note(f"{len(skipped)} {files} skipped: {'; '.join(parts)}")
 
 
-def _tell_why_none(store: SessionStore, metas: list[PersistedSessionMeta]) -> None:
-    if metas:
-        note(f"none of the {len(metas)} sessions in {store.directory} fits")
+def tell_why_none(store: SessionStore, count: int) -> None:
+    """Tell why no session is shown, of so many that there are."""
+    if count:
+        note(f"none of the {count} sessions in {store.directory} fits")
     elif store.directory.is_dir():
         note(f"no sessions in {store.directory}; give another directory with --dir")
     else:

@@ -86,7 +86,8 @@ def _rows(
         name = ready.pop() if ready else heads.popleft()
         late = [parent for parent in dict.fromkeys(parents[name]) if parent not in row_of]
         row = 1 + max((row_of[parent] for parent in parents[name] if parent in row_of), default=0)
-        while taken.get(row, 0) >= most:
+        above = min(len(late), most)
+        while taken.get(row, 0) >= most or taken.get(row - 1, 0) + above > most:
             row += 1
         for parent in late:
             higher = row - 1

@@ -1,4 +1,4 @@
-"""sessions, and whose child each is -> ancestors, descendants, roots, cycles. Values: no file, no wait.
+"""sessions, and whose child each is -> ancestors, descendants, roots, cycles. No file, no wait.
 
 Links are those that headers name, in the header's order, and those that are found by content: a
 session's first rows are an earlier session's that its header does not name. A parent that has no

@@ -58,7 +58,7 @@ def placed(
             _settle(row, at, below, wide, gap)
     both = {one: [*above.get(one, ()), *below.get(one, ())] for one in at}
     for row in rows:
-        _settle(row, at, both, wide, gap)
+        _settle(row, at, both, wide, gap, ordered=True)
     left = min((at[one] - wide[one] / 2 for one in at), default=0.0)
     right = max((at[one] + wide[one] / 2 for one in at), default=0.0)
     return {one: at[one] - left for one in at}, right - left
@@ -78,13 +78,25 @@ def _settle(
     near: Mapping[_T, Sequence[_T]],
     widths: Mapping[_T, float],
     gap: float,
+    *,
+    ordered: bool = False,
 ) -> None:
-    """Order a row by the mean of those that are near, and place it as close to it as it can be."""
+    """Order a row by the mean of those that are near, and place it as close to it as it can be.
+
+    Args:
+        row: those that stand in it.
+        at: where all stand; changed.
+        near: those that each wants to be near to.
+        widths: of each.
+        gap: between two.
+        ordered: they stay in the order in which they are.
+    """
     wanted = {}
     for one in row:
         others = near.get(one)
         wanted[one] = sum(at[other] for other in others) / len(others) if others else at[one]
-    row.sort(key=wanted.__getitem__)
+    if not ordered:
+        row.sort(key=wanted.__getitem__)
     # How far each stands from the first, where all stand as close as they may.
     offsets = [0.0]
     for one, other in pairwise(row):
