@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +38,17 @@ def run(corpus: Corpus, rounds: int) -> list[Row]:
     def again() -> float:
         return anyio.run(_listed_again, corpus.directory)
 
-    jobs = {"reference": reference, "ours": ours(corpus.directory), "again": again}
+    def next_process() -> float:
+        return _in_another_process(corpus)
+
+    os.environ["SESSIONTAIL_CACHE"] = "off"
+    next_process()
+    jobs = {
+        "reference": reference,
+        "ours": ours(corpus.directory),
+        "again": again,
+        "next process": next_process,
+    }
     job = f"list {len(corpus.files)} sessions, {corpus.sessions_mb:.0f} MB"
     warm = interleave(rounds, jobs)
     rows = [
@@ -56,9 +68,17 @@ def run(corpus: Corpus, rounds: int) -> list[Row]:
             warm["again"],
             budget=Budget(100, 200),
         ),
+        Row(
+            f"{job}, unchanged, next process",
+            "s",
+            "openrath",
+            warm["reference"],
+            warm["next process"],
+            budget=Budget(100, None),
+        ),
     ]
     if _can_drop_caches():
-        del jobs["again"]
+        del jobs["again"], jobs["next process"]
         cold = interleave(min(rounds, 3), jobs, warm=False, before=_drop_caches)
         rows.append(
             Row(
@@ -107,6 +127,34 @@ async def _listed_again(directory: Path) -> float:
     start = time.perf_counter()
     await list_persisted_sessions(directory=directory)
     return time.perf_counter() - start
+
+
+def _in_another_process(corpus: Corpus) -> float:
+    """Return how long the first listing of a new process takes, which another has kept."""
+    run = subprocess.run(
+        [sys.executable, "-c", _LIST, corpus.directory],
+        env={
+            **os.environ,
+            "SESSIONTAIL_CACHE": str(corpus.home / "cache.sqlite"),
+            # As installed: nothing is compiled.
+            "PYTHONDONTWRITEBYTECODE": "",
+        },
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return float(run.stdout)
+
+
+_LIST = """
+import sys, time, anyio
+from sessiontail import SessionStore
+async def listed():
+    store = SessionStore(sys.argv[1])
+    start = time.perf_counter()
+    await store.list()
+    return time.perf_counter() - start
+print(anyio.run(listed))
+"""
 
 
 def _can_drop_caches() -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from commands import (
     ONE,
     TORN,
@@ -16,6 +18,9 @@ from commands import (
     run,
     run_apart,
 )
+from sessiontail.directory import remembered
+from sessiontail.session import known
+from sessiontail.system import stamps
 
 
 def test_a_narrow_terminal_gets_what_tells_sessions_apart(tmp_path: Path) -> None:
@@ -95,3 +100,24 @@ def test_verifying_finds_damage_and_tells_by_exit_code(tmp_path: Path) -> None:
     assert whole.returncode == 0
     assert done.returncode == 1
     assert json_lines(done)[0]["damaged_lines"] == 1
+
+
+def test_ls_without_the_cache_keeps_nothing_and_lists_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "_MUCH", 1)
+    monkeypatch.setattr(stamps, "SETTLED_S", 0)
+    cache, sessions = tmp_path / "cache.sqlite", tmp_path / "sessions"
+    monkeypatch.setenv("SESSIONTAIL_CACHE", str(cache))
+    sessions.mkdir()
+    for id_ in (ONE, TWO):
+        closed(sessions, id_, "hello")
+
+    said = []
+    for options in (["--no-cache"], ["--verify"], [], []):
+        known.forget()
+        listed = json_lines(run("ls", "--dir", sessions, "-o", "jsonl", *options))
+        said.append((listed, cache.exists()))
+
+    assert [there for _, there in said] == [False, False, True, True]
+    assert said[0][0] == said[2][0] == said[3][0]

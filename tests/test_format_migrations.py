@@ -17,6 +17,7 @@ from sessiontail import (
     register_header_migration,
 )
 from sessiontail.format import Block, RecordDecoder, migrations
+from sessiontail.format.migrations import any_registered
 from sessiontail.persistence import CURRENT_SCHEMA_VERSION
 
 
@@ -185,3 +186,11 @@ def test_a_migration_that_returns_no_record_is_damage(wrong: Any) -> None:
 def test_a_step_from_the_current_version_is_refused(register: Any, version: int) -> None:
     with pytest.raises(ValueError, match=f"below CURRENT_SCHEMA_VERSION=1, not at {version}"):
         register(version, dict)
+
+
+@pytest.mark.parametrize("register", [register_header_migration, register_chunk_migration])
+def test_a_program_that_migrates_says_so(register: Any) -> None:
+    before = any_registered()
+    register(0, dict)
+
+    assert (before, any_registered()) == (False, True)

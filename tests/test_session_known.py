@@ -20,7 +20,7 @@ from sessiontail import (
     list_persisted_sessions,
 )
 from sessiontail.session import counting, known
-from sessiontail.session.known import known_meta
+from sessiontail.session.known import keep_proven, known_meta, unknown_among
 from sessiontail.session.summary import read_meta
 from sessiontail.system.kept import Kept
 from sessiontail.system.locks import LockTable
@@ -221,3 +221,17 @@ async def test_a_file_that_grew_within_one_tick_of_the_clock_while_it_was_read_i
     known.keep(read_meta(path, NOBODY)[0], os.stat_result(fields, times))
 
     assert known_meta(str(path), NOBODY) is None
+
+
+async def test_what_is_proven_is_known_though_it_has_just_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settles_after(monkeypatch, 3600)
+    path = put(tmp_path, "a.jsonl", session_bytes())
+    meta, _ = read_meta(path, NOBODY)
+    unknown = [unknown_among([str(path), str(tmp_path / "b")])]
+    keep_proven(meta, path.stat())
+    unknown.append(unknown_among([str(path), str(tmp_path / "b")]))
+
+    assert known_meta(str(path), NOBODY) == meta
+    assert unknown == [2, 1]

@@ -62,6 +62,7 @@ class SessionStore(AsyncEntered, SessionsById):
         sweep_interval_s: how often a look is taken that no event asked for.
         poll_interval_s: the same where events cannot be had or trusted.
         events: False does without the kernel's events.
+        cache: False does without what earlier processes have kept of many files.
 
     Raises:
         PersistenceError: ``OPENRATH_HOME`` names something that is no directory, or no file can
@@ -77,12 +78,14 @@ class SessionStore(AsyncEntered, SessionsById):
         sweep_interval_s: float = SWEEP_INTERVAL_S,
         poll_interval_s: float = POLL_INTERVAL_S,
         events: bool = True,
+        cache: bool = True,
     ) -> None:
         checks.positive("max_line_bytes", max_line_bytes, int)
         checks.positive("sweep_interval_s", sweep_interval_s, (int, float))
         checks.positive("poll_interval_s", poll_interval_s, (int, float))
         where = sessions_dir(directory)
         super().__init__(Place(where, sweep_interval_s, poll_interval_s, events), max_line_bytes)
+        self._scan = partial(Scan, where, cache=cache)
 
     async def __aenter__(self) -> Self:
         await self._place.hold()
@@ -107,7 +110,7 @@ class SessionStore(AsyncEntered, SessionsById):
         Args:
             verify: decode every line: counts damaged lines, and chunks exactly.
         """
-        return Scan(self.directory, detail=Detail.RECORDS if verify else Detail.LINES)
+        return self._scan(detail=Detail.RECORDS if verify else Detail.LINES)
 
     async def list(self, *, verify: bool = False) -> list[PersistedSessionMeta]:
         """Return the metas of all sessions, oldest ``created_at`` first.

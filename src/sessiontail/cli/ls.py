@@ -17,6 +17,7 @@ from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.options import (
     STATES,
     Moment,
+    cache_option,
     directory_option,
     output_option,
     states_option,
@@ -81,6 +82,7 @@ Exit codes: 0 sessions listed, 1 none found or (with --verify) damage found, 2 u
     is_flag=True,
     help="Decode every line; count the damaged ones, and the bytes after the last whole one.",
 )
+@cache_option
 @click.option("--tree", is_flag=True, help="Conversations as trees, a session each turn.")
 @output_option(
     "table",
@@ -100,6 +102,7 @@ def command(
     reverse: bool,
     number: int | None,
     verify: bool,
+    cache: bool,
     tree: bool,
     output: str,
     look: Look,
@@ -116,7 +119,7 @@ def command(
     """
     if tree and output != "table":
         raise click.UsageError("--tree is for people; in -o json each session names its parent")
-    store = SessionStore(directory)
+    store = SessionStore(directory, cache=cache)
     scan = store.scan(verify=verify)
     metas = anyio.run(_collect, scan)
     chosen = [

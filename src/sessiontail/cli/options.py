@@ -26,6 +26,7 @@ __all__ = [
     "Size",
     "Span",
     "Window",
+    "cache_option",
     "directory_option",
     "grep_option",
     "id_argument",
@@ -187,6 +188,18 @@ def directory_option(function: _F) -> _F:
         "'sessions' and no session files. One that is not there yet is taken as it is typed, "
         "but for '.openrath', where 'sessions' is meant.  [default: $OPENRATH_HOME/sessions, "
         "else ./.openrath/sessions, else ~/.openrath/sessions]",
+    )(function)
+
+
+def cache_option(function: _F) -> _F:
+    """Add ``--no-cache``."""
+    return click.option(
+        "--no-cache",
+        "cache",
+        flag_value=False,
+        default=True,
+        help="Read all files anew, instead of taking what was kept of those that have not changed; "
+        "and keep nothing.",
     )(function)
 
 

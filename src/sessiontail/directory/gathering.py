@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sessiontail.directory.names import all_names, sessions_among
+from sessiontail.directory.remembered import Remembered
 from sessiontail.directory.skipping import untold
 from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.session.asides import left_aside
@@ -32,7 +33,7 @@ __all__ = [
     "First",
     "Found",
     "begin_scan",
-    "look_aside",
+    "end_scan",
     "read_metas",
 ]
 
@@ -75,26 +76,39 @@ class First(NamedTuple):
     untold: Sequence[PersistenceError] = ()
 
 
-def begin_scan(directory: Path, detail: Detail) -> First:
+def begin_scan(directory: Path, detail: Detail, earlier: Remembered | None = None) -> First:
     """Read the names in a directory and the first metas, as if nobody held a file."""
     everything = all_names(directory)
     names = sessions_among(everything)
+    if earlier is not None:
+        earlier.recall(names)
     names.reverse()
     size = FILES_PER_HOP if detail is Detail.RECORDS else MAX_FILES_PER_HOP
     first = names[: -size - 1 : -1]
-    found = read_metas(directory, iter(first), NOBODY, detail, ahead=False)
+    found = read_metas(directory, iter(first), NOBODY, detail, ahead=False, earlier=earlier)
     if found.taken < len(names):
         return First(names, found, None)
     hidden = any(name.startswith(".") for name in everything)
-    return First(names, found, *(look_aside(directory) if hidden else ([], ())))
+    return First(names, found, *end_scan(directory, earlier, hidden=hidden))
 
 
-def look_aside(
-    directory: Path,
+def end_scan(
+    directory: Path, earlier: Remembered | None = None, *, hidden: bool = True
 ) -> tuple[list[PersistenceError], Sequence[PersistenceError]]:
-    """Return what a deletion that was killed has left, and what of it nobody was warned of."""
-    errors = left_aside(directory)
-    return errors, untold(errors)
+    """Keep what was read, and look for what a deletion that was killed has left.
+
+    Args:
+        directory: where the files lie.
+        earlier: keeps it, if any does.
+        hidden: whether there may be such a thing.
+
+    Returns:
+        What is left, and what of it nobody was warned of.
+    """
+    if earlier is not None:
+        earlier.keep()
+    errors = left_aside(directory) if hidden else []
+    return errors, untold(errors) or ()
 
 
 #: No file is held.
@@ -107,6 +121,8 @@ def read_metas(
     locks: LockTable,
     detail: Detail,
     ahead: bool,  # noqa: FBT001 - passed through a thread
+    *,
+    earlier: Remembered | None = None,
 ) -> Found:
     """Read metas, blocking.
 
@@ -117,6 +133,7 @@ def read_metas(
         detail: as for ``read_meta``.
         ahead: the files are cold: ask for the next ones before waiting for the first; else give
             up once they turn out to be.
+        earlier: what earlier processes have read, if that is asked for.
     """
     metas: list[PersistedSessionMeta] = []
     skipped: list[PersistenceError] = []
@@ -128,9 +145,17 @@ def read_metas(
         if asked and ask_for(some, END_BYTES):
             cold += len(some)
         for path in some:
-            meta = None if anew else known_meta(path, locks) or usual_meta(path, locks)
+            meta = None if anew else known_meta(path, locks)
+            if meta is None and earlier is not None:
+                meta = earlier.meta(path, locks)
             if meta is not None:
                 metas.append(meta)
+                continue
+            meta = None if anew else usual_meta(path, locks)
+            if meta is not None:
+                metas.append(meta)
+                if earlier is not None:
+                    earlier.note(meta)
                 continue
             # A WAL may have been renamed since the directory was read.
             for candidate in {path: None, path.removesuffix(WAL_ENDING): None}:
@@ -142,6 +167,8 @@ def read_metas(
                     skipped.append(error)
                     break
                 metas.append(meta)
+                if earlier is not None:
+                    earlier.note(meta)
                 cold += not (cached or asked)
                 break
         taken += len(some)

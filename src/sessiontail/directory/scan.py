@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self
@@ -24,9 +25,10 @@ from sessiontail.directory.gathering import (
     MAX_FILES_PER_HOP,
     Found,
     begin_scan,
-    look_aside,
+    end_scan,
     read_metas,
 )
+from sessiontail.directory.remembered import Remembered
 from sessiontail.errors import PersistenceError
 from sessiontail.format.brief import place
 from sessiontail.session.meta import PersistedSessionMeta, judged
@@ -56,14 +58,25 @@ class Scan(AsyncPulled, AsyncIterator[PersistedSessionMeta]):
     retried; its threads go on meanwhile.
     """
 
-    def __init__(self, directory: Path, *, detail: Detail = Detail.LINES) -> None:
-        """Prepare; nothing is read before the first is asked for."""
+    def __init__(
+        self, directory: Path, *, detail: Detail = Detail.LINES, cache: bool = False
+    ) -> None:
+        """Prepare; nothing is read before the first is asked for.
+
+        Args:
+            directory: where the files lie.
+            detail: as for ``read_meta``.
+            cache: whether what earlier processes have read is taken from the user's cache, where
+                there are many files, and what is read is kept there.
+        """
         self.directory = directory
         #: Files that are no sessions, with the reason; complete when the scan is.
         self.skipped: list[PersistenceError] = []
         #: Session files in the directory; None before the scan began.
         self.total: int | None = None
         self._detail = detail
+        # What was verified, or believed of the ends only, is not what is kept.
+        self._earlier = Remembered(directory) if cache and detail is Detail.LINES else None
         # Names of the files that are still to be read, the next one last.
         self._names: list[str] = []
         self._found: deque[PersistedSessionMeta] = deque()
@@ -144,7 +157,10 @@ class Scan(AsyncPulled, AsyncIterator[PersistedSessionMeta]):
         if not self._calls:
             # At once: to open the lock table takes the kernel 8 ms without any work (it waits
             # until all processors have looked), 1,000 files take 16.
-            self._calls = [Call("", LockTable.read), self._call(begin_scan, self._detail)]
+            self._calls = [
+                Call("", LockTable.read),
+                self._call(begin_scan, self._detail, self._earlier),
+            ]
         table, first = await self._results()
         self._locks = table
         self._names = first.names
@@ -172,8 +188,9 @@ class Scan(AsyncPulled, AsyncIterator[PersistedSessionMeta]):
             # What one thread does not take, another does.
             shared = iter(self._names[: -size * self._threads - 1 : -1])
             ahead = self._threads > 1
+            read = partial(read_metas, earlier=self._earlier)
             self._calls = [
-                self._call(read_metas, shared, self._locks, self._detail, ahead)
+                self._call(read, shared, self._locks, self._detail, ahead)
                 for _ in range(self._threads)
             ]
         self._take(await self._results())
@@ -191,7 +208,7 @@ class Scan(AsyncPulled, AsyncIterator[PersistedSessionMeta]):
         """Skip, once and aloud, what a deletion that was killed has left under no session's name."""
         if not self._looked_aside:
             if not self._calls:
-                self._calls = [self._call(look_aside)]
+                self._calls = [self._call(end_scan, self._earlier)]
             (aside,) = await self._results()
             self._take_aside(*aside)
 

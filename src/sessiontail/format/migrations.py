@@ -14,6 +14,7 @@ __all__ = [
     "CURRENT_SCHEMA_VERSION",
     "Migration",
     "UnsupportedVersion",
+    "any_registered",
     "register_chunk_migration",
     "register_header_migration",
     "upgrade_chunk",
@@ -57,6 +58,11 @@ def _register(table: dict[int, Migration], from_version: int, fn: Migration) -> 
             f"not at {from_version}"
         )
     table[from_version] = fn
+
+
+def any_registered() -> bool:
+    """Whether this program may make something else of a file than others do."""
+    return bool(_header_migrations or _chunk_migrations)
 
 
 def upgrade_header(record: dict[str, Any], version: int) -> dict[str, Any]:

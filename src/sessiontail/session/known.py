@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from sessiontail.session.meta import PersistedSessionMeta, with_state
@@ -14,7 +15,7 @@ from sessiontail.system.kept import Kept
 from sessiontail.system.locks import LockTable
 from sessiontail.system.stamps import OLD_NS, SETTLED_S, FileId
 
-__all__ = ["forget", "keep", "known_meta"]
+__all__ = ["forget", "keep", "keep_proven", "known_meta", "unknown_among"]
 
 
 # What was read of a file; its change time; when these times were first seen, on the monotonic
@@ -29,6 +30,11 @@ _known: Kept[str, _Known] = Kept(10_000)
 def forget() -> None:
     """Forget what was read of files: the next listing reads them all again."""
     _known.clear()
+
+
+def unknown_among(paths: Iterable[str]) -> int:
+    """Return how many of these files were not read in this process lately."""
+    return sum(_known.get(path) is None for path in paths)
 
 
 def known_meta(path: str, locks: LockTable) -> PersistedSessionMeta | None:
@@ -67,3 +73,8 @@ def keep(meta: PersistedSessionMeta, status: os.stat_result) -> None:
     before = _known.get(meta.file)
     since_s = before[2] if before is not None and _same(before, status) else now_s
     _known.put(meta.file, (meta, ctime_ns, since_s, now_s - since_s >= SETTLED_S))
+
+
+def keep_proven(meta: PersistedSessionMeta, status: os.stat_result) -> None:
+    """Keep what is proven to be in a file that has this status."""
+    _known.put(meta.file, (meta, status.st_ctime_ns, 0.0, True))

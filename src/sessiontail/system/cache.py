@@ -66,6 +66,11 @@ class Cache:
     def __init__(self, path: Path | None = None) -> None:
         self._path = cache_path() if path is None else path
 
+    @property
+    def is_off(self) -> bool:
+        """Whether there is none, or none any more: nothing is read, and nothing kept."""
+        return self._path is None
+
     def read(self, kind: str, directory: str) -> dict[str, tuple[bytes, bytes]]:
         """Return stamp and value of each file that is known, by name.
 

@@ -29,8 +29,6 @@ _WAIT_S = 2.0
 _TRY_S = 0.005
 # 8 KiB: 10,000 entries of 300 bytes are read in 14 ms; with 4 KiB in 16.
 _PAGE_BYTES = 8192
-# What is left of the log once it is in the database.
-_LOG_BYTES = 4 * 1024 * 1024
 
 _LOGS = ("-wal", "-shm", "-journal")
 
@@ -100,8 +98,12 @@ def put_aside(path: Path, which: FileId) -> bool:
 
 @contextmanager
 def _lock_file(path: Path) -> Iterator[int]:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+    try:
+        fd = os.open(f"{path}.lock", flags, 0o600)
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(f"{path}.lock", flags, 0o600)
     try:
         yield fd
     finally:
@@ -177,9 +179,8 @@ def _check(database: sqlite3.Connection, schema: Schema) -> None:
         raise Unusable("another program's database; name another file")
     if version > schema.version:
         raise Unusable("made by a newer version; upgrade, or name another file")
-    # Of a power cut it may lose what was written last, and nothing else.
+    # A power cut may cost what was written last, and nothing else.
     database.execute("PRAGMA synchronous = NORMAL")
-    database.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}").fetchall()
 
 
 if sys.platform == "win32":
