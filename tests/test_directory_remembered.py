@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import subprocess
@@ -12,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from listed import bytes_read, meta_of, put
-from samples import ID, header_line, session_bytes
+from samples import ID, header_line, session_bytes, trailer_line
 from sessiontail import PersistedSessionMeta, SessionState, SessionStore, register_header_migration
 from sessiontail.directory import remembered
 from sessiontail.format import migrations
@@ -97,8 +99,6 @@ sys.stdout.buffer.write(msgspec.json.encode((metas, reads)))
 
 
 def encoded(metas: list[PersistedSessionMeta]) -> bytes:
-    import msgspec
-
     return msgspec.json.encode(metas)
 
 
@@ -268,6 +268,32 @@ async def test_what_a_value_does_not_say_any_more_is_read(sessions: Path, cache:
     found.append(await next_process(sessions))
 
     assert found == [listed, listed]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"created_at": "2026-01-01T02:00:00+02:00"},
+        {"created_at": "0001-01-01T00:00:00+23:59"},
+        {"lineage_operator": "\ud800"},
+    ],
+    ids=["an offset", "before all time", "no text"],
+)
+async def test_what_would_not_come_back_as_it_is_is_not_kept(
+    sessions: Path, cache: Path, odd: dict[str, str]
+) -> None:
+    some(sessions)
+    line = json.dumps(json.loads(header_line(ID)) | odd).encode() + b"\n"
+    put(sessions, "odd.jsonl", line + trailer_line(0, usage=(10**30, 0, 0)))
+    put(sessions, "large.jsonl", header_line(ID) + trailer_line(0, usage=(10**30, 0, 0)))
+    first = await next_process(sessions)
+    second = await next_process(sessions)
+
+    assert [repr(msgspec.structs.asdict(meta)) for meta in first] == [
+        repr(msgspec.structs.asdict(meta)) for meta in second
+    ]
+    assert len(first) == 7
+    assert len(Cache(cache).read(KIND, f"{sessions}/")) == 5
 
 
 async def test_a_name_that_is_no_text_is_listed_and_not_kept(sessions: Path, cache: Path) -> None:

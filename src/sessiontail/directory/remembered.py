@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,12 +109,18 @@ class Remembered:
                 status = os.lstat(meta.file)
                 # By then it had not changed since before it was read.
                 stamp = lasting_stamp(status, self._since_ns, same_clock=same_clock)
-                if stamp is not None and status.st_size == meta.size_bytes:
+                if stamp is not None and status.st_size == meta.size_bytes and _in_utc(meta):
                     value = _encode(with_state(meta, status, _NOBODY))
                     entries[meta.file.removeprefix(self._directory)] = stamp, value
-            except (OSError, UnicodeEncodeError):
-                continue  # it is gone, or its name is no text
+            except (OSError, ValueError, OverflowError):
+                continue  # it is gone; or has a text that is none, or a number of any size
         _cache().write(_KIND, self._directory, entries, self._gone)
+
+
+def _in_utc(meta: PersistedSessionMeta) -> bool:
+    """Say whether its times are: MessagePack keeps no offset, and JSON shows it."""
+    times = [meta.created_at, meta.closed_at or meta.created_at]
+    return all(time.tzinfo is UTC for time in times)
 
 
 def _cache() -> Cache:
