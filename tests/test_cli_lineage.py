@@ -132,6 +132,19 @@ def test_each_picture_is_whole(directory: Path) -> None:
     assert len(ET.fromstring(forms["svg"]).findall(".//*[@role='img']")) == 7
 
 
+def test_more_links_than_mermaid_draws_are_told(tmp_path: Path) -> None:
+    parents = [name(i) for i in range(2, 503)]
+    Chats(tmp_path).write(1, rows(("q", "a")), parents=parents)
+
+    done = run("lineage", "--dir", tmp_path, "-o", "mermaid")
+
+    assert done.returncode == 0
+    assert done.stderr == (
+        "sessiontail: Mermaid draws 500 links at most, unless told otherwise, and these are 501; "
+        "-o svg draws any number\n"
+    )
+
+
 def test_a_cycle_is_told(tmp_path: Path) -> None:
     chats = Chats(tmp_path)
     for number, parent in ((1, 2), (2, 1)):

@@ -74,6 +74,8 @@ def test_an_empty_lineage_is_an_empty_graph() -> None:
         ("two\nlines", "two lines", "two lines"),
         ("1. style: a#b;", "1. style: a#b;", "1#46; style#58; a#35;b#59;"),
         ("`x`", "`x`", "#96;x#96;"),
+        ("$$$", "$$$", "#36;#8288;#36;#8288;#36;"),
+        ("fa:fa-car", "fa:fa-car", "fa#58;#8288;fa#45;car"),
     ],
 )
 def test_what_means_something_to_either_is_escaped(title: str, dot: str, mermaid: str) -> None:

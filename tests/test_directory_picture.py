@@ -92,6 +92,17 @@ def test_a_cycle_is_drawn_and_each_link_of_it_is_a_line() -> None:
     ]  # fmt: skip
     found = boxes(svg)
     assert found["1"][1] < found["2"][1] < found["3"][1]
+    tips = [key for path in svg.iter(f"{SVG}path") for key in path.attrib if "marker" in key]
+    assert sorted(tips) == ["marker-end"] * 3 + ["marker-start"]
+
+
+def test_a_legend_is_inside_the_page() -> None:
+    svg = parsed(family({1: [2, 9], 2: [1]}, found={1: 3}))
+
+    notes = [text for text in svg.iter(f"{SVG}text") if text.get("class") == "note"]
+    last = notes[-1]
+    assert last.text == "cycle"
+    assert float(last.get("x") or 0) + 6 * len("cycle") < float(svg.get("width") or 0)
 
 
 def test_nothing_is_an_empty_page() -> None:

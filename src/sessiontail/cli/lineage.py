@@ -17,7 +17,7 @@ from sessiontail.cli.options import directory_option, id_argument, output_option
 from sessiontail.cli.progress import Meter
 from sessiontail.cli.targets import Finder, Target
 from sessiontail.cli.terminal import note
-from sessiontail.directory.diagrams import draw_dot, draw_mermaid
+from sessiontail.directory.diagrams import MERMAID_LINKS, draw_dot, draw_mermaid
 from sessiontail.directory.lineage import Lineage
 from sessiontail.directory.picture import draw_svg
 from sessiontail.directory.tracing import read_lineage
@@ -104,6 +104,11 @@ def command(
     tell_skipped(lineage.skipped)
     for cycle in lineage.cycles:
         note(f"a cycle, each descends from itself: {', '.join(map(str, cycle))}")
+    if output == "mermaid" and len(lineage.edges) > MERMAID_LINKS:
+        note(
+            f"Mermaid draws {MERMAID_LINKS} links at most, unless told otherwise, and these are "
+            f"{len(lineage.edges)}; -o svg draws any number"
+        )
     if not whole.nodes:
         tell_why_none(store, 0)
     return 0 if whole.nodes else 1

@@ -6,17 +6,22 @@ What a session says is a label, whatever it says: each letter that either langua
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from sessiontail.directory.labels import labels_of, link_in_words, summary_of
 from sessiontail.directory.lineage import Lineage, LineageEdge
 
-__all__ = ["draw_dot", "draw_mermaid"]
+__all__ = ["MERMAID_LINKS", "draw_dot", "draw_mermaid"]
 
 # Of GitHub's palette; each stands out on white and on black.
 _BORDERS = {"closed": "#6e7781", "live": "#2da44e", "abandoned": "#cf222e", "unknown": "#bf8700"}
 _MISSING = "#8c959f"
 _FOCUS_WIDTH = 3
+# What Mermaid still finds behind its entities, formulas and icons: something without width parts it.
+_MEANT = re.compile(r"\$(?=\$)|:(?=fa-)")
+#: More links Mermaid refuses to draw, unless its ``maxEdges`` says otherwise (Mermaid 11).
+MERMAID_LINKS = 500
 
 
 def draw_dot(lineage: Lineage) -> str:
@@ -97,6 +102,8 @@ def _quoted(*lines: str) -> str:
 def _entities(text: str) -> str:
     """Return text as a label of Mermaid, where even ``1.`` and ``style:`` mean something."""
     return "".join(
-        letter if letter.isalnum() or letter == " " or ord(letter) > 0x7F else f"#{ord(letter)};"
-        for letter in text
+        letter
+        if letter.isalnum() or letter == " " or (letter > "\x7f" and letter.isprintable())
+        else f"#{ord(letter)};"
+        for letter in _MEANT.sub("\\g<0>\u2060", text)
     )

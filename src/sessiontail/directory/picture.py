@@ -25,12 +25,15 @@ _HEAD = 78
 _PADDING = 12
 # Lines that lead up stand beside those that lead down.
 _ASIDE = 30
-# Of a letter of the title, and of the line below it.
+# Of a letter of a title, of the line below it, and of the legend.
 _LETTER = 7.6
 _SMALL_LETTER = 6.4
+_NOTE_LETTER = 6.3
 _LEAST_WIDTH = 150
-# The title and the legend.
-_LEAST_PAGE = 640
+# A line ends at a child. In a cycle the child may stand above: such a line begins there.
+_TIP = ' marker-end="url(#lineage-tip)"'
+_TIP_UP = ' marker-start="url(#lineage-tip)"'
+_TURNED = " cycle"
 # So many boxes in a row, of a small lineage; more of a large one, that it be about a square.
 _IN_A_ROW = 8
 _ROW_BY_ROOT = 0.66
@@ -105,7 +108,8 @@ def draw_svg(lineage: Lineage) -> str:
         _node(node, labels[name], at[name], widths[name], focused=name == focus)
         for name, node in lineage.by_id.items()
     ]
-    width = round(max(right, _LEAST_PAGE) + 2 * _MARGIN)
+    legend, legend_right = _legend(lineage)
+    width = round(max(right + _MARGIN, legend_right) + _MARGIN)
     height = round(max(bottom - (_ROW - _HEIGHT), 0) + _HEAD + _MARGIN)
     name = "Lineage" if lineage.focus is None else f"Lineage of {labels[focus].name}"
     return "\n".join(
@@ -124,7 +128,7 @@ def draw_svg(lineage: Lineage) -> str:
             "</defs>",
             f'<rect class="page" width="{width}" height="{height}"/>',
             f'<text class="name" x="{_MARGIN}" y="30">{escape(name)}</text>',
-            *_legend(lineage),
+            *legend,
             *lines,
             *shapes,
             "</svg>",
@@ -156,7 +160,7 @@ def _groups(lineage: Lineage) -> Iterator[tuple[Layers, dict[Link, LineageEdge]]
         kind = "content" if edge.by_content else "named"
         # In a cycle the older one stands above, whatever the link says.
         if upper in circle and circle[upper] == circle.get(lower) and place[upper] > place[lower]:
-            upper, lower, kind = lower, upper, f"{kind} cycle"
+            upper, lower, kind = lower, upper, f"{kind}{_TURNED}"
         if upper != lower:
             links.setdefault(Link(upper, lower, kind), edge)
     near: dict[str, list[str]] = {}
@@ -195,14 +199,18 @@ def _lines(
             (other,) = others
             lower = points[one][1] + _HEIGHT
             path = f"{_curve(points[other], points[one])}V{lower:g}"
-            yield f'<path class="link {one.kind}" d="{path}"/>'
+            tip = _TIP_UP if one.kind.endswith(_TURNED) and isinstance(other, str) else ""
+            yield f'<path class="link {one.kind}" d="{path}"{tip}/>'
     for link, edge in edges.items():
         other = layers.last(link)
-        tip, aside = ("start", _ASIDE) if edge.parent != link.parent else ("end", 0)
         (x, y), (to_x, to_y) = points[other], points[link.child]
-        path = _curve((x + aside, y), (to_x + aside, to_y))
+        tip = _TIP
+        if link.kind.endswith(_TURNED):
+            tip = _TIP_UP if isinstance(other, str) else ""
+            x, to_x = x + _ASIDE * bool(tip), to_x + _ASIDE * bool(tip)
+        path = _curve((x, y), (to_x, to_y))
         yield (
-            f'<path class="link {link.kind}" d="{path}" marker-{tip}="url(#lineage-tip)">'
+            f'<path class="link {link.kind}" d="{path}"{tip}>'
             f"<title>{escape(link_in_words(edge, labels))}</title></path>"
         )
 
@@ -228,7 +236,7 @@ def _loop(
     x += wide / 2
     path = f"M{x:.1f} {y + 34:g}c18 6 18 -28 0 -22"
     return (
-        f'<path class="link cycle" d="{path}" marker-end="url(#lineage-tip)">'
+        f'<path class="link cycle" d="{path}"{_TIP}>'
         f"<title>{escape(link_in_words(edge, labels))}</title></path>"
     )
 
@@ -249,9 +257,9 @@ def _node(
     )
 
 
-def _legend(lineage: Lineage) -> Iterator[str]:
-    """Yield what there is, in words, with a sign before what needs one."""
-    x, y = _MARGIN, 52
+def _legend(lineage: Lineage) -> tuple[list[str], float]:
+    """Return what there is, in words, with a sign before what needs one; and where that ends."""
+    x, y = float(_MARGIN), 52
     said = [("", summary_of(lineage))]
     if any(edge.by_content for edge in lineage.edges):
         said.append(("link content", "found by content"))
@@ -259,10 +267,12 @@ def _legend(lineage: Lineage) -> Iterator[str]:
         said.append(("key-missing", "no file"))
     if lineage.cycles:
         said.append(("link cycle", "cycle"))
+    parts = []
     for sign, words in said:
         if sign:
             x += _GAP
-            yield f'<path class="{sign}" d="M{x} {y - 4}h28"/>'
+            parts.append(f'<path class="{sign}" d="M{x:g} {y - 4}h28"/>')
             x += 34
-        yield f'<text class="note" x="{x}" y="{y}">{escape(words)}</text>'
-        x += round(len(words) * 6.6)
+        parts.append(f'<text class="note" x="{x:g}" y="{y}">{escape(words)}</text>')
+        x += round(len(words) * _NOTE_LETTER)
+    return parts, x
