@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sessiontail.directory.events import (
         SessionEvent as SessionEvent,
         SessionWatch as SessionWatch,
+    from sessiontail.directory.exports import Export as Export, export_session as export_session
     )
     from sessiontail.directory.lineage import (
         Lineage as Lineage,
@@ -154,6 +155,8 @@ _HOMES = {
     "LineageNode": "directory.lineage",
     "read_lineage": "directory.tracing",
     "draw_dot": "directory.diagrams",
+    "Export": "directory.exports",
+    "export_session": "directory.exports",
     "draw_mermaid": "directory.diagrams",
     "draw_svg": "directory.picture",
     "PruneDecision": "directory.plan",

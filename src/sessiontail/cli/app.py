@@ -26,6 +26,7 @@ COMMANDS = {
     "lineage": "Show which session descends from which: trees, JSON, pictures.",
     "rm": "Delete sessions that nobody writes.",
     "repair": "Write a clean copy of a damaged session.",
+    "export": "Write a session as messages, a page or a trajectory.",
     "prune": "Delete old sessions by rule; shows the plan first.",
     "demo": "Watch agents at work, here and now; needs no sessions.",
     "help": "Show how one of these is used, with examples.",

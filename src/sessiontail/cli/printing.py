@@ -10,7 +10,7 @@ from sessiontail.cli.escaping import encoded
 from sessiontail.cli.rendering import EXCERPT, Renderer, as_json, kind_of, text_of
 from sessiontail.cli.targets import Target
 from sessiontail.cli.terminal import Output, note
-from sessiontail.format.dumping import dump
+from sessiontail.format.messages import message_text
 from sessiontail.format.records import Chunk, Damage, Record
 from sessiontail.session.sieve import Inherited
 
@@ -84,7 +84,7 @@ class Printer:
             if not isinstance(record, Chunk):
                 return
             output.bytes(b",\n" if self.printed else b"[\n")
-            output.bytes(encoded(output.json(dump(record.to_message()))))
+            output.bytes(encoded(message_text(record)))
         elif record is None:
             pass
         elif self._form in ("json", "jsonl"):
