@@ -14,7 +14,6 @@ from enum import Enum, auto
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from anyio import CancelScope
@@ -25,7 +24,7 @@ from sessiontail.directory.ancestry import ancestry_of
 from sessiontail.directory.audit_executors import AuditExecutor, lanes_of
 from sessiontail.directory.audit_files import Audited, AuditFiles
 from sessiontail.directory.audit_kin import ALONE, AuditKin, told
-from sessiontail.directory.folding_out import FoldingOut
+from sessiontail.directory.folding_out import FoldingOut, Lane
 from sessiontail.format.audit import SessionAudit
 from sessiontail.format.brief import place
 from sessiontail.format.framing import MAX_LINE_BYTES
@@ -35,6 +34,7 @@ from sessiontail.system.calls import Call
 from sessiontail.system.files import in_thread
 from sessiontail.system.paths import sessions_dir
 from sessiontail.system.signals import Home, Signal
+from sessiontail.system.workers import Workers
 
 __all__ = ["AuditPass", "AuditProgress", "audit_sessions"]
 
@@ -104,6 +104,7 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
         # From the first step on.
         self._files: AuditFiles
         self._out: FoldingOut
+        self._lanes: list[Lane] = []
         self._kin: AuditKin | None = None
         # All that were audited; and those of them that wait for what the others say.
         self._audited: list[Audited] = []
@@ -119,28 +120,34 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        if self._phase in {_Phase.FOLD, _Phase.ASK}:
-            with CancelScope(shield=True):  # what was folded is not lost: 20 ms
+    async def __aexit__(self, *_: object) -> None:
+        with CancelScope(shield=True):
+            if self._phase in {_Phase.FOLD, _Phase.ASK}:  # what was folded is not lost: 20 ms
                 if self._call is not None:
                     await self._call.settled()
                 await in_thread(self._files.keep_folds, place=self._place)
-        self.close()
+            # To leave a cluster waits for another machine.
+            await in_thread(self.close, place=self._place)
 
     def __del__(self) -> None:
         self.close()
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """The processes that help now."""
+        workers = [lane.executor for lane in self._lanes if isinstance(lane.executor, Workers)]
+        return [pid for one in workers for pid in one.pids]
 
     def close(self) -> None:
         """End the workers; what is asked for then is not there."""
         self._phase = _Phase.DONE
         if hasattr(self, "_out"):
             self._out.close()
-        self._stack.close()
+        call, self._call = self._call, None
+        if call is None:
+            self._stack.close()
+        else:
+            call.leave(self._stack.close)  # a thread may be opening what is closed then
 
     async def __anext__(self) -> SessionAudit:
         """Return the next session's audit.
@@ -181,14 +188,13 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
         return call.result()
 
     async def _begin(self) -> None:
-        files = await self._in_thread(AuditFiles, self.directory, self._cache)
-        lanes = lanes_of(self._executor, self._jobs, self._place, files.bytes_to_fold, self._stack)
+        files, self._lanes = await self._in_thread(self._open)
         home, signal = Home(), self._came
         self._files = files
         self._out = FoldingOut(
             files.to_fold,
             files.sizes,
-            lanes,
+            self._lanes,
             max_line_bytes=self._max_line_bytes,
             came=lambda: home.soon(signal.set),
         )
@@ -196,9 +202,15 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
         self._meet(files.known)
         self._out.send()
 
+    def _open(self) -> tuple[AuditFiles, list[Lane]]:
+        """Look what there is to do, and who does it; in a thread."""
+        files = AuditFiles(self.directory, self._cache)
+        to_read = files.bytes_to_fold
+        return files, lanes_of(self._executor, self._jobs, self._place, to_read, self._stack)
+
     async def _fold(self) -> None:
         """Wait until some files came back."""
-        if self._call is None and not self._out.over:
+        while self._call is None and not (self._out.some_back or self._out.over):
             await self._came.wait()
         self._meet(await self._in_thread(self._take))
         self._out.send()
@@ -249,7 +261,7 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
         """Keep what was found, if it is not what was kept before."""
         if self._files.to_fold or not self._files.kin_holds:
             await self._in_thread(self._files.keep, self._audited)
-        self.close()
+        await in_thread(self.close, place=self._place)
 
     def _tell(self) -> None:
         if self._on_progress is not None:

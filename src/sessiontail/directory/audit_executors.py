@@ -18,6 +18,7 @@ AuditExecutor: TypeAlias = "str | Executor | None"
 
 # Less is read in the time that it takes to start a process: 60 ms.
 _WORTH_BYTES = 32 * 1024 * 1024
+_WORDS = (None, "processes", "thread")
 # Batches in a worker and on the way to it.
 _AHEAD = 2
 
@@ -53,6 +54,9 @@ def lanes_of(
         from sessiontail.directory.cluster import cluster_lane  # noqa: PLC0415 - an extra
 
         return [cluster_lane(executor, stack)]
+    if executor not in _WORDS:
+        words = "'processes', 'thread' or an address, as in tcp://host:8786"
+        raise ValueError(f"executor is {words}, not {executor!r}")
     # A thread begins at once, and lets go of the event loop with each read.
     here = Lane(threads().at(f"audits of {place}"), 1)
     worth = executor == "processes" or to_read_bytes >= _WORTH_BYTES
@@ -64,4 +68,4 @@ def lanes_of(
 
 
 def _kill(workers: Workers) -> None:
-    workers.shutdown(wait=False, cancel_futures=True)
+    workers.shutdown(wait=True, cancel_futures=True)
