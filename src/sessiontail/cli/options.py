@@ -281,7 +281,7 @@ def id_argument(*, many: bool, required: bool) -> Callable[[_F], _F]:
     """Add the argument ID, or IDs."""
     return click.argument(
         "ids" if many else "session_id",
-        metavar="ID" if not many else "ID..." if required else "[ID]...",
+        metavar=("ID" if required else "[ID]") + "..." * many,
         nargs=-1 if many else 1,
         required=required,
         shell_complete=complete_ids,
