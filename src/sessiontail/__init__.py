@@ -9,13 +9,18 @@ from sessiontail._lazy import lazy
 
 if TYPE_CHECKING:
     from sessiontail.by_id import OnAbandoned as OnAbandoned, SessionsById as SessionsById
+    from sessiontail.directory.audit import (
+        AuditPass as AuditPass,
+        AuditProgress as AuditProgress,
+        audit_sessions as audit_sessions,
+    )
     from sessiontail.directory.conversations import ConversationTurn as ConversationTurn
     from sessiontail.directory.diagrams import draw_dot as draw_dot, draw_mermaid as draw_mermaid
     from sessiontail.directory.events import (
         SessionEvent as SessionEvent,
         SessionWatch as SessionWatch,
-    from sessiontail.directory.exports import Export as Export, export_session as export_session
     )
+    from sessiontail.directory.exports import Export as Export, export_session as export_session
     from sessiontail.directory.lineage import (
         Lineage as Lineage,
         LineageEdge as LineageEdge,
@@ -27,22 +32,33 @@ if TYPE_CHECKING:
         PruneDecision as PruneDecision,
         PrunePlan as PrunePlan,
     )
-    from sessiontail.directory.repairs import repair_session as repair_session
     from sessiontail.directory.prune import Pruned as Pruned
+    from sessiontail.directory.repairs import repair_session as repair_session
     from sessiontail.directory.retelling import Conversation as Conversation
     from sessiontail.directory.scan import Scan as Scan
+    from sessiontail.directory.search import Search as Search, search as search
+    from sessiontail.directory.search_following import FollowingSearch as FollowingSearch
+    from sessiontail.directory.search_options import SearchOptions as SearchOptions
     from sessiontail.directory.tail import DirectoryTail as DirectoryTail
     from sessiontail.directory.tracing import read_lineage as read_lineage
     from sessiontail.errors import (
         CursorInvalid as CursorInvalid,
         DamagedSession as DamagedSession,
+        InvalidPattern as InvalidPattern,
         InvalidSessionId as InvalidSessionId,
         MissingExtra as MissingExtra,
+        PatternTooSlow as PatternTooSlow,
         PersistenceError as PersistenceError,
         SessionBusy as SessionBusy,
         SessionEnded as SessionEnded,
         SessionNotFound as SessionNotFound,
     )
+    from sessiontail.format.audit import (
+        DirectoryAudit as DirectoryAudit,
+        SessionAudit as SessionAudit,
+        summarize as summarize,
+    )
+    from sessiontail.format.findings import Finding as Finding, Severity as Severity
     from sessiontail.format.folding import (
         ChunkTable as ChunkTable,
         PersistedSession as PersistedSession,
@@ -51,9 +67,9 @@ if TYPE_CHECKING:
     from sessiontail.format.lifecycle import (
         EventKind as EventKind,
         Outcome as Outcome,
-    from sessiontail.format.mending import Mend as Mend, MendAction as MendAction
         SessionState as SessionState,
     )
+    from sessiontail.format.mending import Mend as Mend, MendAction as MendAction
     from sessiontail.format.migrations import (
         Migration as Migration,
         register_chunk_migration as register_chunk_migration,
@@ -72,6 +88,7 @@ if TYPE_CHECKING:
         ToolCall as ToolCall,
         Trailer as Trailer,
     )
+    from sessiontail.format.tally import Tally as Tally, UsageTotal as UsageTotal
     from sessiontail.persistence import (
         delete_session as delete_session,
         list_persisted_sessions as list_persisted_sessions,
@@ -81,11 +98,12 @@ if TYPE_CHECKING:
         tail_session as tail_session,
     )
     from sessiontail.session.asides import Settled as Settled
+    from sessiontail.session.asking import Match as Match
     from sessiontail.session.feed import RecordFeed as RecordFeed
-    from sessiontail.session.repairing import Repaired as Repaired
     from sessiontail.session.meta import PersistedSessionMeta as PersistedSessionMeta
     from sessiontail.session.pulling import StreamBusy as StreamBusy
     from sessiontail.session.reading import SessionReader as SessionReader
+    from sessiontail.session.repairing import Repaired as Repaired
     from sessiontail.session.sieve import Inherited as Inherited
     from sessiontail.session.tail import SessionTail as SessionTail
     from sessiontail.session.writer import SessionWriter as SessionWriter
@@ -103,8 +121,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "CursorInvalid": "errors",
     "DamagedSession": "errors",
+    "InvalidPattern": "errors",
     "InvalidSessionId": "errors",
     "MissingExtra": "errors",
+    "PatternTooSlow": "errors",
     "PersistenceError": "errors",
     "SessionBusy": "errors",
     "SessionEnded": "errors",
@@ -116,18 +136,25 @@ _HOMES = {
     "Header": "format.records",
     "LineageKind": "format.records",
     "Record": "format.records",
-    "Mend": "format.mending",
-    "MendAction": "format.mending",
     "SandboxSpec": "format.records",
     "TokenUsage": "format.records",
     "ToolCall": "format.records",
     "Trailer": "format.records",
+    "Mend": "format.mending",
+    "MendAction": "format.mending",
     "Migration": "format.migrations",
     "register_chunk_migration": "format.migrations",
     "register_header_migration": "format.migrations",
     "ChunkTable": "format.folding",
     "PersistedSession": "format.folding",
     "PersistedSessionHeader": "format.folding",
+    "Severity": "format.findings",
+    "Finding": "format.findings",
+    "Tally": "format.tally",
+    "UsageTotal": "format.tally",
+    "SessionAudit": "format.audit",
+    "DirectoryAudit": "format.audit",
+    "summarize": "format.audit",
     "Outcome": "format.lifecycle",
     "SessionState": "format.lifecycle",
     "EventKind": "format.lifecycle",
@@ -136,14 +163,14 @@ _HOMES = {
     "sessions_dir": "system.paths",
     "FileId": "system.stamps",
     "StoreStats": "system.stats",
-    "Repaired": "session.repairing",
     "PersistedSessionMeta": "session.meta",
     "Settled": "session.asides",
     "RecordFeed": "session.feed",
     "StreamBusy": "session.pulling",
+    "Match": "session.asking",
     "Inherited": "session.sieve",
-    "repair_session": "directory.repairs",
     "SessionReader": "session.reading",
+    "Repaired": "session.repairing",
     "SessionTail": "session.tail",
     "SessionWriter": "session.writer",
     "Scan": "directory.scan",
@@ -155,16 +182,24 @@ _HOMES = {
     "LineageNode": "directory.lineage",
     "read_lineage": "directory.tracing",
     "draw_dot": "directory.diagrams",
-    "Export": "directory.exports",
-    "export_session": "directory.exports",
     "draw_mermaid": "directory.diagrams",
     "draw_svg": "directory.picture",
+    "repair_session": "directory.repairs",
+    "Export": "directory.exports",
+    "export_session": "directory.exports",
     "PruneDecision": "directory.plan",
     "PrunePlan": "directory.plan",
     "Pruned": "directory.prune",
+    "Search": "directory.search",
+    "FollowingSearch": "directory.search_following",
+    "SearchOptions": "directory.search_options",
+    "search": "directory.search",
     "DirectoryTail": "directory.tail",
     "SessionEvent": "directory.events",
     "SessionWatch": "directory.events",
+    "AuditProgress": "directory.audit",
+    "AuditPass": "directory.audit",
+    "audit_sessions": "directory.audit",
     "OnAbandoned": "by_id",
     "SessionsById": "by_id",
     "SessionStore": "store",

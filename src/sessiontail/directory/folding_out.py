@@ -21,8 +21,8 @@ _BATCH_BYTES = 4 * 1024 * 1024
 _BATCH_FILES = 64
 # Batches that came back and were not taken: while so many wait, no more are sent.
 _MOST_BACK = 64
-# How often a file is tried.
-_TRIES = 2
+# How often a file is tried: among others, then twice alone.
+_TRIES = 3
 
 
 class Lane(NamedTuple):
@@ -78,6 +78,11 @@ class FoldingOut:
         """Whether all came back, and was taken."""
         with self._lock:
             return not (self._files or self._again or self._back or any(self._out))
+
+    @property
+    def some_back(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._back)
 
     def close(self) -> None:
         """Send nothing more."""

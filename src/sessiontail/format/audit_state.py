@@ -6,7 +6,7 @@ bounded by names and limits, not by the file. Nothing here opens, waits or logs.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 
 import msgspec
@@ -17,7 +17,7 @@ from sessiontail.format.marks import BEGIN, Mark
 from sessiontail.format.records import Header, LineageKind, TokenUsage
 from sessiontail.format.tally import MOST_LETTERS, Tally, brief_name
 
-__all__ = ["STATE_VERSION", "AuditState", "HeaderFacts", "OpenCalls"]
+__all__ = ["STATE_VERSION", "AuditState", "HeaderFacts", "OpenCalls", "in_utc"]
 
 #: Counted up when what is kept, or how it is counted, changes: what was kept before is no use then.
 STATE_VERSION = 1
@@ -42,7 +42,7 @@ class HeaderFacts(msgspec.Struct, frozen=True):
         """Return what is kept of a header."""
         return cls(
             str(header.id),
-            header.created_at,
+            in_utc(header.created_at),
             tuple(map(str, header.parent_session_ids)),
             brief_name(header.lineage_operator),
             header.lineage_kind,
@@ -152,6 +152,17 @@ class AuditState(msgspec.Struct, kw_only=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AuditState)
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return the same moment in UTC; within a day of the year 1 or 9999, the last one that fits."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return _FIRST if moment.year == 1 else _LAST
+
+
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def _digest(call_id: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sessiontail.format.audit_state import AuditState, HeaderFacts
+from sessiontail.format.audit_state import AuditState, HeaderFacts, in_utc
 from sessiontail.format.batch import Batch
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.findings import damage_finding
@@ -90,7 +90,7 @@ class AuditFold:
         if state.trailer_line is not None:
             message = f"a second trailer; the one before is on line {state.trailer_line}"
             state.tell("second-trailer", message, line, offset)
-        state.closed_at = trailer.closed_at
+        state.closed_at = trailer.closed_at and in_utc(trailer.closed_at)
         state.final_chunk_count = trailer.final_chunk_count
         state.usage = trailer.cumulative_usage
         state.trailer_line, state.trailer_offset = line, offset
