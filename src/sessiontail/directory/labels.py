@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from sessiontail.directory.lineage import Lineage, LineageEdge, LineageNode
@@ -103,8 +102,10 @@ def cut(text: str, most: int) -> str:
     return "".join(kept).rstrip() + "…"
 
 
-def cells(text: Iterable[str]) -> int:
+def cells(text: str) -> int:
     """Return how wide text is, as a terminal counts: letters of Chinese, and emoji, are two."""
+    if text.isascii():
+        return len(text)
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 

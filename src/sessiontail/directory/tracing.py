@@ -53,14 +53,19 @@ def lineage_of(outlines: Iterable[SessionOutline]) -> Lineage:
     Args:
         outlines: of all sessions of a directory, oldest first.
     """
-    files: dict[str, list[SessionOutline]] = {}
+    latest: dict[str, SessionOutline] = {}
+    # A list for each session would be the collector's business, on the event loop too.
+    several: dict[str, list[SessionOutline]] = {}
     for one in outlines:
-        files.setdefault(one.meta.id_text, []).append(one)
+        known = latest.setdefault(one.meta.id_text, one)
+        if known is not one:
+            several.setdefault(one.meta.id_text, [known]).append(one)
+    for name, same in several.items():
+        same.sort(key=_age, reverse=True)
+        latest[name] = same[0]
     nodes: dict[str, LineageNode] = {}
     edges: list[LineageEdge] = []
-    for name, several in files.items():
-        several.sort(key=_age, reverse=True)
-        one = several[0]
+    for name, one in latest.items():
         nodes[name] = LineageNode(
             id_text=name,
             state=one.meta.state,
@@ -68,7 +73,7 @@ def lineage_of(outlines: Iterable[SessionOutline]) -> Lineage:
             created_at=one.meta.created_at,
             own_count=one.own_count,
             inherited_count=one.inherited_count,
-            files=tuple([other.meta.file for other in several]),
+            files=tuple([other.meta.file for other in several.get(name, (one,))]),
         )
         edges += _links(one)
     for edge in edges:
