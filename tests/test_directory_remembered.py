@@ -111,7 +111,7 @@ def replace(path: Path) -> None:
 def rewrite(path: Path) -> None:
     before = path.stat().st_mtime_ns
     path.write_bytes(path.read_bytes().replace(b"implicit", b"explicit"))
-    os.utime(path, ns=(1, before))
+    os.utime(path, ns=(1, before + 1))  # a change within one tick of the clock may leave no trace
 
 
 def grow(path: Path) -> None:
@@ -138,7 +138,8 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 }
 
 
-@settings(max_examples=20)
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+@settings(max_examples=15)
 @given(st.lists(st.lists(st.sampled_from(sorted(CHANGES)), min_size=5, max_size=5), max_size=3))
 async def test_what_became_of_files_between_processes_shows(
     tmp_path_factory: pytest.TempPathFactory, passes: list[list[str]]

@@ -172,3 +172,14 @@ def test_twins_are_told_apart_by_when_they_were_written(tmp_path: Path, looks: L
         assert found[-1].begun()
 
     assert found[0].order < found[1].order
+
+
+def test_a_file_that_is_as_it_was_read_is_there_without_being_opened(
+    tmp_path: Path, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Chats(tmp_path).write(1, rows(*FIRST))
+    found = open_rows(path, looks)
+    digests(found)
+    monkeypatch.setattr("sessiontail.session.rows.SessionFile", None)
+
+    assert found.is_there()

@@ -85,7 +85,7 @@ class SessionStore(AsyncEntered, SessionsById):
         checks.positive("poll_interval_s", poll_interval_s, (int, float))
         where = sessions_dir(directory)
         super().__init__(Place(where, sweep_interval_s, poll_interval_s, events), max_line_bytes)
-        self._scan = partial(Scan, where, cache=cache)
+        self._scan, self._cache = partial(Scan, where, cache=cache), cache
 
     async def __aenter__(self) -> Self:
         await self._place.hold()
@@ -140,7 +140,8 @@ class SessionStore(AsyncEntered, SessionsById):
         Raises:
             PersistenceError: the directory cannot be read; one that is absent is empty.
         """
-        return await outlines_of(await self.list(), self.directory, progress=progress)
+        metas = await self.list()
+        return await outlines_of(metas, self.directory, progress=progress, cache=self._cache)
 
     async def conversations(self) -> builtins.list[ConversationTurn]:
         """Return the conversations as trees of their turns, a session each, the oldest first.

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import anyio
@@ -132,7 +133,7 @@ def command(
     chosen.sort(key=lambda meta: str(meta.path))
     chosen.sort(key=_SORTS[sort], reverse=(sort != "id") != reverse)
     shown = chosen[:number]
-    outlines = anyio.run(_outline, metas if tree else shown, metas, store)
+    outlines = anyio.run(partial(_outline, cache=cache), metas if tree else shown, metas, store)
     short = shorten({str(meta.id) for meta in metas})
     out = look.open()
     if output == "json":
@@ -169,12 +170,20 @@ async def _collect(scan: Scan) -> list[PersistedSessionMeta]:
 
 
 async def _outline(
-    shown: list[PersistedSessionMeta], metas: list[PersistedSessionMeta], store: SessionStore
+    shown: list[PersistedSessionMeta],
+    metas: list[PersistedSessionMeta],
+    store: SessionStore,
+    *,
+    cache: bool,
 ) -> list[SessionOutline]:
     meter = Meter("comparing sessions")
     try:
         return await outlines_of(
-            shown, store.directory, among=metas, progress=lambda done: meter.show(done, len(shown))
+            shown,
+            store.directory,
+            among=metas,
+            progress=lambda done: meter.show(done, len(shown)),
+            cache=cache,
         )
     finally:
         meter.close()

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Iterator, Set as AbstractSet
+from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
 from uuid import UUID
@@ -21,7 +22,8 @@ from sessiontail.errors import PersistenceError
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.inheritance import Match, common
 from sessiontail.format.row_tree import OutOfOrder, RowTree, Walk
-from sessiontail.session.rows import FileRows, Looks, RowsChanged
+from sessiontail.session.kept_rows import KeptRows
+from sessiontail.session.rows import Looks, RowsChanged
 from sessiontail.session.sieve import NOT_YET, NOTHING, UNKNOWN, Find, Inherited
 from sessiontail.system.kept import Kept
 from sessiontail.system.paths import path_paths, split_name, stem_paths
@@ -48,13 +50,15 @@ class Ancestry:
     def __init__(self, directory: Path, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self._directory = directory
         self._max_line_bytes = max_line_bytes
+        #: Is given each file's rows before they are read, and may know what is in it.
+        self.recall: Callable[[KeptRows], object] | None = None
         self._lock = threading.Lock()
         self._looks = Looks()
         self._forget()
 
     def _forget(self) -> None:
         self._tree = RowTree()
-        self._rows: dict[FileId, FileRows] = {}
+        self._rows: dict[FileId, KeptRows] = {}
         self._walks: dict[FileId, Walk] = {}
         # Which file a name led to, when it was listed.
         self._files: dict[str, FileId] = {}
@@ -64,8 +68,8 @@ class Ancestry:
         self._changed_ns = -1
         self._trusted = False
         # Listed, and not in the tree: without a header so far; and the others, the oldest last.
-        self._headless: list[FileRows] = []
-        self._waiting: list[FileRows] = []
+        self._headless: list[KeptRows] = []
+        self._waiting: list[KeptRows] = []
 
     def _begin_anew(self) -> None:
         """Compare all that was read once more, in order."""
@@ -74,6 +78,17 @@ class Ancestry:
         self._headless = [*self._rows.values()]
         self._waiting.clear()
         self._take_begun()
+
+    def known_among(self, files: Iterable[FileId]) -> int:
+        """Return of how many of these files something was read."""
+        with self._lock:
+            return sum(file_id in self._rows for file_id in files)
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Let nobody read on meanwhile."""
+        with self._lock:
+            yield
 
     def inherited(self, names: tuple[str, ...], file_id: FileId) -> Inherited:
         """Return what of a session is inherited, as far as it is written now.
@@ -115,25 +130,31 @@ class Ancestry:
         parents = [common(rows, parent) for parent in self._parents(rows)]
         match = max(parents, key=_count) if parents else self._by_content(rows)
         origin = match.origin
-        assert origin is None or isinstance(origin, FileRows)
+        assert origin is None or isinstance(origin, KeptRows)
         if origin is not None and not origin.is_there():
             raise RowsChanged(origin.name)
         return _as_inherited(rows, match, origin)
 
-    def _rows_of(self, names: tuple[str, ...], file_id: FileId) -> FileRows:
+    def _rows_of(self, names: tuple[str, ...], file_id: FileId) -> KeptRows:
         """Return the rows of a file, as they were read before, or unread."""
         rows = self._rows.get(file_id)
         if rows is not None and names[0] not in rows.names and not rows.is_there():
             self._bury(file_id)  # a file that is gone had this number
             rows = None
-        return rows or FileRows(names, file_id, self._looks, self._max_line_bytes)
+        return rows or self._unread(names, file_id)
 
-    def _parents(self, rows: FileRows) -> list[FileRows]:
+    def _unread(self, names: tuple[str, ...], file_id: FileId) -> KeptRows:
+        rows = KeptRows(names, file_id, self._looks, self._max_line_bytes)
+        if self.recall is not None:
+            self.recall(rows)
+        return rows
+
+    def _parents(self, rows: KeptRows) -> list[KeptRows]:
         """Return the files of its first parent that are there, and came before it.
 
         Sessions that name each other would leave their rows out both.
         """
-        found: list[FileRows] = []
+        found: list[KeptRows] = []
         if rows.parent_text is None:
             return found
         names = stem_paths(rows.parent_text, self._directory).oldest_first
@@ -147,7 +168,7 @@ class Ancestry:
                 found.append(one)
         return found
 
-    def _by_content(self, rows: FileRows) -> Match:
+    def _by_content(self, rows: KeptRows) -> Match:
         """Compare a session with all that came before it."""
         # Who was listed before has its forebears beside it: they are older.
         if rows.file_id not in self._listed or time.monotonic() >= self._stale_s:
@@ -159,7 +180,7 @@ class Ancestry:
                 self._walk(earlier)
         return self._walk(rows).match()
 
-    def _walk(self, rows: FileRows) -> Walk:
+    def _walk(self, rows: KeptRows) -> Walk:
         """Compare what a session has by now."""
         walk = self._walks.get(rows.file_id)
         if walk is None:
@@ -196,7 +217,7 @@ class Ancestry:
             known = None
         if known is None:
             names = stem_paths(split[0], self._directory).oldest_first
-            known = FileRows(names, file_id, self._looks, self._max_line_bytes)
+            known = self._unread(names, file_id)
             self._rows[file_id] = known
         self._files[name] = file_id
         if file_id not in self._listed:
@@ -237,7 +258,7 @@ _order = attrgetter("order")
 _count = attrgetter("count")
 
 
-def _as_inherited(rows: FileRows, match: Match, origin: FileRows | None) -> Inherited:
+def _as_inherited(rows: KeptRows, match: Match, origin: KeptRows | None) -> Inherited:
     return Inherited(
         match.count,
         rows.end(match.count),

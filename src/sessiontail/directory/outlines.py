@@ -11,6 +11,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from sessiontail.directory.ancestry import ancestry_of
+from sessiontail.directory.heads import Heads
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.sieve import UNKNOWN, Inherited
 from sessiontail.session.title import title_of
@@ -63,6 +64,7 @@ async def outlines_of(
     *,
     among: Sequence[PersistedSessionMeta] | None = None,
     progress: Callable[[int], None] | None = None,
+    cache: bool = False,
 ) -> list[SessionOutline]:
     """Return the outlines of sessions, in the order of their metas.
 
@@ -71,25 +73,36 @@ async def outlines_of(
         directory: where their files lie.
         among: all of that directory: parents are looked for among them; by default ``metas``.
         progress: called now and then with the number of those that are done.
+        cache: whether what earlier processes have read is taken from the user's cache, where there
+            are many sessions, and what is read is kept there.
     """
-    ids = {meta.id_text for meta in (metas if among is None else among)}
+    place = str(directory)
+    among = metas if among is None else among
+    ids = {meta.id_text for meta in among}
+    heads = Heads(ancestry_of(directory), directory, among)
     found: list[SessionOutline] = []
-    for i in range(0, len(metas), _AT_ONCE):
-        some = metas[i : i + _AT_ONCE]
-        found += await in_thread(_outlines, some, directory, ids, place=str(directory))
-        if progress is not None:
-            progress(len(found))
+    try:
+        if cache:
+            await in_thread(heads.recall, place=place)
+        for i in range(0, len(metas), _AT_ONCE):
+            some = metas[i : i + _AT_ONCE]
+            found += await in_thread(_outlines, some, directory, ids, heads, place=place)
+            if progress is not None:
+                progress(len(found))
+        await in_thread(heads.keep, place=place)
+    finally:
+        heads.close()
     return found
 
 
 def _outlines(
-    metas: Sequence[PersistedSessionMeta], directory: Path, ids: set[str]
+    metas: Sequence[PersistedSessionMeta], directory: Path, ids: set[str], heads: Heads
 ) -> list[SessionOutline]:
-    return [*_each(metas, directory, ids)]
+    return [*_each(metas, directory, ids, heads)]
 
 
 def _each(
-    metas: Sequence[PersistedSessionMeta], directory: Path, ids: set[str]
+    metas: Sequence[PersistedSessionMeta], directory: Path, ids: set[str], heads: Heads
 ) -> Iterator[SessionOutline]:
     ancestry = ancestry_of(directory)
     for meta in metas:
@@ -99,22 +112,27 @@ def _each(
         named = next(iter(meta.parent_texts), None)
         if not inherited.count and named in ids and named != meta.id_text:
             parent = named
-        yield SessionOutline(meta, inherited.count, parent, _title(meta, inherited))
+        yield SessionOutline(meta, inherited.count, parent, _title(meta, inherited, heads))
 
 
 #: Of files as they were, with where their own rows began.
 _titles: Kept[tuple[FileId, int, int, int], str] = Kept(10_000)
 
 
-def _title(meta: PersistedSessionMeta, inherited: Inherited) -> str | None:
+def _title(meta: PersistedSessionMeta, inherited: Inherited, heads: Heads) -> str | None:
     key = (meta.file_id, meta.size_bytes, meta.mtime_ns, inherited.end)
     title: str | None = _titles.get(key)
     if title is None and inherited is not UNKNOWN:
-        with suppress(OSError):
-            file = SessionFile(meta.file)
-            try:
-                title = title_of(file, inherited.end)
-            finally:
-                file.close()
+        recalled = heads.title(meta.file_id, inherited.end)
+        if recalled is not None:
+            (title,) = recalled
+        else:
+            with suppress(OSError):
+                file = SessionFile(meta.file)
+                try:
+                    title = title_of(file, inherited.end)
+                finally:
+                    file.close()
+                heads.note(meta.file_id, inherited.end, title)
         _titles.put(key, title or "")
     return title or None

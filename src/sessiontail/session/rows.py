@@ -8,6 +8,7 @@ of it is the garbage collector's business.
 from __future__ import annotations
 
 import os
+import time
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from sessiontail.format.inheritance import DIGEST_BYTES, Order, digest_of, may_i
 from sessiontail.format.marks import BEGIN, Mark
 from sessiontail.format.records import Chunk, ChunkKind, Header
 from sessiontail.system.files import SessionFile
-from sessiontail.system.stamps import FileId
+from sessiontail.system.stamps import FileId, FileStamp
 
 __all__ = ["FileRows", "Looks", "RowsChanged"]
 
@@ -59,12 +60,12 @@ class FileRows:
         "_digests",
         "_ends",
         "_looked",
+        "_looked_ns",
         "_looks",
         "_made",
         "_mark",
         "_max_line_bytes",
-        "_mtime_ns",
-        "_size",
+        "_seen",
         "_want",
         "file_id",
         "finished",
@@ -102,8 +103,11 @@ class FileRows:
         self._created_at = _NEVER
         # When it had last changed, and its size, as its header was read: these tell twins apart.
         self._made = 0, 0
-        # The same when it was last read; and the look in which its end was met.
-        self._size = self._mtime_ns = self._looked = -1
+        # What it was like when it was last read; since when it was so, by the wall clock, if all
+        # was read of it as it was then; and the look in which its end was met.
+        self._seen: FileStamp | None = None
+        self._looked_ns = 0
+        self._looked = -1
         self._want = _FIRST_BYTES
         # The place behind what was read, by which the file is known.
         self._mark: Mark = BEGIN
@@ -146,6 +150,8 @@ class FileRows:
 
     def is_there(self) -> bool:
         """Say whether the file is there, and what was read is in it."""
+        if self._is_as_seen():
+            return True
         try:
             file = self._open()
         except RowsChanged:
@@ -153,17 +159,25 @@ class FileRows:
         if file is None:
             return False
         try:
-            status = file.stat()
-            if (status.st_size, status.st_mtime_ns) == (self._size, self._mtime_ns):
-                return True
-            if status.st_size == self._size:
-                return False  # rewritten in place, or touched: it is read anew
+            now, seen = FileStamp.of(file.stat()), self._seen
+            if seen is not None and now.size == seen.size:
+                # Else rewritten in place, or touched: it is read anew.
+                return now.mtime_ns == seen.mtime_ns
             self._compare(file)
         except (OSError, RowsChanged):
             return False
         finally:
             file.close()
         return True
+
+    def _is_as_seen(self) -> bool:
+        """Say whether it is there as it was when it was read last; opens nothing."""
+        for name in self.names:
+            with suppress(OSError):
+                status = os.lstat(name)
+                if FileId.of(status) == self.file_id:
+                    return FileStamp.of(status) == self._seen
+        return False
 
     def _more(self) -> bool:
         """Read on until there is a row more; False at the end."""
@@ -189,7 +203,8 @@ class FileRows:
             return True
         for name in self.names:
             with suppress(OSError):
-                if os.stat(name).st_size == self._size:  # noqa: PTH116 - a tenth of the time
+                size = os.stat(name).st_size  # noqa: PTH116 - a tenth of the time
+                if self._seen is not None and size == self._seen.size:
                     self._looked = self._looks.number
                     return False
         return True
@@ -226,11 +241,13 @@ class FileRows:
 
     def _read_on(self, file: SessionFile) -> bool:
         self._compare(file)
-        status = file.stat()
-        self._size, self._mtime_ns = status.st_size, status.st_mtime_ns
+        now_ns, seen = time.time_ns(), FileStamp.of(file.stat())
         known, begun, mark = len(self._ends), self.id_text, self._mark
+        if seen != self._seen:
+            self._looked_ns = 0 if mark.offset else now_ns
+        self._seen = seen
         if begun is None:
-            self._made = status.st_mtime_ns, status.st_size
+            self._made = seen.mtime_ns, seen.size
         # A torn tail is no truth: what has no end yet is read again.
         framer = LineFramer(
             offset=mark.offset, line=(mark.lines or 0) + 1, max_line_bytes=self._max_line_bytes
