@@ -25,6 +25,7 @@ from sessiontail.session.reading import SessionReader
 from sessiontail.session.summary import Detail, first_meta
 from sessiontail.session.tail import SessionTail
 from sessiontail.session.waiting import wait_for
+from sessiontail.system.buckets import refuse_bucket
 from sessiontail.system.files import change, in_thread
 from sessiontail.system.paths import (
     SessionPaths,
@@ -229,6 +230,7 @@ class SessionsById:
             PersistenceError: it cannot be deleted, or neither its name nor its first line is a
                 session's. Nothing was, unless the message says what.
         """
+        refuse_bucket(self.directory if path is None else resolve_path(path), "to delete")
         if path is not None:
             return await change(delete_session_file, resolve_path(path))
         return await change(delete_both, self._paths(session_id))

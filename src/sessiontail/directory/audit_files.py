@@ -26,10 +26,12 @@ from sessiontail.session.auditing import Folded, ToFold
 from sessiontail.session.meta import state_of
 from sessiontail.system.cache import Cache
 from sessiontail.system.files import explain
-from sessiontail.system.locks import LockTable
+from sessiontail.system.locks import LockTable, table_for
 from sessiontail.system.mounts import look_up
 from sessiontail.system.paths import WAL_ENDING, split_name
 from sessiontail.system.stamps import lasting_stamp, stamp_bytes
+from sessiontail.system.statuses import status_of
+from sessiontail.urls import as_path
 
 __all__ = ["AuditFiles", "Audited", "Kin"]
 
@@ -108,7 +110,7 @@ class AuditFiles:
         self._names = frozenset(self._statuses)
         # Only a WAL is held by a writer.
         wals = any(name.endswith(WAL_ENDING) for name in self._names)
-        self._locks = LockTable.read() if wals else LockTable(b"")
+        self._locks = table_for(directory) if wals else LockTable(b"")
         self._same_clock = not look_up(self._directory).remote
         self._whole = self._fingerprint()
         kept: _Kept = cache.read(_AUDITS, self._directory) if cache else {}
@@ -125,7 +127,7 @@ class AuditFiles:
         seen: set[tuple[int, int]] = set()
         for name in names:
             try:
-                status = os.lstat(self._prefix + name)
+                status = status_of(self._prefix + name)
             except OSError:
                 continue  # renamed, or gone
             key = status.st_dev, status.st_ino
@@ -187,7 +189,7 @@ class AuditFiles:
             error = OSError(folded.errno, folded.error) if folded.errno else None
             if isinstance(error, FileNotFoundError):
                 return None
-            why = explain(error, Path(file)).message if error else folded.error
+            why = explain(error, as_path(file)).message if error else folded.error
             status = self._statuses.get(name)
             return self.unread(file, why, status.st_size if status else 0)
         state = AuditState.from_bytes(folded.state)

@@ -7,7 +7,6 @@ folding them once more, up to where they end.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -65,7 +64,7 @@ class AuditKin:
 
     def _inherited(self, one: Audited) -> tuple[Tally | None, str | None]:
         file = one.audit.file
-        names = path_paths(Path(file)).oldest_first
+        names = path_paths(file).oldest_first
         found = self._ancestry.inherited(names, FileId(one.device, one.inode))
         if found.count is None:
             return None, None

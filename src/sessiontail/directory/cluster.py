@@ -51,7 +51,7 @@ def cluster_lane(address: str, stack: ExitStack) -> Lane:
         """Ask before a client does, which leaves a thread behind where nobody answers."""
         async with rpc(address, timeout=_CONNECT_S) as asked:
             said = await asyncio.wait_for(asked.identity(), _CONNECT_S)
-            return said.get("type") == "Scheduler"
+            return bool(said.get("type") == "Scheduler")
 
     try:
         found = asyncio.run(is_scheduler())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from sessiontail.errors import PersistenceError
 from sessiontail.session.summary import Detail, read_meta
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import SessionPaths, session_paths, split_name, stem_paths
+from sessiontail.system.statuses import is_there
 
 __all__ = ["locate", "search"]
 
@@ -18,8 +18,7 @@ __all__ = ["locate", "search"]
 def locate(session_id: UUID, directory: Path) -> SessionPaths:
     """Return the names of a session's files, blocking; those that it would have, if it has none."""
     paths = session_paths(session_id, directory)
-    # Not Path.exists(), which raises where a name is too long.
-    if os.path.exists(paths.final) or os.path.exists(paths.wal):  # noqa: PTH110 - Path raises
+    if any(map(is_there, paths.spelled)):
         return paths
     return search(session_id, directory) or paths
 

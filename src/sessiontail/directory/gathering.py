@@ -26,6 +26,7 @@ from sessiontail.session.summary import Detail, read_and_keep
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import WAL_ENDING
 from sessiontail.system.readahead import ask_for
+from sessiontail.urls import is_url
 
 __all__ = [
     "FILES_PER_HOP",
@@ -141,7 +142,7 @@ def read_metas(
     anew = detail is Detail.RECORDS
     prefix = os.path.join(directory, "")  # noqa: PTH118 - names that are no text, and faster
     while some := [prefix + name for name in islice(names, _FILES_AHEAD)]:
-        asked = ahead and not anew
+        asked = (ahead or is_url(prefix)) and not anew
         if asked and ask_for(some, END_BYTES):
             cold += len(some)
         for path in some:

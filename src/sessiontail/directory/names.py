@@ -6,9 +6,11 @@ import os
 import time
 from pathlib import Path
 
+from sessiontail.system.buckets import bucket_of
 from sessiontail.system.files import explain
 from sessiontail.system.paths import SESSION_FILE_SUFFIX, SESSION_PARTIAL_SUFFIX
 from sessiontail.system.stamps import SETTLED_S
+from sessiontail.urls import is_url
 
 __all__ = ["all_names", "session_names", "sessions_among"]
 
@@ -36,6 +38,8 @@ def all_names(directory: Path) -> list[str]:
         PersistenceError: the directory cannot be read.
     """
     try:
+        if is_url(str(directory)):
+            return bucket_of(str(directory)).names()
         return _names_throughout(directory)
     except FileNotFoundError:
         return []

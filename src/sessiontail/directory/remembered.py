@@ -21,6 +21,7 @@ from sessiontail.session.meta import PersistedSessionMeta, with_state
 from sessiontail.system.locks import LockTable
 from sessiontail.system.mounts import look_up
 from sessiontail.system.stamps import lasting_stamp, stamp_bytes
+from sessiontail.system.statuses import status_of
 
 if TYPE_CHECKING:
     from sessiontail.system.cache import Cache
@@ -80,7 +81,7 @@ class Remembered:
         if entry is None:
             return None
         try:
-            status = os.lstat(path)
+            status = status_of(path)
             if stamp_bytes(status) != entry[0]:
                 return None
             meta = _decode(entry[1])
@@ -106,7 +107,7 @@ class Remembered:
         entries: dict[str, tuple[bytes, bytes]] = {}
         for meta in self._read:
             try:
-                status = os.lstat(meta.file)
+                status = status_of(meta.file)
                 # By then it had not changed since before it was read.
                 stamp = lasting_stamp(status, self._since_ns, same_clock=same_clock)
                 if stamp is not None and status.st_size == meta.size_bytes and _in_utc(meta):

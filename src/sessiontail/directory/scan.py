@@ -36,7 +36,7 @@ from sessiontail.session.pulling import AsyncPulled, StreamBusy
 from sessiontail.session.summary import Detail
 from sessiontail.system.calls import Call
 from sessiontail.system.files import MAX_THREADS
-from sessiontail.system.locks import LockTable
+from sessiontail.system.locks import LockTable, table_for
 
 __all__ = [
     "Scan",
@@ -158,7 +158,7 @@ class Scan(AsyncPulled, AsyncIterator[PersistedSessionMeta]):
             # At once: to open the lock table takes the kernel 8 ms without any work (it waits
             # until all processors have looked), 1,000 files take 16.
             self._calls = [
-                Call("", LockTable.read),
+                Call("", table_for, self.directory),
                 self._call(begin_scan, self._detail, self._earlier),
             ]
         table, first = await self._results()

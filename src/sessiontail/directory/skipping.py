@@ -5,12 +5,12 @@ The last 10,000 to 20,000 files are remembered in a process, by what an ``lstat`
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 from sessiontail.errors import PersistenceError
 from sessiontail.system.kept import Kept
 from sessiontail.system.stamps import FileId, FileStamp
+from sessiontail.system.statuses import status_of
 
 __all__ = ["untold"]
 
@@ -24,7 +24,7 @@ def untold(skipped: Iterable[PersistenceError]) -> list[PersistenceError]:
     for error in skipped:
         path = str(error.path)
         try:
-            status = os.lstat(path)
+            status = status_of(path)
         except OSError:  # gone, or of no file: nothing says whether it is the same
             news.append(error)
             continue

@@ -22,6 +22,7 @@ from sessiontail.format.lifecycle import SessionState
 from sessiontail.format.plain import SCHEMA, plain
 from sessiontail.format.records import DamageReason, LineageKind, TokenUsage
 from sessiontail.format.tally import Tally, UsageTotal
+from sessiontail.urls import as_path
 
 __all__ = ["DirectoryAudit", "SessionAudit", "summarize"]
 
@@ -89,7 +90,7 @@ class SessionAudit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def path(self) -> Path:
         """The file."""
-        return Path(self.file)
+        return as_path(self.file)
 
     @property
     def parent_session_ids(self) -> tuple[UUID, ...]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from errno import ENOENT
 
 import msgspec
@@ -19,8 +19,10 @@ from sessiontail.format.audit_state import AuditState
 from sessiontail.format.auditing import AuditFold
 from sessiontail.format.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
 from sessiontail.format.marks import WINDOW_BYTES
+from sessiontail.system.objects import BucketObject, opened_ahead
 from sessiontail.system.paths import WAL_ENDING
-from sessiontail.system.slices import Slices, Source
+from sessiontail.system.slices import BUFFER_START, Slices, Source, buffer_of
+from sessiontail.urls import is_url
 
 __all__ = ["Folded", "ToFold", "answer_of", "fold_batch", "fold_source", "request_of"]
 
@@ -79,16 +81,26 @@ def answer_of(answer: bytes) -> list[Folded]:
 def fold_batch(request: bytes) -> bytes:
     """Fold files; a file that cannot be read is an answer too."""
     asked = _requests.decode(request)
-    return _encoder.encode([_fold_file(one, asked.max_line_bytes) for one in asked.files])
+    most = asked.max_line_bytes
+    in_bucket = [one for one in asked.files if is_url(one.file)]
+    folded = [_fold_file(one, Slices, most) for one in asked.files if not is_url(one.file)]
+    if in_bucket:
+        with closing(opened_ahead([one.file for one in in_bucket])) as opened:
+            for one, source in zip(in_bucket, opened, strict=True):
+                folded.append(_fold_file(one, source, most))
+    return _encoder.encode(folded)
 
 
-def _fold_file(asked: ToFold, max_line_bytes: int) -> Folded:
+def _fold_file(
+    asked: ToFold, opened: Callable[[str], Slices | BucketObject], max_line_bytes: int
+) -> Folded:
     # A WAL may have been renamed since it was found.
     names = {asked.file: None, asked.file.removesuffix(WAL_ENDING): None}
     for name in names:
         with suppress(FileNotFoundError):
             try:
-                return _fold_named(name, asked, max_line_bytes)
+                with opened(name) as file:
+                    return _fold_named(name, file, asked, max_line_bytes)
             except FileNotFoundError:
                 raise
             except OSError as error:
@@ -96,17 +108,18 @@ def _fold_file(asked: ToFold, max_line_bytes: int) -> Folded:
     return Folded(asked.file, errno=ENOENT, error=os.strerror(ENOENT))
 
 
-def _fold_named(name: str, asked: ToFold, max_line_bytes: int) -> Folded:
-    with Slices(name) as file:
-        state = None if asked.state is None else AuditState.from_bytes(asked.state)
-        for _ in range(_TRIES):
-            status = file.now()
-            until = status.st_size if asked.until is None else min(asked.until, status.st_size)
-            file.size = until
-            found = fold_source(file, state, max_line_bytes=max_line_bytes)
-            if file.now().st_size >= until:
-                break
-            state = None  # cut while it was read
+def _fold_named(
+    name: str, file: Slices | BucketObject, asked: ToFold, max_line_bytes: int
+) -> Folded:
+    state = None if asked.state is None else AuditState.from_bytes(asked.state)
+    for _ in range(_TRIES):
+        status = file.now()
+        until = status.st_size if asked.until is None else min(asked.until, status.st_size)
+        file.size = until
+        found = fold_source(file, state, max_line_bytes=max_line_bytes)
+        if file.now().st_size >= until:
+            break
+        state = None  # cut while it was read
     stamp = (status.st_dev, status.st_ino, until, status.st_mtime_ns, status.st_ctime_ns)
     return Folded(name, found.as_bytes(), stamp)
 
@@ -115,8 +128,15 @@ class _Buffer(threading.local):
     """One buffer a thread: its pages are there, and its bytes in the processor's cache."""
 
     def __init__(self) -> None:
-        self.data = bytearray(_SLICE_BYTES)
-        self.view = memoryview(self.data)
+        self.data, self.view = buffer_of(_SLICE_BYTES)
+
+    def find(self, got: int) -> int:
+        """Return where the first newline of so many bytes ends; 0: there is none."""
+        return max(0, self.data.find(b"\n", BUFFER_START, BUFFER_START + got) + 1 - BUFFER_START)
+
+    def rfind(self, got: int) -> int:
+        """Return where the last newline of so many bytes ends; 0: there is none."""
+        return max(0, self.data.rfind(b"\n", BUFFER_START, BUFFER_START + got) + 1 - BUFFER_START)
 
 
 _buffer = _Buffer()
@@ -135,12 +155,12 @@ def fold_source(
     if state is not None and not _is_there(source, state):
         state = None
     fold = AuditFold(state)
-    data, view = _buffer.data, _buffer.view
+    view = _buffer.view
     mark = fold.state.mark
     offset, line = mark.offset, (mark.lines or 0) + 1
     while (left := source.size - offset) > 0:
         got = source.read_into(view[: min(left, _SLICE_BYTES)], offset)
-        end = data.rfind(b"\n", 0, got) + 1
+        end = _buffer.rfind(got)
         if end:
             for item in _items(bytes(view[:end]), offset, line, max_line_bytes):
                 fold.add_lines(item)
@@ -185,7 +205,7 @@ def _long_line(
         got: how many of its bytes the buffer holds.
         max_line_bytes: a longer one is not read.
     """
-    data, view = _buffer.data, _buffer.view
+    view = _buffer.view
     head, first, last = bytes(view[:_HEAD_BYTES]), bytes(view[:WINDOW_BYTES]), b""
     length = got
     while True:
@@ -195,7 +215,7 @@ def _long_line(
         )
         if not got:
             return None
-        end = data.find(b"\n", 0, got) + 1
+        end = _buffer.find(got)
         if end:
             break
         length += got

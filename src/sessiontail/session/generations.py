@@ -25,6 +25,7 @@ from sessiontail.system.files import SessionFile, explain
 from sessiontail.system.paths import SessionPaths
 from sessiontail.system.stamps import FileId, id_of_name
 from sessiontail.system.stats import StoreStats
+from sessiontail.urls import as_path, is_url
 
 __all__ = [
     "Again",
@@ -206,7 +207,7 @@ def open_fitting(
         except BlockingIOError:
             raise
         except OSError as error:
-            misfit = misfit or no_file(error, Path(name))
+            misfit = misfit or no_file(error, as_path(name))
             continue
         try:
             limit = None if whole else file.stat().st_size
@@ -222,7 +223,7 @@ def open_fitting(
             continue
         except OSError as error:
             file.close()
-            raise explain(error, Path(name)) from error
+            raise explain(error, as_path(name)) from error
         return Fitting(reader, position)
     if misfit is not None:
         raise misfit
@@ -246,9 +247,9 @@ def no_file(error: OSError, path: Path) -> PersistenceError:
 
 def not_found(names: Sequence[str]) -> SessionNotFound:
     """Return the error for a session of which no file exists. Blocks."""
-    paths = [Path(name) for name in dict.fromkeys(names)]
+    paths = [as_path(name) for name in dict.fromkeys(names)]
     directory = paths[0].parent
-    if not os.path.isdir(directory):  # noqa: PTH112 - Path.is_dir() raises for a long name
+    if not (is_url(str(directory)) or os.path.isdir(directory)):  # noqa: PTH112 - Path.is_dir() raises for a long name
         return SessionNotFound("no such directory; give the one where sessions lie", path=directory)
     if len(paths) == 1:
         return SessionNotFound("no such session file", path=paths[0])

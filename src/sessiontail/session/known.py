@@ -14,6 +14,7 @@ from sessiontail.session.meta import PersistedSessionMeta, with_state
 from sessiontail.system.kept import Kept
 from sessiontail.system.locks import LockTable
 from sessiontail.system.stamps import OLD_NS, SETTLED_S, FileId
+from sessiontail.system.statuses import status_of
 
 __all__ = ["forget", "keep", "keep_proven", "known_meta", "unknown_among"]
 
@@ -43,7 +44,7 @@ def known_meta(path: str, locks: LockTable) -> PersistedSessionMeta | None:
     if known is None or not known[3]:
         return None
     try:
-        status = os.lstat(path)
+        status = status_of(path)
     except OSError:
         return None
     if not _same(known, status):

@@ -23,7 +23,9 @@ from sessiontail.format.marks import WINDOW_BYTES
 from sessiontail.format.runs import decode_run
 from sessiontail.session.generations import no_file, not_found
 from sessiontail.system.files import NOWAIT, SessionFile, explain, in_thread, open_file
+from sessiontail.system.slices import BUFFER_START, buffer_of
 from sessiontail.system.stats import StoreStats
+from sessiontail.urls import as_path
 
 __all__ = ["load_file"]
 
@@ -49,7 +51,7 @@ async def load_file(
         PersistenceError: the file cannot be read.
     """
     misfit: PersistenceError | None = None
-    for path in map(Path, names):
+    for path in map(as_path, names):
         try:
             file = await open_file(path)
         except FileNotFoundError:
@@ -79,8 +81,7 @@ class _Buffer(threading.local):
     """One buffer a thread: its pages are there, and its bytes in the processor's cache."""
 
     def __init__(self) -> None:
-        self.data = bytearray(SLICE_BYTES + WINDOW_BYTES)
-        self.view = memoryview(self.data)
+        self.data, self.view = buffer_of(WINDOW_BYTES + SLICE_BYTES)
 
 
 _buffer = _Buffer()
@@ -112,33 +113,33 @@ async def _fold_file(
     while (left := end - framer.offset) > 0:
         await checkpoint()
         guard = decoder.mark.before
-        start = len(guard)
-        at = framer.offset - start
-        want = start + min(left, SLICE_BYTES)
+        at = framer.offset - len(guard)
+        want = len(guard) + min(left, SLICE_BYTES)
         # No await from here to where it is decoded: the buffer is every reader's.
         data: bytes | bytearray = _buffer.data
-        size = _read_cached_into(file, _buffer.view[:want], at)
-        if size < want:
-            data = await file.read(at, want)
-            size = len(data)
-        if size < want or not data.startswith(guard):
+        begin = BUFFER_START
+        got = _read_cached_into(file, _buffer.view[:want], at)
+        if got < want:
+            data, begin = await file.read(at, want), 0
+            got = len(data)
+        if got < want or not data.startswith(guard, begin):
             raise _rewritten(file.path)
+        start, stop = begin + len(guard), begin + got
         stats.reads += 1
-        stats.bytes += size - start
+        stats.bytes += stop - start
         run = None
-        if size - start <= max_line_bytes:
-            run = decode_run(decoder, data, start, size)
+        if stop - start <= max_line_bytes:
+            run = decode_run(decoder, data, start, stop)
         if run is not None:
             stats.records += session.add_run(run)
             framer.pass_over(run.stop - start, run.lines)
         else:
             # A half line is read again: cheaper than to join a block.
-            stop = data.rfind(b"\n", start, size) + 1
-            if stop:
-                data = bytes(data[:stop])
-                items = framer.feed(data[start:])
+            whole = data.rfind(b"\n", start, stop) + 1
+            if whole:
+                items = framer.feed(bytes(data[start:whole]))
             else:
-                line = await _long_line(file, framer, end, data[start:size], stats)
+                line = await _long_line(file, framer, end, data[start:stop], stats)
                 if line is None:
                     break
                 items = line

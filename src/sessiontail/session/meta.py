@@ -23,6 +23,7 @@ from sessiontail.session.ending import FAR_S
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import WAL_ENDING
 from sessiontail.system.stamps import FileId
+from sessiontail.urls import as_path
 
 __all__ = ["PersistedSessionMeta", "as_meta", "judged", "state_of", "with_state"]
 
@@ -90,7 +91,7 @@ class PersistedSessionMeta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def path(self) -> Path:
         """The file."""
-        return Path(self.file)
+        return as_path(self.file)
 
 
 def state_of(

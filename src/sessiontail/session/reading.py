@@ -22,6 +22,7 @@ from sessiontail.system.files import explain, in_thread
 from sessiontail.system.mounts import mount_of
 from sessiontail.system.paths import SessionPaths
 from sessiontail.system.stats import StoreStats
+from sessiontail.urls import as_path
 
 __all__ = ["SessionReader"]
 
@@ -70,7 +71,7 @@ class SessionReader(RecordFeed):
     @property
     def path(self) -> Path:
         """The file that is read, or would be."""
-        return self._reader.file.path if self._reader else Path(self._names[0])
+        return self._reader.file.path if self._reader else as_path(self._names[0])
 
     async def _fill(self) -> None:
         place = self._place

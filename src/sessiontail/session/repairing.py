@@ -29,6 +29,7 @@ from sessiontail.system.files import SessionFile, change, explain, open_file
 from sessiontail.system.fresh_files import FreshFile
 from sessiontail.system.locks import LockTable
 from sessiontail.system.stamps import FileId
+from sessiontail.urls import as_path
 
 __all__ = ["Repaired", "repair_file"]
 
@@ -112,7 +113,7 @@ async def repair_file(
 
 async def _open(names: Sequence[str]) -> SessionFile:
     misfit: PersistenceError | None = None
-    for path in map(Path, names):
+    for path in map(as_path, names):
         try:
             return await open_file(path)
         except FileNotFoundError:

@@ -18,7 +18,8 @@ from sessiontail.session.generations import not_found
 from sessiontail.session.known import keep
 from sessiontail.session.meta import PersistedSessionMeta, as_meta
 from sessiontail.system.files import SessionFile, explain
-from sessiontail.system.locks import LockTable
+from sessiontail.system.locks import LockTable, table_for
+from sessiontail.urls import as_path
 
 __all__ = ["Detail", "first_meta", "read_and_keep", "read_meta"]
 
@@ -57,7 +58,7 @@ def read_meta(
         finally:
             file.close()
     except OSError as error:
-        raise explain(error, Path(path)) from error
+        raise explain(error, as_path(path)) from error
 
 
 def read_and_keep(
@@ -72,7 +73,7 @@ def read_and_keep(
         finally:
             file.close()
     except OSError as error:
-        raise explain(error, Path(path)) from error
+        raise explain(error, as_path(path)) from error
     if detail is Detail.LINES:
         keep(found[0], status)
     return found
@@ -131,5 +132,5 @@ def first_meta(names: Sequence[str], detail: Detail) -> PersistedSessionMeta:
     """
     for name in names:
         with suppress(SessionNotFound):
-            return read_meta(name, LockTable.read(), detail=detail)[0]
+            return read_meta(name, table_for(name), detail=detail)[0]
     raise not_found(names)

@@ -28,10 +28,12 @@ from anyio.lowlevel import RunVar
 from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.system.calls import Call
 from sessiontail.system.mounts import mount_of
+from sessiontail.system.objects import BucketObject
 from sessiontail.system.signals import on_asyncio
 from sessiontail.system.slices import NOWAIT, OPEN_FLAGS
 from sessiontail.system.stamps import FileId
 from sessiontail.system.threads import threads
+from sessiontail.urls import as_path, is_url
 
 __all__ = [
     "MAX_THREADS",
@@ -56,10 +58,10 @@ _Args = TypeVarTuple("_Args")
 
 
 class SessionFile:
-    """An open session file, read at explicit offsets.
+    """An open session file, read at explicit offsets; or an object in a bucket, as it was listed.
 
     Args:
-        path: the file.
+        path: the file, or a URL.
         cached: only if the kernel can look the name up without waiting for a disk.
         remote: whether any call on it may block, so that none is for the event loop.
 
@@ -68,7 +70,7 @@ class SessionFile:
         OSError: it cannot be opened, or is no regular file (``EINVAL``).
     """
 
-    __slots__ = ("__weakref__", "_name", "_nowait", "fd", "remote")
+    __slots__ = ("__weakref__", "_name", "_nowait", "_object", "fd", "remote")
 
     #: The descriptors of all that are open in this process.
     open_now: ClassVar[set[int]] = set()
@@ -76,9 +78,16 @@ class SessionFile:
     def __init__(self, path: Path | str, *, cached: bool = False, remote: bool = False) -> None:
         self.fd = -1
         self.remote = remote
+        self._name = str(path)
+        self._object: BucketObject | None = None
+        if is_url(self._name):
+            if cached:
+                raise BlockingIOError(errno.EAGAIN, "in a bucket")
+            self._object = BucketObject(self._name)
+            self.remote, self._nowait = True, False
+            return
         self.fd = _open_cached(path) if cached else os.open(path, OPEN_FLAGS)
         self.open_now.add(self.fd)
-        self._name = str(path)
         self._nowait = NOWAIT is not None and not remote
         if not stat.S_ISREG(os.fstat(self.fd).st_mode):
             self.close()
@@ -102,7 +111,7 @@ class SessionFile:
     @property
     def path(self) -> Path:
         """The name that it was opened by."""
-        return Path(self._name)
+        return as_path(self._name)
 
     @property
     def place(self) -> str:
@@ -111,7 +120,7 @@ class SessionFile:
 
     def stat(self) -> os.stat_result:
         """Return the open file's status: where it is linked does not matter."""
-        return os.fstat(self.fd)
+        return os.fstat(self.fd) if self._object is None else self._object.status
 
     @property
     def id(self) -> FileId:
@@ -172,7 +181,15 @@ class SessionFile:
 
     def read_now(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` bytes at ``offset``, blocking: for threads."""
+        if self._object is not None:
+            return self._object.read(offset, size)
         return os.pread(self.fd, size, offset)
+
+    def read_into(self, view: memoryview, offset: int) -> int:
+        """Read into a buffer, blocking: for threads; return how many bytes that were."""
+        if self._object is not None:
+            return self._object.read_into(view, offset)
+        return os.preadv(self.fd, [view], offset)
 
 
 async def open_file(path: Path) -> SessionFile:

@@ -21,8 +21,9 @@ from sessiontail.system.calls import Call
 from sessiontail.system.signals import Home, Signal
 from sessiontail.system.stamps import FileId
 from sessiontail.system.threads import NoThread
+from sessiontail.urls import is_url
 
-__all__ = ["Asked", "LockTable", "Locks", "locks"]
+__all__ = ["Asked", "LockTable", "Locks", "locks", "table_for"]
 
 # Reading the table takes at most this part of the time, and who asks waits at most so long for it.
 _SHARE = 0.2
@@ -102,6 +103,11 @@ class LockTable:
     def holds(self, file_id: FileId) -> bool:
         """Say whether a file is held."""
         return file_id.inode in self._pids
+
+
+def table_for(place: Path | str) -> LockTable:
+    """Return the table where it says something of the files there; in a bucket it does not."""
+    return LockTable(None) if is_url(str(place)) else LockTable.read()
 
 
 class Locks:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sessiontail.system.calls import Call
+from sessiontail.urls import is_url
 
 __all__ = ["Mount", "filesystem_type", "look_up", "mount_of"]
 
@@ -67,6 +68,8 @@ def _remember(place: str) -> Mount:
 
 def look_up(directory: str) -> Mount:
     """Return what a directory lies on, blocking."""
+    if is_url(directory):
+        return Mount("bucket", remote=True, watchable=False)
     kind = filesystem_type(directory)
     of_fuse = kind.startswith("fuse.")
     return Mount(kind, kind in _REMOTE or of_fuse, not (kind in _UNWATCHABLE or of_fuse))

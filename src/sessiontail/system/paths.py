@@ -15,6 +15,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from sessiontail.errors import InvalidSessionId, PersistenceError
+from sessiontail.system.buckets import refuse_bucket
+from sessiontail.urls import UrlPath, as_path
 
 __all__ = [
     "SESSIONS_DIR_NAME",
@@ -140,6 +142,8 @@ def find_sessions_dir(directory: str | PathLike[str]) -> Path:
         PersistenceError: no file can have this name.
     """
     typed = _named(directory)
+    if isinstance(typed, UrlPath):
+        return typed
     below = typed / SESSIONS_DIR_NAME
     try:
         with os.scandir(typed) as entries:
@@ -158,6 +162,7 @@ def find_sessions_dir(directory: str | PathLike[str]) -> Path:
 def ensure_sessions_dir(directory: str | PathLike[str] | None = None) -> Path:
     """Create the sessions directory and its parents where they are missing; return it."""
     target = sessions_dir(directory)
+    refuse_bucket(target, "writing")
     target.mkdir(parents=True, exist_ok=True)
     return target
 
@@ -204,7 +209,10 @@ def resolve_path(path: str | PathLike[str]) -> Path:
     Raises:
         PersistenceError: no file can have this name.
     """
-    absolute = os.path.abspath(_named(path))  # noqa: PTH100 - a tenth of the time of Path.resolve()
+    named = _named(path)
+    if isinstance(named, UrlPath):
+        return named
+    absolute = os.path.abspath(named)  # noqa: PTH100 - a tenth of the time of Path.resolve()
     if os.path.islink(absolute):  # noqa: PTH114 - as above
         absolute = os.path.realpath(absolute)
     return path if isinstance(path, Path) and str(path) == absolute else Path(absolute)
@@ -216,7 +224,7 @@ def _sentence(error: RuntimeError) -> str:
 
 def _named(path: str | PathLike[str]) -> Path:
     """Return a user's path, if a file can have it."""
-    named = Path(path)
+    named = as_path(path)
     try:
         possible = b"\0" not in os.fsencode(named)
     except UnicodeEncodeError:
@@ -228,7 +236,7 @@ def _named(path: str | PathLike[str]) -> Path:
 
 def path_paths(path: str | PathLike[str]) -> SessionPaths:
     """Return both names for a file that is given by its path, whichever of the two it is."""
-    path = Path(path).absolute()
+    path = as_path(path).absolute()
     return SessionPaths(path.parent, path.name.removesuffix(WAL_ENDING))
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sessiontail.errors import PersistenceError
+from sessiontail.system.buckets import refuse_bucket
 from sessiontail.system.watching import DirectoryWatch, watch_of
+from sessiontail.urls import UrlPath
 
 __all__ = ["Place"]
 
@@ -35,7 +37,9 @@ class Place:
         return self._held[0].polled_because if self._held else None
 
     async def hold(self) -> None:
-        """Watch the directory until ``release``."""
+        """Watch the directory until ``release``; in a bucket nothing is to be watched."""
+        if isinstance(self.directory, UrlPath):
+            return
         self._held.append(await self.watch())
 
     def release(self) -> None:
@@ -44,6 +48,8 @@ class Place:
         Raises:
             PersistenceError: it is not held there.
         """
+        if isinstance(self.directory, UrlPath):
+            return
         # Held on several event loops, each has its own; on one they are the same.
         watch = next((watch for watch in self._held if watch.here), None)
         if watch is None:
@@ -55,7 +61,12 @@ class Place:
         watch.release()
 
     async def watch(self, directory: Path | None = None) -> DirectoryWatch:
-        """Return the watch of this directory, or in the same way of another one, held."""
+        """Return the watch of this directory, or in the same way of another one, held.
+
+        Raises:
+            PersistenceError: it is in a bucket.
+        """
+        refuse_bucket(directory or self.directory, "to follow sessions")
         return await watch_of(
             directory or self.directory,
             sweep_interval_s=self.sweep_interval_s,

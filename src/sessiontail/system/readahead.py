@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 from sessiontail.system.files import NOWAIT, OPEN_FLAGS
+from sessiontail.system.objects import ask_for_ends
+from sessiontail.urls import is_url
 
 __all__ = ["ask_for"]
 
@@ -18,6 +20,9 @@ def ask_for(paths: list[str], end_bytes: int) -> bool:
         paths: the files.
         end_bytes: how much of their begin, and of their end.
     """
+    if paths and is_url(paths[0]):
+        ask_for_ends(paths, end_bytes)
+        return True
     cold = NOWAIT is None
     for path in paths:
         try:

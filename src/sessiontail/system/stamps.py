@@ -7,6 +7,8 @@ from struct import Struct
 
 import msgspec
 
+from sessiontail.system.statuses import status_of
+
 __all__ = [
     "OLD_NS",
     "SETTLED_S",
@@ -54,7 +56,7 @@ class FileStamp(msgspec.Struct, frozen=True, gc=False):
 def id_of_name(name: str) -> FileId | None:
     """Return which file has a name, not followed if it is a link; None where none has. Blocks."""
     try:
-        return FileId.of(os.lstat(name))
+        return FileId.of(status_of(name))
     except OSError:
         return None
 

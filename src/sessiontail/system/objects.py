@@ -1,0 +1,146 @@
+"""a URL -> an object in a bucket whose bytes are read in ranges, a few MB at a time. Blocks.
+
+A request takes some 30 ms, whatever it brings: more is asked for than is wanted, and who reads on is
+given twice as much each time. What was read of an object's begin and end is kept for a while.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Self
+
+from sessiontail.system.buckets import bucket_of, split_url
+from sessiontail.system.kept import Kept
+from sessiontail.system.statuses import object_status
+
+__all__ = ["BULK_BYTES", "BucketObject", "ask_for_ends", "opened_ahead"]
+
+# 64 KiB: takes as long as 4 KiB, and has the whole of a short session.
+_LITTLE_BYTES = 64 * 1024
+#: What is asked for at most at once, and at once by who reads all.
+BULK_BYTES = 4 * 1024 * 1024
+# So many short reads are kept: 16 to 32 MB.
+_MOST_KEPT = 256
+# Requests under way at once.
+_AT_ONCE = 8
+
+#: By URL, ETag, and where they begin and end.
+_kept: Kept[tuple[str, str | None, int, int], bytes] = Kept(_MOST_KEPT)
+
+
+class BucketObject:
+    """An object, as it was when this was made: a ``Source``. One thread at a time.
+
+    Args:
+        url: where it is.
+        want: how many bytes are asked for at once, at first.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be asked for.
+    """
+
+    __slots__ = ("_bucket", "_chunk", "_first", "_listed", "_name", "_start", "_url", "_want", "size",
+                 "status")  # fmt: skip
+
+    def __init__(self, url: str, want: int = _LITTLE_BYTES) -> None:
+        directory, self._name = split_url(url)
+        self._url = url
+        self._bucket = bucket_of(directory)
+        self._listed = self._bucket.find(self._name)
+        #: As if it were a file's.
+        self.status = object_status(directory, self._name, self._listed)
+        self.size = self._listed.size
+        # What was read last, and where it begins.
+        self._chunk, self._start = b"", 0
+        self._first = self._want = want
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def now(self) -> os.stat_result:
+        """Return its status: it does not change, or cannot be read any more."""
+        return self.status
+
+    def read_into(self, view: memoryview, offset: int) -> int:
+        """Read into all of a buffer; return how many bytes there were, fewer only at the end.
+
+        Raises:
+            OSError: it cannot be read, or is another one by now (``ESTALE``).
+        """
+        data = self.read(offset, len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return bytes, fewer only at the end.
+
+        Raises:
+            OSError: it cannot be read, or is another one by now (``ESTALE``).
+        """
+        end = min(offset + size, self._listed.size)
+        if offset < 0:
+            raise OSError(errno.EINVAL, "before the begin", self._url)
+        if end <= offset:
+            return b""
+        at = offset - self._start
+        if at < 0 or end - self._start > len(self._chunk):
+            self._fetch(offset, end)
+            at = 0
+        return self._chunk[at : at + end - offset]
+
+    def _fetch(self, offset: int, end: int) -> None:
+        reads_on = bool(self._chunk) and 0 <= offset - self._start <= len(self._chunk)
+        self._want = min(2 * self._want, BULK_BYTES) if reads_on else self._first
+        end = min(max(end, offset + self._want), self._listed.size)
+        key = self._url, self._listed.etag, offset, end
+        little = end - offset <= _LITTLE_BYTES
+        chunk = _kept.get(key) if little else None
+        if chunk is None:
+            chunk = self._bucket.read(self._name, self._listed, offset, end)
+            if len(chunk) != end - offset:
+                raise OSError(errno.EIO, "fewer bytes came than are there", self._url)
+            if little:
+                _kept.put(key, chunk)
+        self._chunk, self._start = chunk, offset
+
+
+def ask_for_ends(urls: Sequence[str], end_bytes: int) -> None:
+    """Read both ends of some objects, several at once, so that they are known when asked for."""
+
+    def ask(url: str) -> None:
+        one = BucketObject(url)
+        one.read(0, end_bytes)
+        one.read(max(0, one.size - end_bytes), end_bytes)
+
+    with ThreadPoolExecutor(_AT_ONCE * 2) as pool:
+        for done in [pool.submit(ask, url) for url in urls]:
+            done.exception()  # told to who asks for it
+
+
+def opened_ahead(urls: Iterable[str]) -> Generator[Callable[[str], BucketObject]]:
+    """Yield what gives each object, the first of its bytes read; a few are under way at once.
+
+    It is called with a name, as what opens files is, and raises what came of this object.
+    """
+
+    def begin(url: str) -> BucketObject:
+        one = BucketObject(url, BULK_BYTES)
+        one.read(0, 1)
+        return one
+
+    left = iter(urls)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        under_way: list[Future[BucketObject]] = []
+        under_way += (pool.submit(begin, url) for url in islice(left, _AT_ONCE))
+        while under_way:
+            first = under_way.pop(0)
+            yield lambda _, first=first: first.result()  # type: ignore[misc] # a default is typed
+            under_way += (pool.submit(begin, url) for url in islice(left, 1))
