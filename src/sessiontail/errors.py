@@ -8,6 +8,8 @@
     ├── SessionEnded            the session ended before what was waited for
     ├── CursorInvalid           the cursor does not fit the file
     ├── StreamBusy              two tasks pull from one stream (session/pulling)
+    ├── InvalidPattern          what is to be searched for is no pattern
+    ├── PatternTooSlow          a pattern takes too long for a text, so the search stops there
     └── MissingExtra            an optional dependency is not installed
 
 ``PersistenceError`` is a ``RuntimeError``, as in ``rath.session.persistence.errors``.
@@ -18,11 +20,15 @@ from __future__ import annotations
 from os import PathLike, fsdecode
 from pathlib import Path
 
+from sessiontail.urls import as_path
+
 __all__ = [
     "CursorInvalid",
     "DamagedSession",
+    "InvalidPattern",
     "InvalidSessionId",
     "MissingExtra",
+    "PatternTooSlow",
     "PersistenceError",
     "SessionBusy",
     "SessionEnded",
@@ -58,7 +64,7 @@ class PersistenceError(RuntimeError):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else as_path(path)
         self.line = line
         self.offset = offset
         self.reason = reason
@@ -100,6 +106,14 @@ class SessionEnded(PersistenceError):
 
 class CursorInvalid(PersistenceError):
     """The cursor is damaged, or does not fit the file; nothing was read from it."""
+
+
+class InvalidPattern(PersistenceError, ValueError):
+    """What is to be searched for is no pattern; nothing was read. A ``ValueError`` too."""
+
+
+class PatternTooSlow(PersistenceError):
+    """A pattern takes too long for one text; the error names the line, and the search ended there."""
 
 
 class MissingExtra(PersistenceError):

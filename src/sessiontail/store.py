@@ -28,6 +28,7 @@ from sessiontail.directory.plan import PrunePlan
 from sessiontail.directory.prune import Pruned
 from sessiontail.directory.retelling import Conversation
 from sessiontail.directory.scan import Scan, by_age
+from sessiontail.directory.searchable import Searchable
 from sessiontail.directory.tail import DirectoryTail
 from sessiontail.errors import SessionNotFound
 from sessiontail.format.framing import MAX_LINE_BYTES
@@ -36,6 +37,7 @@ from sessiontail.format.records import ChunkKind
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.pulling import AsyncEntered
 from sessiontail.session.summary import Detail
+from sessiontail.system.buckets import refuse_bucket
 from sessiontail.system.files import in_thread
 from sessiontail.system.paths import parse_session_id, sessions_dir
 from sessiontail.system.place import Place
@@ -47,7 +49,7 @@ __all__ = ["SessionStore"]
 _FEW = 2048
 
 
-class SessionStore(AsyncEntered, SessionsById):
+class SessionStore(AsyncEntered, Searchable, SessionsById):
     """The sessions of one directory.
 
     ``async with SessionStore() as store`` watches the directory until it is left; a store that is
@@ -277,6 +279,7 @@ class SessionStore(AsyncEntered, SessionsById):
             max_total_bytes=max_total_bytes,
             states=states,
         )
+        refuse_bucket(self.directory, "to prune")
         plan(())  # refuses rules that cannot be meant before anything is read
         scan = self.scan()
         metas = await scan.rest()

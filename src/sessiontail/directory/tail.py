@@ -14,6 +14,7 @@ from sessiontail.directory.following import Following
 from sessiontail.directory.opening import open_lane
 from sessiontail.directory.stock import Wanted
 from sessiontail.errors import PersistenceError
+from sessiontail.format.batch import Batch
 from sessiontail.format.brief import counted, place
 from sessiontail.format.directory_cursor import NOT_BEGUN, DirectoryPosition
 from sessiontail.format.framing import MAX_LINE_BYTES
@@ -77,6 +78,8 @@ class DirectoryTail(AsyncPulled, AsyncEntered, AsyncIterator[SessionRecord], Asy
             ValueError: ``kinds`` names no kind.
         """
         self.directory = directory
+        # Whence the last record came.
+        self._taken: tuple[Batch, int] | None = None
         self._kinds = None if kinds is None else frozenset(ChunkKind(kind) for kind in kinds)
         stats = stats or StoreStats()
         # Checked, and not yet read: that takes a thread.
@@ -130,6 +133,7 @@ class DirectoryTail(AsyncPulled, AsyncEntered, AsyncIterator[SessionRecord], Asy
             assert lane is not None
             stream = lane.stream
             record = stream.take()
+            self._taken = stream.last_taken()
             if not stream.waiting:
                 following.handed_over()
             if (
@@ -140,6 +144,19 @@ class DirectoryTail(AsyncPulled, AsyncEntered, AsyncIterator[SessionRecord], Asy
                 session_id = lane.session_id
                 assert session_id is not None
                 return session_id, record
+
+    @property
+    def place(self) -> tuple[int | None, int | None]:
+        """The line of the record that was handed over last, and where it begins in its file.
+
+        The line is None where reading began too far from the file's start; both are before the
+        first record.
+        """
+        if self._taken is None:
+            return None, None
+        batch, index = self._taken
+        line, offset = batch.line_of(index)
+        return line if batch.start.lines is not None else None, offset
 
     @property
     def cursor(self) -> str:

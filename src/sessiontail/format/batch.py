@@ -6,6 +6,9 @@ there. Nothing here opens, waits or logs.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from sessiontail.format.framing import Block, LongLine
@@ -55,6 +58,20 @@ class Batch(Struct, frozen=True, gc=False):
         places = self.places[:count]
         return Batch(self.block, self.records[:count], places, self.start, self.at(count))
 
+    def parts(self, most: int) -> Iterator[Batch]:
+        """Yield the same records as batches of so many at most, for who takes long over each."""
+        count = len(self.records)
+        if count <= most:
+            yield self
+            return
+        places, start = self.places, self.start
+        for first in range(0, count, most):
+            until = min(count, first + most)
+            end = self.at(until)
+            records = self.records[first:until]
+            yield Batch(self.block, records, places[first:until], start, end)
+            start = end
+
     def before_chunk(self, offset: int) -> int:
         """Return how many records there are before the first chunk that ends behind a place."""
         for i, (record, (end, _)) in enumerate(zip(self.records, self.places, strict=True)):
@@ -71,6 +88,15 @@ class Batch(Struct, frozen=True, gc=False):
         ]
         records = [record for record, _ in kept]
         return Batch(self.block, records, [place for _, place in kept], self.start, self.end)
+
+    def line_of(self, index: int) -> tuple[int, int]:
+        """Return the number of a record's line, and where it begins in the file."""
+        end, number = self.places[index]
+        block = self.block
+        if not isinstance(block, Block):
+            return number, block.offset
+        before = bisect_left(block.ends, end - block.offset)
+        return number, block.offset + (block.ends[before - 1] if before else 0)
 
     @property
     def places(self) -> list[tuple[int, int]]:

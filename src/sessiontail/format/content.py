@@ -7,9 +7,10 @@ the ``input_`` names of its Responses), Anthropic's (``source``) and MCP's (``da
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["as_text", "content_text"]
+__all__ = ["as_text", "content_text", "strings_in", "texts_of"]
 
 _TEXTS = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
 _MEDIA = {
@@ -45,6 +46,35 @@ def content_text(content: Any) -> str:
     return "\n".join(
         as_text(part) if text is None else text for part, text in zip(parts, texts, strict=True)
     )
+
+
+def texts_of(content: Any) -> Iterator[str]:
+    """Yield each text of a content by itself, as it was written.
+
+    Of parts that are drawn, images and files, there is none. What is neither text nor a part has
+    the texts that are in it.
+    """
+    for part in content if isinstance(content, list) else [content]:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if isinstance(kind, str) and kind in _TEXTS and _TEXTS[kind] in part:
+            yield from strings_in(part[_TEXTS[kind]])
+        elif not (isinstance(kind, str) and kind in _MEDIA):
+            yield from strings_in(part)
+
+
+def strings_in(value: Any) -> Iterator[str]:
+    """Yield the texts in any JSON value, names too, and whole numbers as texts; in order."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict):
+            waiting += reversed([text for pair in one.items() for text in pair])
+        elif isinstance(one, list):
+            waiting += reversed(one)
+        elif isinstance(one, int) and not isinstance(one, bool):
+            yield as_text(one)
 
 
 def as_text(value: Any) -> str:

@@ -63,6 +63,11 @@ class RecordStream:
             self.note(record)
         return record
 
+    def last_taken(self) -> tuple[Batch, int]:
+        """Return the batch of the record that was handed over last, and which of it that was."""
+        assert self._batch is not None
+        return self._batch, self._next - 1
+
     def take_rest(self) -> list[Record]:
         """Hand over all that wait."""
         assert self._batch is not None
@@ -73,6 +78,13 @@ class RecordStream:
             if type(record) is not Chunk:
                 self.note(record)
         return records
+
+    def take_batch(self) -> Batch:
+        """Hand over all that wait, with their places; nothing else was taken of the batch."""
+        assert self._batch is not None
+        assert self._next == 0
+        self.take_rest()
+        return self._batch
 
     def drop(self) -> None:
         """Hold no records and no header; all must be handed over."""

@@ -1,0 +1,119 @@
+"""a file, block by block, in one buffer -> where in it some bytes lie. Blocks: for threads.
+
+Searched is with what is there: the ``stringzilla`` package (extra ``search``), which looks at 32 bytes
+in one step; the C library's ``memmem``, which lets other threads run meanwhile; ``bytes.find``. 231 MB
+for two texts, reading them included: 0.07, 0.17 and 0.4 s of one processor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Callable
+from functools import partial
+
+from sessiontail.system.files import SessionFile
+
+__all__ = ["HAYSTACK_BYTES", "Haystack", "finds_beside_others"]
+
+# 1 MiB: 0.1 ms of searching and more, beside which a call costs nothing; most files are one read.
+HAYSTACK_BYTES = 1024 * 1024
+
+
+class Haystack:
+    """A buffer that is filled again and again. One thread at a time.
+
+    Args:
+        size: bytes at most.
+    """
+
+    __slots__ = ("_buffer", "_data", "_find", "_view", "length", "size")
+
+    def __init__(self, size: int = HAYSTACK_BYTES) -> None:
+        self.size = size
+        #: How many bytes were read last.
+        self.length = 0
+        self._buffer = bytearray(size)
+        self._view = memoryview(self._buffer)
+        self._find = _best_find(self._buffer)
+        # What is searched: the buffer, or a copy in small letters.
+        self._data: bytearray | bytes = self._buffer
+
+    def fill(self, file: SessionFile, offset: int, size: int, *, fold: bool) -> int:
+        """Read what lies at an offset; return how many bytes that are.
+
+        Args:
+            file: the open file.
+            offset: bytes from 0.
+            size: bytes at most, of those that have room.
+            fold: search in it as if all ASCII letters were small.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        with self._view[: min(size, self.size)] as room:
+            self.length = file.read_into(room, offset)
+        self._data = bytes(self._view[: self.length]).lower() if fold else self._buffer
+        return self.length
+
+    def find(self, needle: bytes, start: int, end: int) -> int:
+        """Return where some bytes first lie between two places; -1 if nowhere."""
+        if self._data is not self._buffer:
+            return self._data.find(needle, start, end)
+        return self._find(needle, start, end)
+
+    def match(self, pattern: re.Pattern[bytes], start: int, end: int) -> int:
+        """Return where a pattern first matches between two places; -1 if nowhere."""
+        found = pattern.search(self._data, start, end)
+        return -1 if found is None else found.start()
+
+    def has(self, pattern: re.Pattern[bytes], at: int) -> bool:
+        """Say whether a pattern matches at a place."""
+        return pattern.match(self._data, at, self.length) is not None
+
+    def line_start(self, at: int) -> int:
+        """Return where the line begins that has a place in it; 0 where that is before the buffer."""
+        return self._buffer.rfind(b"\n", 0, at) + 1
+
+    def line_end(self, at: int) -> int:
+        """Return where it ends, just behind its newline; 0 where that is behind the buffer."""
+        return self._buffer.find(b"\n", at, self.length) + 1
+
+    def cut(self, start: int, end: int) -> bytes:
+        """Return the bytes between two places, as the file has them."""
+        return bytes(self._view[start:end])
+
+
+def _best_find(buffer: bytearray) -> Callable[[bytes, int, int], int]:
+    """Return the fastest ``buffer.find`` that is to be had here."""
+    return _by_stringzilla(buffer) or _by_memmem(buffer) or buffer.find
+
+
+def finds_beside_others() -> bool:
+    """Say whether threads that search do so at once, on several processors."""
+    buffer = bytearray(1)
+    return _by_stringzilla(buffer) is None and _by_memmem(buffer) is not None
+
+
+def _by_stringzilla(buffer: bytearray) -> Callable[[bytes, int, int], int] | None:
+    try:
+        from stringzilla import find  # noqa: PLC0415 - an optional extra
+    except ImportError:
+        return None
+    return partial(find, memoryview(buffer))
+
+
+def _by_memmem(buffer: bytearray) -> Callable[[bytes, int, int], int] | None:
+    try:
+        memmem = ctypes.CDLL(None).memmem
+    except (AttributeError, OSError, TypeError):  # TypeError: on Windows
+        return None
+    memmem.restype = ctypes.c_void_p
+    memmem.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t)
+    begin = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+    def find(needle: bytes, start: int, end: int) -> int:
+        at: int | None = memmem(begin + start, end - start, needle, len(needle))
+        return -1 if at is None else at - begin
+
+    return find
