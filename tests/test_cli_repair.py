@@ -8,11 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from commands import ONE, TORN, chunk, closed, command, crashed, header, json_lines, run
+from commands import ONE, TORN, TWO, chunk, closed, command, crashed, header, json_lines, run
 
 
 def test_each_line_that_was_mended_is_told_and_then_the_file(tmp_path: Path) -> None:
@@ -100,17 +103,43 @@ def test_what_is_not_to_be_had_is_one_line_and_no_file(tmp_path: Path) -> None:
     assert run("repair", path, "--to", tmp_path / "old", "--force").returncode == 0
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_file_that_is_not_to_be_read_is_told(tmp_path: Path) -> None:
-    path = closed(tmp_path, ONE, "a")
-    path.chmod(0)
+@contextmanager
+def another_user() -> Iterator[Path]:
+    """Be somebody who owns nothing; give a directory that he can reach and not write."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        try:
+            yield Path(name)
+        finally:
+            if os.getuid() == 0:
+                os.seteuid(0)
 
-    done = run("repair", path, "--to", tmp_path / "a")
 
-    assert (done.returncode, done.stderr) == (
-        1,
-        f"sessiontail: {path}: permission denied: look at its owner and mode\n",
-    )
+def test_what_may_not_be_read_or_written_is_one_line(tmp_path: Path) -> None:
+    with another_user() as directory:
+        path, other = closed(directory, ONE, "a"), closed(directory, TWO, "b")
+        path.chmod(0)
+        other.chmod(0o644)
+        directory.chmod(0o555)
+        if os.getuid() == 0:
+            os.seteuid(65534)
+
+        unread = [
+            run("repair", path, "--to", tmp_path / "a"),
+            run("export", path, "-o", "html"),
+        ]
+        unwritten = [
+            run("repair", other, "--to", directory / "a"),
+            run("export", other, "-o", "html", "--to", directory / "a"),
+        ]
+
+    denied = "permission denied: look at its owner and mode"
+    for done in unread:
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"sessiontail: {path}: {denied}\n"
+    for done in unwritten:
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"sessiontail: {directory}: {denied}\n"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="who writes shows on Linux only")

@@ -24,9 +24,11 @@ _TYPES = ("header", "chunk", "trailer")
 
 # So many times the line's own length is decoded at most, where many places on it look like the
 # begin of a record: a line that is made for it takes seconds a megabyte otherwise.
-_MOST_PASSES = 16
+_MOST_PASSES = 4
 # What an attempt costs beside what it reads; one that is nested too deeply reads a few thousand.
 _ATTEMPT, _DEEP_ATTEMPT = 32, 10_000
+# An error of ``json`` counts the lines before its place, so many letters in the time of decoding one.
+_COUNTED = 32
 
 
 class Span(NamedTuple):
@@ -86,7 +88,7 @@ def _records(text: str, begin: int) -> Iterator[_Found]:
         try:
             value, stop = decoder.raw_decode(text, start)
         except json.JSONDecodeError as error:
-            left -= max(0, error.pos - start)
+            left -= max(0, error.pos - start) + error.pos // _COUNTED
             continue
         except (RecursionError, ValueError):  # ValueError: an integer of more digits than are taken
             left -= _DEEP_ATTEMPT
