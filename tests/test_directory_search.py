@@ -257,3 +257,14 @@ async def test_what_the_real_writer_writes_is_found(tmp_path: Path) -> None:
 
         assert match.text[slice(*span)] == pattern
         assert json.dumps(match.to_dict())
+
+
+async def test_a_bucket_is_searched_as_a_directory_is(tmp_path: Path) -> None:
+    pytest.importorskip("obstore")
+    written(tmp_path, "jazz", "x" * 2_000_000, "jazz 2")
+    there = [match async for match in search("jazz", directory=tmp_path)]
+
+    found = [match async for match in search("jazz", directory=f"file://{tmp_path}")]
+
+    assert [(match.line, match.text) for match in found] == [(2, "jazz"), (4, "jazz 2")]
+    assert [match.file for match in found] == [f"file://{match.file}" for match in there]

@@ -18,6 +18,7 @@ from sessiontail.format.lifecycle import SessionState
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.system.paths import parse_session_id, resolve_path
 from sessiontail.system.statuses import is_there, status_of
+from sessiontail.urls import as_path
 
 __all__ = ["Searched", "SearchedFile"]
 
@@ -110,7 +111,7 @@ class Searched:
             if is_there(path):
                 chosen.append(path)
             else:
-                self.missing.append(SessionNotFound("no such session file", path=path))
+                self.missing.append(SessionNotFound("no such session file", path=as_path(path)))
         return [*dict.fromkeys(chosen)]
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from sessiontail.system.files import SessionFile
+from sessiontail.system.slices import BUFFER_START, buffer_of
 
 __all__ = ["HAYSTACK_BYTES", "Haystack", "finds_beside_others"]
 
@@ -27,17 +28,16 @@ class Haystack:
         size: bytes at most.
     """
 
-    __slots__ = ("_buffer", "_data", "_find", "_view", "length", "size")
+    __slots__ = ("_buffer", "_find", "_folded", "_view", "length", "size")
 
     def __init__(self, size: int = HAYSTACK_BYTES) -> None:
         self.size = size
         #: How many bytes were read last.
         self.length = 0
-        self._buffer = bytearray(size)
-        self._view = memoryview(self._buffer)
+        self._buffer, self._view = buffer_of(size)
         self._find = _best_find(self._buffer)
-        # What is searched: the buffer, or a copy in small letters.
-        self._data: bytearray | bytes = self._buffer
+        # A copy in small letters, where that is searched.
+        self._folded: bytes | None = None
 
     def fill(self, file: SessionFile, offset: int, size: int, *, fold: bool) -> int:
         """Read what lies at an offset; return how many bytes that are.
@@ -53,46 +53,57 @@ class Haystack:
         """
         with self._view[: min(size, self.size)] as room:
             self.length = file.read_into(room, offset)
-        self._data = bytes(self._view[: self.length]).lower() if fold else self._buffer
+        self._folded = self.cut(0, self.length).lower() if fold else None
         return self.length
 
     def find(self, needle: bytes, start: int, end: int) -> int:
         """Return where some bytes first lie between two places; -1 if nowhere."""
-        if self._data is not self._buffer:
-            return self._data.find(needle, start, end)
-        return self._find(needle, start, end)
+        if self._folded is not None:
+            return self._folded.find(needle, start, end)
+        at = self._find(needle, start + BUFFER_START, end + BUFFER_START)
+        return at if at < 0 else at - BUFFER_START
 
     def match(self, pattern: re.Pattern[bytes], start: int, end: int) -> int:
         """Return where a pattern first matches between two places; -1 if nowhere."""
-        found = pattern.search(self._data, start, end)
-        return -1 if found is None else found.start()
+        data, begin = self._searched
+        found = pattern.search(data, start + begin, end + begin)
+        return -1 if found is None else found.start() - begin
 
     def has(self, pattern: re.Pattern[bytes], at: int) -> bool:
         """Say whether a pattern matches at a place."""
-        return pattern.match(self._data, at, self.length) is not None
+        data, begin = self._searched
+        return pattern.match(data, at + begin, self.length + begin) is not None
+
+    @property
+    def _searched(self) -> tuple[bytes | bytearray, int]:
+        """What is searched, and where in it the file's bytes begin."""
+        return (self._buffer, BUFFER_START) if self._folded is None else (self._folded, 0)
 
     def line_start(self, at: int) -> int:
         """Return where the line begins that has a place in it; 0 where that is before the buffer."""
-        return self._buffer.rfind(b"\n", 0, at) + 1
+        found = self._buffer.rfind(b"\n", BUFFER_START, BUFFER_START + at)
+        return 0 if found < 0 else found + 1 - BUFFER_START
 
     def line_end(self, at: int) -> int:
         """Return where it ends, just behind its newline; 0 where that is behind the buffer."""
-        return self._buffer.find(b"\n", at, self.length) + 1
+        begin = BUFFER_START
+        found = self._buffer.find(b"\n", begin + at, begin + self.length)
+        return 0 if found < 0 else found + 1 - begin
 
     def cut(self, start: int, end: int) -> bytes:
         """Return the bytes between two places, as the file has them."""
         return bytes(self._view[start:end])
 
 
-def _best_find(buffer: bytearray) -> Callable[[bytes, int, int], int]:
-    """Return the fastest ``buffer.find`` that is to be had here."""
-    return _by_stringzilla(buffer) or _by_memmem(buffer) or buffer.find
-
-
 def finds_beside_others() -> bool:
     """Say whether threads that search do so at once, on several processors."""
     buffer = bytearray(1)
     return _by_stringzilla(buffer) is None and _by_memmem(buffer) is not None
+
+
+def _best_find(buffer: bytearray) -> Callable[[bytes, int, int], int]:
+    """Return the fastest ``buffer.find`` that is to be had here."""
+    return _by_stringzilla(buffer) or _by_memmem(buffer) or buffer.find
 
 
 def _by_stringzilla(buffer: bytearray) -> Callable[[bytes, int, int], int] | None:
