@@ -19,12 +19,12 @@ from sessiontail.directory.outlines import SessionOutline
 from sessiontail.format import migrations
 from sessiontail.session import counting, known
 from sessiontail.system import stamps
-from sessiontail.system.cache import Cache
 from sessiontail.system.files import SessionFile
+from sessiontail.system.packs import Pack
 
 pytestmark = pytest.mark.anyio
 
-KIND = "head 1"
+KIND = "heads 1"
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +44,10 @@ def chats(tmp_path: Path) -> Chats:
     directory = tmp_path / "sessions"
     directory.mkdir()
     return Chats(directory)
+
+
+def kept(directory: Path) -> dict[str, tuple[bytes, bytes]]:
+    return Pack(KIND, f"{directory}/").read() or {}
 
 
 async def next_process(directory: Path, **options: Any) -> list[SessionOutline]:
@@ -220,7 +224,7 @@ async def test_what_is_known_in_this_process_is_not_asked_for(
 
     assert first == again
     assert not there
-    assert set(Cache(cache).read(KIND, f"{chats.directory}/")) == {path.name for path in paths}
+    assert set(kept(chats.directory)) == {path.name for path in paths}
 
 
 async def test_names_that_are_gone_are_forgotten(chats: Chats, cache: Path) -> None:
@@ -230,8 +234,7 @@ async def test_names_that_are_gone_are_forgotten(chats: Chats, cache: Path) -> N
         path.unlink()
     await next_process(chats.directory)
 
-    kept = Cache(cache).read(KIND, f"{chats.directory}/")
-    assert set(kept) == {path.name for path in paths[3:]}
+    assert set(kept(chats.directory)) == {path.name for path in paths[3:]}
 
 
 @pytest.mark.parametrize("why", ["asked", "off", "migrations", "young"])
@@ -248,18 +251,17 @@ async def test_nothing_is_kept_where_it_is_not_asked_for_or_proves_nothing(
     outlined = await next_process(chats.directory, cache=why != "asked")
 
     assert len(outlined) == 6
-    assert Cache(cache).read(KIND, f"{chats.directory}/") == {}
+    assert kept(chats.directory) == {}
 
 
 async def test_a_value_that_says_nothing_is_read_anew(chats: Chats, cache: Path) -> None:
     some(chats)
     first = await next_process(chats.directory)
-    where = f"{chats.directory}/"
-    kept = Cache(cache).read(KIND, where)
-    Cache(cache).write(KIND, where, {one: (kept[one][0], b"\x80") for one in kept})
+    before = kept(chats.directory)
+    Pack(KIND, f"{chats.directory}/").write({one: (before[one][0], b"\x80") for one in before})
 
     assert await next_process(chats.directory) == first
-    assert Cache(cache).read(KIND, where) == kept
+    assert kept(chats.directory) == before
 
 
 async def test_an_outline_that_is_given_up_leaves_the_ancestry_to_itself(

@@ -23,12 +23,13 @@ from sessiontail import PersistedSessionMeta, SessionState, SessionStore, regist
 from sessiontail.directory import remembered
 from sessiontail.format import migrations
 from sessiontail.session import counting, known
-from sessiontail.system import stamps
+from sessiontail.system import packs, stamps
 from sessiontail.system.cache import Cache
+from sessiontail.system.packs import Pack
 
 pytestmark = pytest.mark.anyio
 
-KIND = "meta 1"
+KIND = "metas 1"
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,10 @@ def some(directory: Path) -> list[Path]:
     closed = [put(directory, f"{i}.jsonl", session_bytes(i)) for i in range(3)]
     names = [f"{i}.jsonl.__partial__" for i in range(2)]
     return closed + [put(directory, name, session_bytes(2, closed=False)) for name in names]
+
+
+def kept(directory: Path) -> dict[str, tuple[bytes, bytes]]:
+    return Pack(KIND, f"{directory}/").read() or {}
 
 
 async def next_process(directory: Path, **options: Any) -> list[PersistedSessionMeta]:
@@ -190,14 +195,14 @@ async def test_few_changes_are_not_written(
 ) -> None:
     paths = some(sessions)
     await next_process(sessions)
-    before = Cache(cache).read(KIND, f"{sessions}/")
+    before = kept(sessions)
     paths[0].write_bytes(session_bytes(9))
     await next_process(sessions)
-    few = Cache(cache).read(KIND, f"{sessions}/")
+    few = kept(sessions)
     paths[1].unlink()
     paths[2].unlink()
     await next_process(sessions)
-    more = Cache(cache).read(KIND, f"{sessions}/")
+    more = kept(sessions)
 
     assert set(before) == set(few) == {path.name for path in paths}
     assert few == before
@@ -212,7 +217,7 @@ async def test_what_has_just_changed_is_not_kept(
     some(sessions)
     await next_process(sessions)
 
-    assert Cache(cache).read(KIND, f"{sessions}/") == {}
+    assert kept(sessions) == {}
 
 
 async def test_a_file_that_changes_while_it_is_listed_is_not_kept_as_it_was_read(
@@ -223,11 +228,11 @@ async def test_a_file_that_changes_while_it_is_listed_is_not_kept_as_it_was_read
     earlier.recall([path.name for path in paths])
     for path in paths:
         earlier.note(meta_of(path))
-    paths[0].touch()
+    os.utime(paths[0], (2**33, 2**33))
     grow(paths[1])
     earlier.keep()
 
-    assert set(Cache(cache).read(KIND, f"{sessions}/")) == {path.name for path in paths[2:]}
+    assert set(kept(sessions)) == {path.name for path in paths[2:]}
 
 
 async def test_a_program_that_migrates_records_keeps_to_itself_what_it_made_of_them(
@@ -261,11 +266,11 @@ async def test_without_the_cache_nothing_is_asked_or_kept(
 async def test_what_a_value_does_not_say_any_more_is_read(sessions: Path, cache: Path) -> None:
     paths = some(sessions)
     listed = await next_process(sessions)
-    kept = Cache(cache).read(KIND, f"{sessions}/")
-    Cache(cache).write(KIND, f"{sessions}/", {one: (kept[one][0], b"\x80") for one in kept})
-    moved = {paths[0].name: (kept[paths[0].name][0], kept[paths[1].name][1])}
+    before = kept(sessions)
+    Pack(KIND, f"{sessions}/").write({one: (before[one][0], b"\x80") for one in before})
+    moved = {paths[0].name: (before[paths[0].name][0], before[paths[1].name][1])}
     found = [await next_process(sessions)]
-    Cache(cache).write(KIND, f"{sessions}/", moved)
+    Pack(KIND, f"{sessions}/").write(moved)
     found.append(await next_process(sessions))
 
     assert found == [listed, listed]
@@ -294,7 +299,7 @@ async def test_what_would_not_come_back_as_it_is_is_not_kept(
         repr(msgspec.structs.asdict(meta)) for meta in second
     ]
     assert len(first) == 7
-    assert len(Cache(cache).read(KIND, f"{sessions}/")) == 5
+    assert len(kept(sessions)) == 5
 
 
 async def test_a_name_that_is_no_text_is_listed_and_not_kept(sessions: Path, cache: Path) -> None:
@@ -304,7 +309,7 @@ async def test_a_name_that_is_no_text_is_listed_and_not_kept(sessions: Path, cac
 
     assert len(first) == 6
     assert await next_process(sessions) == first
-    assert len(Cache(cache).read(KIND, f"{sessions}/")) == 5
+    assert len(kept(sessions)) == 5
 
 
 async def test_a_damaged_cache_is_told_once_and_the_listing_is_right(
@@ -339,7 +344,7 @@ async def test_the_cache_is_used_in_threads_only(
             super().write(*args)
 
     here = threading.get_ident()
-    monkeypatch.setattr(remembered, "_cache", Watched)
+    monkeypatch.setattr(packs, "_cache", Watched)
     some(sessions)
     await next_process(sessions)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,17 +17,15 @@ from sessiontail.format.migrations import any_registered
 from sessiontail.session.kept_rows import KeptRows, RowsKept
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.system.mounts import look_up
+from sessiontail.system.packs import Pack
 from sessiontail.system.stamps import FileId, stamp_bytes
-
-if TYPE_CHECKING:
-    from sessiontail.system.cache import Cache
 
 __all__ = ["Heads"]
 
 # 512: to read so many takes 40 ms, to load SQLite and open the cache less than 8.
 _MUCH = 512
 # Of the values: another number for other fields, or another meaning of one.
-_KIND = "head 1"
+_KIND = "heads 1"
 
 
 class _Head(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -67,18 +64,18 @@ class Heads:
         # Where the own rows begin, and the title; and of whom that was read in this pass.
         self._titles: dict[FileId, tuple[int, str | None]] = {}
         self._read: set[FileId] = set()
+        self._pack = Pack(_KIND, self._directory)
 
     def recall(self) -> None:
         """Ask the cache, if this process knows few of these sessions."""
         known = self._ancestry.known_among(meta.file_id for meta in self._metas)
         if len(self._metas) - known < _MUCH or any_registered():
             return
-        cache = _cache()
-        if cache.is_off:
+        entries = self._pack.read()
+        if entries is None:
             return
         self._asked = True
         directory = self._directory
-        entries = cache.read(_KIND, directory)
         self._entries = {directory + name: entry for name, entry in entries.items()}
         self._ancestry.recall = self._restore
 
@@ -120,19 +117,21 @@ class Heads:
         """Write what was read, if it is much, and can be proven later."""
         if not self._asked:
             return
-        gone = self._entries.keys() - {meta.file for meta in self._metas}
         same_clock = look_up(self._directory).same_clock
+        start, read = len(self._directory), 0
         entries: dict[str, tuple[bytes, bytes]] = {}
         for meta in self._metas:
             try:
                 kept = self._kept(meta, same_clock=same_clock)
             except (OSError, ValueError, OverflowError):
                 continue  # it is gone; or has a text that is none, or a number of any size
+            read += kept is not None
+            kept = kept or self._entries.get(meta.file)
             if kept is not None:
-                entries[meta.file.removeprefix(self._directory)] = kept
-        if len(entries) + len(gone) >= _MUCH:
-            names = [path.removeprefix(self._directory) for path in gone]
-            _cache().write(_KIND, self._directory, entries, names)
+                entries[meta.file[start:]] = kept
+        gone = self._entries.keys() - {meta.file for meta in self._metas}
+        if read + len(gone) >= _MUCH:
+            self._pack.write(entries)
 
     def _kept(self, meta: PersistedSessionMeta, *, same_clock: bool) -> tuple[bytes, bytes] | None:
         file_id = meta.file_id
@@ -144,9 +143,3 @@ class Heads:
         if kept is None:
             return None
         return kept[0], _encode(_Head(kept[1], *self._titles.get(file_id, (-1, None))))
-
-
-def _cache() -> Cache:
-    from sessiontail.system.cache import Cache  # noqa: PLC0415 - to load SQLite takes 5 ms
-
-    return Cache()
