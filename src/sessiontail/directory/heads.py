@@ -19,6 +19,7 @@ from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.system.mounts import look_up
 from sessiontail.system.packs import Pack
 from sessiontail.system.stamps import FileId, stamp_bytes
+from sessiontail.system.statuses import status_of
 
 __all__ = ["Heads"]
 
@@ -91,7 +92,7 @@ class Heads:
             if not stamp:
                 continue
             try:
-                status = os.lstat(name)
+                status = status_of(name)
                 if FileId.of(status) != rows.file_id or stamp_bytes(status) != stamp:
                     continue
                 head = _decode(value)
@@ -139,7 +140,7 @@ class Heads:
         if rows is None or not (file_id in self._read or rows.has_more):
             return None
         with self._ancestry.still():
-            kept = rows.kept(os.lstat(meta.file), same_clock=same_clock)
+            kept = rows.kept(status_of(meta.file), same_clock=same_clock)
         if kept is None:
             return None
         return kept[0], _encode(_Head(kept[1], *self._titles.get(file_id, (-1, None))))

@@ -21,6 +21,7 @@ from sessiontail.system.locks import LockTable
 from sessiontail.system.mounts import look_up
 from sessiontail.system.packs import Pack
 from sessiontail.system.stamps import lasting_stamp, stamp_bytes
+from sessiontail.system.statuses import status_of
 
 __all__ = ["Remembered"]
 
@@ -77,7 +78,7 @@ class Remembered:
         if entry is None:
             return None
         try:
-            status = os.lstat(path)
+            status = status_of(path)
             if stamp_bytes(status) != entry[0]:
                 return None
             meta = _decode(entry[1])
@@ -104,7 +105,7 @@ class Remembered:
         for meta in self._read:
             self._entries.pop(meta.file, None)
             try:
-                status = os.lstat(meta.file)
+                status = status_of(meta.file)
                 # By then it had not changed since before it was read.
                 stamp = lasting_stamp(status, self._since_ns, same_clock=same_clock)
                 if stamp is not None and status.st_size == meta.size_bytes and _in_utc(meta):
