@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -167,6 +167,7 @@ def test_hostile_text_stays_in_its_fence_and_a_hostile_name_in_its_heading() -> 
     assert inner <= {"text", "code_inline", "em_open", "em_close"}
 
 
+@settings(max_examples=50)
 @given(st.text(alphabet=st.sampled_from("`~#<>\n\t a\\*_-[]()\r\u2028\u0085"), max_size=40))
 def test_no_text_gets_out_of_its_fence(text: str) -> None:
     made = page(says("user", text), says("user", "next"))
@@ -178,6 +179,7 @@ def test_no_text_gets_out_of_its_fence(text: str) -> None:
     assert headings(made) == ["Session 4f2c0000", "user, row 0", "user, row 1"]
 
 
+@settings(max_examples=50)
 @given(st.text(alphabet=st.sampled_from("`~#<>\n\t a\\*_-[]()\r\u2028"), max_size=20))
 def test_no_name_gets_out_of_its_heading(name: str) -> None:
     made = page(says("assistant", "x", tool_calls=[call(name, "{}")]), says("user", "next"))

@@ -121,6 +121,18 @@ def do_reopen_until(home: str, session_id: str, stop: str) -> list[int]:
     return [count, refused]
 
 
+def do_load(path: str) -> dict[str, Any]:
+    """What openrath's own loader takes of a file; or the error, as text."""
+    from rath.session.persistence import load_session
+
+    try:
+        session = load_session("", path=Path(path))
+    except Exception as error:  # noqa: BLE001 - whatever escapes from it is told
+        return {"error": repr(error)}
+    rows = [[row.kind.value, row.payload] for row in session.chunk_table.rows]
+    return {"rows": rows, "closed": session.closed}
+
+
 def do_list(home: str) -> list[list[Any]]:
     os.environ["OPENRATH_HOME"] = home
     from rath.session.persistence import list_persisted_sessions
