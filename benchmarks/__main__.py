@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.corpus import clean, corpus
 from benchmarks.timing import Row, table, versions
 
-NAMES = ("load", "list", "wakeup", "catchup", "stall", "memory")
+NAMES = ("load", "list", "audit", "grep", "wakeup", "catchup", "stall", "memory")
 
 
 def main() -> None:

@@ -232,9 +232,7 @@ def plain_audits(directory: Path) -> dict[str, dict[str, Any]]:
 
 
 def plain_audit(one: Plain, everything: list[Plain]) -> dict[str, Any]:
-    chunks = [
-        (raw.lstrip(), record) for *_, raw, record in one.records if isinstance(record, Chunk)
-    ]
+    chunks = [(raw, record) for *_, raw, record in one.records if isinstance(record, Chunk)]
     trailers = [record for *_, record in one.records if isinstance(record, Trailer)]
     open_rows: list[int] = []
     whole = tally(chunks, open_rows)

@@ -6,6 +6,7 @@ bounded by names and limits, not by the file. Nothing here opens, waits or logs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 
@@ -72,6 +73,11 @@ class OpenCalls(msgspec.Struct):
         else:
             waiting.append((name, row))
         self.count += 1
+
+    def ask_all(self, calls: Mapping[str, tuple[str, int]]) -> None:
+        """Note calls by their ids: the tool's name and the row of each."""
+        for call_id, (name, row) in calls.items():
+            self.ask(call_id, name, row)
 
     def answer(self, call_id: str) -> str | None:
         """Take a call that has its result; return its name, None where nobody asked."""

@@ -157,34 +157,49 @@ class AuditFold:
             starts = [start, *ends[begun:]]
             for i, index in enumerate(indexes):
                 self._check_index(index, block.line + begun + i, block.offset + starts[i])
+        self._count_tools(rows)
+        kinds: list[str] = [row.kind for row in rows]
         sizes: dict[str, int] = dict.fromkeys(_KINDS, 0)
-        called: list[str] = []
-        answered: list[str] = []
-        calls, number = state.calls, state.tally.rows
-        for row, end in zip(rows, ends[begun:], strict=False):  # a trailer may follow
-            kind = row.kind
-            number += 1
+        for kind, end in zip(kinds, ends[begun:], strict=False):  # a trailer may follow
             sizes[kind] += end - start
             start = end
+        for kind, size in sizes.items():
+            if size:
+                self._count(kind, kinds.count(kind), size)
+
+    def _count_tools(self, rows: list[SkimmedRow]) -> None:
+        """Count calls and results; most are answered by one of the next rows."""
+        tally, calls = self.state.tally, self.state.calls
+        called: list[str] = []
+        answered: list[str] = []
+        # Asked in these rows, and not answered so far: by id, the tool's name and the row.
+        fresh: dict[str, tuple[str, int]] = {}
+        for number, row in enumerate(rows, tally.rows + 1):
+            payload, kind = row.payload, row.kind
             if kind == "assistant":
-                for call in row.payload.tool_calls or ():
-                    called.append(call.function.name)
-                    calls.ask(call.id, call.function.name, number)
+                for call in payload.tool_calls or ():
+                    name, call_id = call.function.name, call.id
+                    called.append(name)
+                    if call_id in fresh or calls.count:
+                        # It may have been asked before under the same id: the oldest goes first.
+                        calls.ask_all(fresh)
+                        fresh.clear()
+                        calls.ask(call_id, name, number)
+                    else:
+                        fresh[call_id] = name, number
             elif kind == "tool_result":
-                payload = row.payload
-                asked = calls.answer(payload.tool_call_id)
+                call_id = payload.tool_call_id
+                asked = fresh.pop(call_id)[0] if call_id in fresh else calls.answer(call_id)
                 if asked is None:
-                    state.tally.unasked_results += 1
+                    tally.unasked_results += 1
                 answered.append(payload.name or asked or "")
                 if payload.is_error or payload.isError or raw_says_failed(payload.content):
-                    count_tool(state.tally.tool_errors, answered[-1])
-        kinds = [row.kind for row in rows]
-        for one in _KINDS:
-            self._count(one, kinds.count(one), sizes[one])  # type: ignore[arg-type] # a kind
+                    count_tool(tally.tool_errors, answered[-1])
+        calls.ask_all(fresh)
         for name, count in Counter(called).items():
-            count_tool(state.tally.tool_calls, name, count)
+            count_tool(tally.tool_calls, name, count)
         for name, count in Counter(answered).items():
-            count_tool(state.tally.tool_results, name, count)
+            count_tool(tally.tool_results, name, count)
 
     def _check_index(self, index: int | None, line: int, offset: int) -> None:
         """Compare a chunk's index with the one that should come."""
@@ -210,10 +225,9 @@ class AuditFold:
 
     def _count(self, kind: str, count: int, length: int) -> None:
         tally = self.state.tally
-        if count:
-            tally.rows += count
-            tally.rows_by_kind[kind] = tally.rows_by_kind.get(kind, 0) + count
-            tally.bytes_by_kind[kind] = tally.bytes_by_kind.get(kind, 0) + length
+        tally.rows += count
+        tally.rows_by_kind[kind] = tally.rows_by_kind.get(kind, 0) + count
+        tally.bytes_by_kind[kind] = tally.bytes_by_kind.get(kind, 0) + length
 
 
 def _text(value: object) -> str:

@@ -11,7 +11,7 @@ import os
 import stat
 from typing import Protocol, Self
 
-__all__ = ["NOWAIT", "OPEN_FLAGS", "Slices", "Source"]
+__all__ = ["BUFFER_START", "NOWAIT", "OPEN_FLAGS", "Slices", "Source", "buffer_of"]
 
 OPEN_FLAGS = (
     os.O_RDONLY
@@ -23,6 +23,19 @@ OPEN_FLAGS = (
 )
 #: The flag of a read that does not wait for a disk; None where there is none.
 NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+
+
+#: Where in a buffer the bytes of a file begin. A large bytearray lies 16 bytes behind the begin of a page,
+#: and the begin of a file at that of another: a copy to less than 32 bytes behind where it comes from,
+#: within their pages, takes this processor (AMD, Zen 3) three to four times as long (231 MB: 0.125 s for
+#: 0.035), because it takes its loads to depend on its stores.
+BUFFER_START = 64
+
+
+def buffer_of(size: int) -> tuple[bytearray, memoryview]:
+    """Return memory, and the view of it into which a file is read: ``size`` bytes from ``BUFFER_START``."""
+    data = bytearray(BUFFER_START + size)
+    return data, memoryview(data)[BUFFER_START:]
 
 
 class Source(Protocol):
