@@ -51,6 +51,7 @@ article > h2 { color: var(--role, inherit); }
 .said { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: plaintext; margin: 0; }
 .thought { color: var(--dim); font-style: italic; }
 .aside { color: var(--dim); font-style: italic; margin: 0 0 1rem; }
+article .aside { margin: 0; }
 pre {
   margin: 0; padding: .6rem .75rem; background: var(--code); border-radius: .3rem; max-width: 100%;
   white-space: pre-wrap; overflow-wrap: anywhere; tab-size: 4;
