@@ -22,12 +22,15 @@ __all__ = ["COMMANDS", "application", "run"]
 COMMANDS = {
     "ls": "List sessions: state, age, chunks, size, tokens, lineage.",
     "cat": "Print sessions: roles, text, tool calls, results, damage.",
+    "grep": "Search sessions: text, tool arguments, results.",
     "tail": "Print the last records, and with -f what follows.",
+    "top": "Watch all running sessions in one live table.",
     "lineage": "Show which session descends from which: trees, JSON, pictures.",
+    "audit": "Count everything: damage, rows, tools, tokens; CSV, Parquet, HTML, SQL.",
     "rm": "Delete sessions that nobody writes.",
-    "repair": "Write a clean copy of a damaged session.",
-    "export": "Write a session as messages, a page or a trajectory.",
     "prune": "Delete old sessions by rule; shows the plan first.",
+    "export": "Write a session as messages, a page or a trajectory.",
+    "repair": "Write a clean copy of a damaged session.",
     "demo": "Watch agents at work, here and now; needs no sessions.",
     "help": "Show how one of these is used, with examples.",
 }

@@ -16,7 +16,7 @@ from sessiontail.system.haystack import Haystack
 __all__ = ["Candidates"]
 
 # So many escapes are looked at one by one; where there are more, a pattern is faster.
-_FEW = 8
+_FEW = 64
 # How the real writer begins a file of today's version.
 _START = HEADER_START + b', "schema_version": %d, ' % CURRENT_SCHEMA_VERSION
 

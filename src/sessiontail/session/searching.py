@@ -15,6 +15,7 @@ from uuid import UUID
 from sessiontail.errors import DamagedSession, PersistenceError
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.framing import Block, LineFramer, LongLine
+from sessiontail.format.inheritance import may_inherit
 from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.format.records import Chunk, Damage, Header, Record
 from sessiontail.session.asking import Match, Question, matches_of
@@ -139,8 +140,14 @@ class _Search:
         header = decoder.decode_line(line)
         if not isinstance(header, Header) or decoder.header_version != CURRENT_SCHEMA_VERSION:
             return False
-        self._header_id, self._decoder = header.id, decoder
+        self._meet(header)
+        self._decoder = decoder
         return True
+
+    def _meet(self, header: Header) -> None:
+        self._header_id = header.id
+        if not may_inherit(header):
+            self._inherited_end = 0
 
     def _in_candidate(self, offset: int, end: int, raw: bytes) -> Iterator[Match]:
         """Yield the matches of a line that can have some."""
@@ -154,21 +161,22 @@ class _Search:
     def _in_every_line(self) -> Iterator[Match | int]:
         """Yield the matches of a file of which every line is decoded."""
         framer = LineFramer(max_line_bytes=self._question.max_line_bytes)
-        any_line = False
+        lines = damaged = 0
         for item in items_of(self._file, framer, self._size):
             batch = self._decoder.decode(item)
             for record, (end, line) in zip(batch.records, batch.places, strict=True):
-                any_line = True
+                lines += 1
                 if isinstance(record, Header):
-                    self._header_id = record.id
+                    self._meet(record)
                     continue
-                if isinstance(record, Damage) and not self._question.damage:
-                    self._seen.damaged += 1
+                damaged += isinstance(record, Damage)
                 yield from self._in_record(record, line, _begin(item, line), end)
                 if self._matched == self._question.most:
                     return
             yield item.length if isinstance(item, LongLine) else len(item.data)
-        if any_line and self._header_id is None:
+        if self._header_id is not None:
+            self._seen.damaged += 0 if self._question.damage else damaged
+        elif lines:
             path = self._file.path
             self._seen.skipped.append(
                 DamagedSession(no_header(path, b"-"), path=path, reason="no-header")
