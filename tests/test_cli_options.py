@@ -10,7 +10,14 @@ import click
 import pytest
 
 from commands import ONE, TWO, closed, crashed, run, run_apart
-from sessiontail.cli.options import Moment, Size, Span, Window, WindowType
+from sessiontail.cli.options import (
+    Moment,
+    Size,
+    Span,
+    Window,
+    WindowType,
+    directory_argument,
+)
 
 
 def test_ids_are_completed_in_the_shell(tmp_path: Path) -> None:
@@ -202,3 +209,18 @@ def test_a_directory_that_is_none_is_refused_before_anything_is_read(tmp_path: P
         done = run("--dir", path, "ls")
         assert done.returncode == 2
         assert f"{path} is no directory" in done.stderr
+
+
+def test_a_directory_is_named_without_an_option_and_a_url_stays(tmp_path: Path) -> None:
+    @click.command
+    @directory_argument
+    def command(where: str | None) -> str | None:
+        return where
+
+    def named(*words: str) -> object:
+        return command.main(list(words), standalone_mode=False)
+
+    (tmp_path / "sessions").mkdir()
+    assert named(str(tmp_path)) == str(tmp_path / "sessions")
+    assert named("s3://bucket/sessions") == "s3://bucket/sessions"
+    assert named() is None

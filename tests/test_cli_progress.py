@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 
 import pytest
 
-from sessiontail.cli.progress import Meter
+from sessiontail.cli.progress import ByteMeter, Meter
 
 
 class Terminal(io.StringIO):
@@ -47,3 +48,38 @@ def test_a_meter_without_stderr_shows_nothing(monkeypatch: pytest.MonkeyPatch) -
     meter._since_s -= 60
     meter.show(1, None)
     meter.close()
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, columns: int, *files: int) -> str:
+    """What a meter of bytes shows after ten seconds."""
+    stderr = Terminal()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    meter = ByteMeter("reading")
+    meter._since_s = 90.0
+    meter.show_files(*files)
+    meter.close()
+    return stderr.getvalue()
+
+
+def test_a_meter_of_bytes_says_how_much_how_fast_and_how_many_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = "1,000 of 2,000 files, 50 M of 100 M, 5.0 M/s"
+    done = (1000, 2000, 50 << 20, 100 << 20)
+
+    wide, narrow = shown(monkeypatch, 100, *done), shown(monkeypatch, 60, *done)
+
+    assert said in wide
+    assert "━" in wide
+    assert said in narrow
+    assert "━" not in narrow
+
+
+def test_where_nothing_is_to_be_read_only_files_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "5 of 9 files " in shown(monkeypatch, 100, 5, 9, 0, 0)

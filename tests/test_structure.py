@@ -21,7 +21,7 @@ PACKAGE = Path(sessiontail.__file__).parent
 # From the ground up: a floor imports from those before it, and format and system not from each
 # other.
 FLOORS = [
-    "_lazy", "errors", "checks", "format", "system", "session", "directory", "by_id", "store",
+    "_lazy", "urls", "errors", "checks", "format", "system", "session", "directory", "reports", "by_id", "store",
     "persistence", "openrath",
 ]  # fmt: skip
 EDGES = ["cli", "service"]
@@ -136,9 +136,9 @@ def test_only_files_imports_aiofiles() -> None:
     assert users == {"system/files.py"}
 
 
-@pytest.mark.parametrize("extra", ["click", "rich", "rath", "starlette", "uvicorn"])
+@pytest.mark.parametrize("extra", ["click", "duckdb", "rich", "rath", "starlette", "uvicorn"])
 def test_an_extra_is_imported_by_its_edge_only(extra: str) -> None:
-    homes = {"click": "cli", "rich": "cli", "rath": "openrath", "starlette": "service"}
+    homes = {"click": "cli", "duckdb": "reports", "rich": "cli", "rath": "openrath"}
     home = homes.get(extra, "service")
 
     for path in FILES:
@@ -306,7 +306,7 @@ def test_the_floor_plan_names_what_is_there() -> None:
 
 #: Tests of a whole way, through many modules.
 WAYS = {
-    "bursts", "cancelling", "corpus", "examples", "idle", "kills", "model", "model_directory", "overflow",
+    "buckets", "bursts", "cancelling", "corpus", "examples", "idle", "kills", "model", "model_directory", "overflow",
     "pythons", "readme", "reference", "restarts", "soak", "structure", "tailing_races",
     "twenty_turns",
 }  # fmt: skip

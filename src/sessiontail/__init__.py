@@ -9,6 +9,8 @@ from sessiontail._lazy import lazy
 
 if TYPE_CHECKING:
     from sessiontail.by_id import OnAbandoned as OnAbandoned, SessionsById as SessionsById
+    from sessiontail.directory.activity import SessionActivity as SessionActivity
+    from sessiontail.directory.activity_sums import DirectoryActivity as DirectoryActivity
     from sessiontail.directory.audit import (
         AuditPass as AuditPass,
         AuditProgress as AuditProgress,
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
         Lineage as Lineage,
         LineageEdge as LineageEdge,
         LineageNode as LineageNode,
+    )
+    from sessiontail.directory.monitor import (
+        SessionMonitor as SessionMonitor,
+        monitor_sessions as monitor_sessions,
     )
     from sessiontail.directory.outlines import SessionOutline as SessionOutline
     from sessiontail.directory.picture import draw_svg as draw_svg
@@ -96,6 +102,13 @@ if TYPE_CHECKING:
         prune_sessions as prune_sessions,
         read_session as read_session,
         tail_session as tail_session,
+    )
+    from sessiontail.reports.csv_table import audits_to_csv as audits_to_csv
+    from sessiontail.reports.page import audits_to_html as audits_to_html
+    from sessiontail.reports.parquet import audits_to_parquet as audits_to_parquet
+    from sessiontail.reports.sql import (
+        QueryResult as QueryResult,
+        query_audits as query_audits,
     )
     from sessiontail.session.asides import Settled as Settled
     from sessiontail.session.asking import Match as Match
@@ -197,9 +210,18 @@ _HOMES = {
     "DirectoryTail": "directory.tail",
     "SessionEvent": "directory.events",
     "SessionWatch": "directory.events",
+    "SessionActivity": "directory.activity",
+    "DirectoryActivity": "directory.activity_sums",
+    "SessionMonitor": "directory.monitor",
+    "monitor_sessions": "directory.monitor",
     "AuditProgress": "directory.audit",
     "AuditPass": "directory.audit",
     "audit_sessions": "directory.audit",
+    "audits_to_csv": "reports.csv_table",
+    "audits_to_html": "reports.page",
+    "audits_to_parquet": "reports.parquet",
+    "QueryResult": "reports.sql",
+    "query_audits": "reports.sql",
     "OnAbandoned": "by_id",
     "SessionsById": "by_id",
     "SessionStore": "store",

@@ -27,6 +27,7 @@ __all__ = [
     "Span",
     "Window",
     "cache_option",
+    "directory_argument",
     "directory_option",
     "grep_option",
     "id_argument",
@@ -161,19 +162,27 @@ def _span(text: str) -> timedelta | None:
         return None
 
 
-def _directory(ctx: click.Context, _: click.Parameter, value: str | None) -> str | None:
-    """Return the command's own --dir, else the one before the command."""
+def _directory(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return the command's own --dir, else the one before the command; a URL as it is."""
     if not value:
         above: str | None = ctx.find_root().params.get("directory")
         return above
+    if "://" in value:  # in a bucket
+        return value
     if os.path.lexists(value) and not os.path.isdir(value):  # noqa: PTH112 - pathlib takes 10 ms of --help
         raise click.BadParameter(f"{value} is no directory; give the one where sessions lie")
     from sessiontail.system.paths import find_sessions_dir  # noqa: PLC0415 - --help does without
 
     found = str(find_sessions_dir(value))
     if found != os.path.normpath(value) and not ctx.resilient_parsing:  # not while completing
-        note(f"--dir {value}: the sessions lie in {found}")
+        said = "--dir " if isinstance(parameter, click.Option) else ""
+        note(f"{said}{value}: the sessions lie in {found}")
     return found
+
+
+def _where(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return the directory that is named without an option."""
+    return _directory(ctx, parameter, value) if value else value
 
 
 def directory_option(function: _F) -> _F:
@@ -184,7 +193,8 @@ def directory_option(function: _F) -> _F:
         metavar="DIR",
         type=click.Path(),
         callback=_directory,
-        help="Where the session files lie: their directory, or the one above it, which holds "
+        help="Where the session files lie: s3://, gs:// or az://BUCKET/PREFIX, where closed sessions "
+        "are read; their directory, or the one above it, which holds "
         "'sessions' and no session files. One that is not there yet is taken as it is typed, "
         "but for '.openrath', where 'sessions' is meant.  [default: $OPENRATH_HOME/sessions, "
         "else ./.openrath/sessions, else ~/.openrath/sessions]",
@@ -200,6 +210,13 @@ def cache_option(function: _F) -> _F:
         default=True,
         help="Read all files anew, instead of taking what was kept of those that have not changed; "
         "and keep nothing.",
+    )(function)
+
+
+def directory_argument(function: _F) -> _F:
+    """Add DIR, which says what ``--dir`` says, or a URL."""
+    return click.argument(
+        "where", metavar="[DIR|URL]", required=False, type=click.Path(), callback=_where
     )(function)
 
 

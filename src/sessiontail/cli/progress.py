@@ -6,13 +6,17 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+from sessiontail.reports.amounts import size
 
-__all__ = ["Meter"]
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn, TaskID
+
+__all__ = ["ByteMeter", "Meter"]
 
 # What takes longer shows how far it is.
 _PATIENCE_S = 0.5
+# A line that is shorter has no place for a bar beside the words.
+_WIDE = 80
 
 
 class Meter:
@@ -25,22 +29,59 @@ class Meter:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
-    def show(self, done: int, total: int | None) -> None:
-        """Show that ``done`` of ``total`` are done; the first moments show nothing."""
+    def show(self, done: int, total: int | None, said: str = "") -> None:
+        """Show that ``done`` of ``total`` are done; the first moments show nothing.
+
+        Args:
+            done: how much.
+            total: of how much; None: it is not known.
+            said: the same in words, where a meter has place for them.
+        """
         if not self._on or time.monotonic() - self._since_s < _PATIENCE_S:
             return
         if self._progress is None:
             from rich.console import Console  # noqa: PLC0415 - 50 ms that a short listing saves
             from rich.progress import Progress  # noqa: PLC0415 - likewise
 
-            self._progress = Progress(console=Console(stderr=True), transient=True)
+            console = Console(stderr=True)
+            self._progress = Progress(
+                *self._columns(console.width), console=console, transient=True
+            )
             self._progress.start()
-            self._task = self._progress.add_task(self._what, total=total)
+            self._task = self._progress.add_task(self._what, total=total, said=said)
         assert self._task is not None
-        self._progress.update(self._task, completed=done, total=total)
+        self._progress.update(self._task, completed=done, total=total, said=said)
 
     def close(self) -> None:
         """Remove what was shown."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+    def _columns(self, width: int) -> list[ProgressColumn]:  # noqa: ARG002 - for those who have more to say
+        """Return what stands on the line of so many columns; by default rich's own choice."""
+        return []
+
+
+class ByteMeter(Meter):
+    """Shows how many files and bytes are done, how fast that was, and how long the rest takes."""
+
+    def show_files(self, files_done: int, files: int, bytes_done: int, bytes_all: int) -> None:
+        """Show how far the files are, and the bytes that are to be read; there may be none."""
+        said = f"{files_done:,} of {files:,} files"
+        if not bytes_all:
+            self.show(files_done, files, said)
+            return
+        rate = int(bytes_done / max(time.monotonic() - self._since_s, 0.001))
+        said += f", {size(bytes_done)} of {size(bytes_all)}, {size(rate)}/s"
+        self.show(bytes_done, bytes_all, said)
+
+    def _columns(self, width: int) -> list[ProgressColumn]:
+        from rich.progress import (  # noqa: PLC0415 - as in ``show``
+            BarColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        bar = [BarColumn(bar_width=20)] if width >= _WIDE else []
+        return [*bar, TextColumn("{task.fields[said]}"), TimeRemainingColumn(compact=True)]

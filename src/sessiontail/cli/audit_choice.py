@@ -1,0 +1,68 @@
+"""audits of sessions -> those that are asked for, in the order that is, and why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sessiontail.cli.options import STATES
+from sessiontail.cli.terminal import note
+from sessiontail.format.audit import SessionAudit
+from sessiontail.format.brief import counted
+from sessiontail.reports.order import newest_first, worst_first
+
+__all__ = ["SORTS", "chosen_of", "ordered", "tell_why_none"]
+
+_SORTS: dict[str, Callable[[SessionAudit], Any]] = {
+    "size": lambda one: one.size_bytes,
+    "rows": lambda one: one.own_rows,
+    "calls": lambda one: sum(one.own.tool_calls.values()),
+    "failed": lambda one: sum(one.own.tool_errors.values()),
+    # Unknown comes last.
+    "tokens": lambda one: one.usage.total_tokens if one.usage else -1,
+    "state": lambda one: STATES[::-1].index(one.state),
+    "id": lambda one: one.id_text or "",
+}
+#: What sessions are sorted by.
+SORTS = ("findings", "created", *_SORTS)
+
+
+def chosen_of(
+    found: list[SessionAudit],
+    states: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+) -> list[SessionAudit]:
+    """Return the sessions that are asked for; tell how many cannot be placed in time."""
+    fit = [one for one in found if not states or one.state in states]
+    if since is None and until is None:
+        return fit
+    dated = [(one, one.created_at) for one in fit if one.created_at is not None]
+    if len(dated) < len(fit):
+        undated = counted(len(fit) - len(dated), "session")
+        note(f"{undated} left out: without a header, nothing says when it was created")
+    return [
+        one
+        for one, created_at in dated
+        if (since is None or created_at >= since) and (until is None or created_at < until)
+    ]
+
+
+def ordered(chosen: list[SessionAudit], sort: str, *, reverse: bool) -> list[SessionAudit]:
+    """Return the sessions by one of ``SORTS``, the worst, newest, largest or most first."""
+    ordered = worst_first(chosen) if sort == "findings" else newest_first(chosen)
+    if sort in _SORTS:
+        ordered.sort(key=_SORTS[sort], reverse=sort != "id")
+    return ordered[::-1] if reverse else ordered
+
+
+def tell_why_none(place: str, count: int) -> None:
+    """Tell why no session is shown, of so many that there are."""
+    if count:
+        note(f"none of the {counted(count, 'session')} in {place} fits")
+    elif "://" in place or Path(place).is_dir():
+        note(f"no sessions in {place}; name the directory where they lie")
+    else:
+        note(f"{place}: no such directory; name the one where sessions lie")

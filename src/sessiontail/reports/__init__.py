@@ -1,0 +1,1 @@
+"""Audits of sessions -> what is handed on of them: tables, Parquet, SQL, a page."""
