@@ -123,6 +123,20 @@ def test_who_goes_on_behind_any_record_gets_the_rest() -> None:
             assert found.end == batch.end
 
 
+@pytest.mark.parametrize("most", [1, 2, 3, 100])
+def test_parts_have_all_records_and_follow_each_other(most: int) -> None:
+    batch = RecordDecoder().decode(block(HEADER + b"\n" + CHUNK + b"[]\n" + CHUNK + b"\n"))
+
+    parts = [*batch.parts(most)]
+
+    assert [record for part in parts for record in part.records] == batch.records
+    assert [at for part in parts for at in part.places] == batch.places
+    assert max(len(part.records) for part in parts) == min(most, 4)
+    marks = [parts[0].start, *(part.end for part in parts)]
+    assert [part.start for part in parts] == marks[:-1]
+    assert (marks[0], marks[-1]) == (batch.start, batch.end)
+
+
 @pytest.mark.parametrize("blank", [b"", b"\n"], ids=["records only", "with a blank line"])
 def test_chunks_up_to_a_place_are_left_out_and_the_places_of_the_others_stay(blank: bytes) -> None:
     data = HEADER + blank + chunk_line(0) + b"[]\n" + chunk_line(1) + chunk_line(2) + TRAILER

@@ -189,6 +189,18 @@ def test_a_lock_that_was_seen_and_is_gone_proves_the_end_at_once() -> None:
     assert case.sees(seen(), after_s=0.001) is ABANDONED
 
 
+def test_a_writer_counts_as_seen_until_another_may_be_at_it() -> None:
+    case = Case()
+
+    told = [case.detector.writer_seen]
+    case.sees(seen(writer=Writer.HOLDS))
+    told.append(case.detector.writer_seen)
+    case.detector.resumed()
+    told.append(case.detector.writer_seen)
+
+    assert told == [False, True, False]
+
+
 def test_without_a_lock_a_minute_of_quiet_that_was_seen_proves_it() -> None:
     case = Case()
 

@@ -64,6 +64,15 @@ def test_the_rest_is_what_was_not_taken_yet(count: int) -> None:
     assert (stream.take_rest(), place(stream)) == ([], behind(4))
 
 
+def test_a_batch_is_handed_over_whole_with_its_places() -> None:
+    (batch,) = batches(b"".join(LINES))
+    stream = RecordStream(START)
+    stream.put(batch)
+
+    assert stream.take_batch() is batch
+    assert (stream.waiting, place(stream), stream.session_id) == (0, behind(4), ID)
+
+
 def test_it_is_the_same_place_wherever_the_file_was_cut_into_batches() -> None:
     (whole,) = batches(b"".join(LINES))
     one, many = RecordStream(START), RecordStream(START)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from rich.cells import cell_len, set_cell_size
 
+from sessiontail.cli.colors import Painted
 from sessiontail.cli.escaping import one_line
 from sessiontail.cli.terminal import Output, note
 
-__all__ = ["Column", "print_rows"]
+__all__ = ["Column", "lay_out", "print_rows"]
 
 _GAP = "  "
 
@@ -35,23 +36,42 @@ class Column:
 
 
 def print_rows(out: Output, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: the last column gives way, then those that can be spared, which is told.
+    """Print a table, as ``lay_out`` makes it; which columns have no place is told."""
+    lines, left_out = lay_out(out, columns, rows, out.width)
+    for line in lines:
+        out.line(line)
+    if left_out:
+        note(f"{out.width} columns have no place for {', '.join(left_out)}")
 
-    Letters count as wide as a terminal shows them: those of Chinese, and emoji, are two columns.
+
+def lay_out(
+    out: Output, columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None
+) -> tuple[list[Painted], list[str]]:
+    """Return the lines of a table, its heads first, and the names of columns that have no place.
+
+    The last column gives way, then those that can be spared. Letters count as wide as a terminal
+    shows them: those of Chinese, and emoji, are two columns.
+
+    Args:
+        out: says whether there are colours.
+        columns: what they are.
+        rows: what is in them.
+        width: of the terminal; None: there is none.
     """
     cells = [[one_line(cell) for cell in row] for row in rows]
     widths = [
         max(cell_len(cell) for cell in (column.name, *(row[i] for row in cells)))
         for i, column in enumerate(columns)
     ]
-    shown = _that_fit(columns, widths, out.width)
-    if out.width is not None and shown[-1] == len(columns) - 1:
+    shown = _that_fit(columns, widths, width)
+    if width is not None and shown[-1] == len(columns) - 1:
         others = sum(widths[i] + len(_GAP) for i in shown[:-1])
-        widths[-1] = min(widths[-1], max(columns[-1].least, out.width - others))
+        widths[-1] = min(widths[-1], max(columns[-1].least, width - others))
     heads = [column.name for column in columns]
+    lines = []
     for row in (heads, *cells):
         last = len(shown) - 1
-        parts = []
+        parts: list[str] = []
         for place, i in enumerate(shown):
             column = columns[i]
             cell = _fitted(row[i], widths[i])
@@ -63,10 +83,8 @@ def print_rows(out: Output, columns: Sequence[Column], rows: Sequence[Sequence[s
             else:
                 parts += [painted] if place == last else [painted, space]
             parts += [_GAP] * (place != last)
-        out.line(*parts)
-    left_out = [column.name for i, column in enumerate(columns) if i not in shown]
-    if left_out:
-        note(f"{out.width} columns have no place for {', '.join(left_out)}")
+        lines.append(Painted("".join(parts)))
+    return lines, [column.name for i, column in enumerate(columns) if i not in shown]
 
 
 def _that_fit(columns: Sequence[Column], widths: list[int], width: int | None) -> list[int]:

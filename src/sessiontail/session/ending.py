@@ -159,6 +159,11 @@ class EndDetector:
         self._doubt_until_s = 0.0
         self._absent_looks = 0
 
+    @property
+    def writer_seen(self) -> bool:
+        """Whether its writer showed, since it was opened or came back."""
+        return self._seen_writer
+
     def expect_end(self) -> None:
         """Note that the file was closed, renamed or unlinked: its lock may go at any moment."""
         self._recheck_after_s = FIRST_RECHECK_S
