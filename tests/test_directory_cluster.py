@@ -17,7 +17,9 @@ import anyio
 import anyio.to_thread
 import pytest
 from distributed import LocalCluster
+from msgspec import structs
 
+from buckets import Served, serving
 from chats import FIRST, Chats, name, rows
 from samples import session_bytes
 from sessiontail.directory import cluster as cluster_module
@@ -26,12 +28,22 @@ from sessiontail.directory.cluster import cluster_lane
 from sessiontail.errors import MissingExtra, PersistenceError
 from sessiontail.format.audit import SessionAudit
 from sessiontail.session.auditing import fold_batch
+from sessiontail.urls import as_path
 
 pytestmark = pytest.mark.anyio
+#: What workers do, the event loop does not know of.
+ASYNCIO = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalCluster]:
+def served() -> Iterator[Served]:
+    """An S3 server that the workers find too."""
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cluster(served: Served) -> Iterator[LocalCluster]:
     """Two worker processes, which find what this process finds."""
     with LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
@@ -70,6 +82,27 @@ async def test_what_a_cluster_folds_is_what_is_folded_here(
     assert [one.name for one in {*threading.enumerate()} - before if "loop" in one.name] == []
 
 
+@ASYNCIO
+async def test_a_clusters_workers_read_a_bucket_themselves(
+    cluster: LocalCluster, sessions: Path, served: Served
+) -> None:
+    for path in [*sessions.iterdir()][:150]:
+        path.unlink()
+    url = served.holding(sessions)
+
+    found = await audited(as_path(url), cluster.scheduler_address)
+
+    local = await audited(sessions, "thread")
+    assert {file.removeprefix(url): elsewhere(one) for file, one in found.items()} == {
+        file.removeprefix(str(sessions)): elsewhere(one) for file, one in local.items()
+    }
+
+
+def elsewhere(audit: SessionAudit) -> SessionAudit:
+    """All of it, but where it lies."""
+    return structs.replace(audit, file="")
+
+
 def die_once(mark: str, request: bytes) -> bytes:
     """Kill the worker that has the batch, in the middle of it; the next one folds it."""
     with suppress(FileExistsError):
@@ -93,6 +126,7 @@ class Deadly(Executor):
         return self._lane.submit(die_once, self._mark, *args)
 
 
+@ASYNCIO
 async def test_a_worker_that_is_killed_changes_nothing(
     cluster: LocalCluster, sessions: Path, tmp_path: Path
 ) -> None:

@@ -230,7 +230,7 @@ class SessionsById:
             PersistenceError: it cannot be deleted, or neither its name nor its first line is a
                 session's. Nothing was, unless the message says what.
         """
-        refuse_bucket(self.directory if path is None else resolve_path(path), "to delete")
+        refuse_bucket(self.directory if path is None else resolve_path(path), "deleted")
         if path is not None:
             return await change(delete_session_file, resolve_path(path))
         return await change(delete_both, self._paths(session_id))

@@ -279,7 +279,7 @@ class SessionStore(AsyncEntered, Searchable, SessionsById):
             max_total_bytes=max_total_bytes,
             states=states,
         )
-        refuse_bucket(self.directory, "to prune")
+        refuse_bucket(self.directory, "pruned")
         plan(())  # refuses rules that cannot be meant before anything is read
         scan = self.scan()
         metas = await scan.rest()

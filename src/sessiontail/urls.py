@@ -19,6 +19,8 @@ SCHEMES = ("s3", "gs", "az", "file")
 
 # One slash is enough: so many has what pathlib made of a URL.
 _URL = re.compile(rf"({'|'.join(SCHEMES)}):/+(.*)", re.DOTALL)
+# And none, where nothing follows.
+_SHORT = re.compile(_URL.pattern.replace("/+", "/*"), re.DOTALL)
 
 
 def is_url(name: str) -> bool:
@@ -27,8 +29,10 @@ def is_url(name: str) -> bool:
     return ":/" in name and _URL.match(name) is not None
 
 
-# The class of this system's paths, which may be derived from.
-_Base = Path if TYPE_CHECKING else type(Path())
+if TYPE_CHECKING:
+    _Base = Path
+else:
+    _Base = type(Path())  # of this system: it may be derived from
 
 
 class UrlPath(_Base):
@@ -36,9 +40,8 @@ class UrlPath(_Base):
 
     def __str__(self) -> str:
         text = super().__str__()
-        match = _URL.match(text)
-        if match is None:  # a part of one
-            return text
+        match = _SHORT.match(text)
+        assert match is not None
         return f"{match[1]}://{'/' if match[1] == 'file' else ''}{match[2]}"
 
     def __fspath__(self) -> str:

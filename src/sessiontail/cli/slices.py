@@ -9,6 +9,8 @@ from typing import Self
 
 from sessiontail.format.records import Record
 from sessiontail.session.feed import RecordFeed
+from sessiontail.system.objects import BucketObject
+from sessiontail.urls import is_url
 
 __all__ = ["FileSlices", "entries"]
 
@@ -22,6 +24,8 @@ class FileSlices:
     def __init__(self, feed: RecordFeed) -> None:
         self._feed = feed
         self._fd = -1
+        # Instead, where the file is in a bucket.
+        self._object: BucketObject | None = None
         #: Where the first record begins.
         self.start = feed.offset
         feed.on_open = self._hold
@@ -44,9 +48,14 @@ class FileSlices:
         if self._fd < 0 and self._feed.fd is not None:
             self._fd = os.dup(self._feed.fd)
             self.start = self._feed.offset
+        elif is_url(str(self._feed.path)):
+            self._object = BucketObject(str(self._feed.path))
+            self.start = self._feed.offset
 
     def read(self, offset: int, size: int) -> bytes:
         """Return the bytes; fewer where the file was cut since, none if it was never open."""
+        if self._object is not None:
+            return self._object.read(offset, size)
         return os.pread(self._fd, size, offset) if self._fd >= 0 else b""
 
 

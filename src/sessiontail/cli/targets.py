@@ -18,6 +18,7 @@ from sessiontail.session.reading import SessionReader
 from sessiontail.session.tail import SessionTail
 from sessiontail.store import SessionStore
 from sessiontail.system.paths import path_paths, split_name
+from sessiontail.urls import as_path, is_url
 
 __all__ = ["Finder", "Target", "shorten", "told_apart"]
 
@@ -177,6 +178,8 @@ def _one_file_each(metas: list[PersistedSessionMeta]) -> dict[UUID, PersistedSes
 
 def _by_path(text: str, *, may_be_absent: bool) -> Target | None:
     """Return the session that a path means, None where the text is none."""
+    if is_url(text):
+        return Target(None, as_path(text))
     path = Path(text)
     if not (os.sep in text or split_name(text) or path.is_file()):
         return None

@@ -18,6 +18,7 @@ from sessiontail.format.audit_state import AuditState
 from sessiontail.format.concluding import with_lineage
 from sessiontail.format.tally import Tally
 from sessiontail.session.auditing import ToFold, answer_of, fold_batch, request_of
+from sessiontail.system.objects import begun_ahead
 from sessiontail.system.paths import path_paths
 from sessiontail.system.stamps import FileId
 
@@ -45,11 +46,17 @@ class AuditKin:
             if one.audit.created_at is not None and name is not None:  # it has a header
                 parents.setdefault(name, []).extend(one.audit.parent_texts)
         self._ids = parents.keys()
+        # By id and number of rows: a session that has no more than another has copied of it.
+        self._whole = {
+            (one.audit.id_text, one.audit.rows): one.audit.tally
+            for one in audited
+            if one.audit.lines == one.audit.rows + 1 + one.audit.closed
+        }
         self._in_cycle = {name for circle in circles_in(parents, parents) for name in circle}
 
     def ask(self, audited: Sequence[Audited]) -> None:
         """Find out what the others say of some."""
-        for one in audited:
+        for one in begun_ahead(audited, lambda one: one.audit.file):
             one.kin = ALONE if one.stands_alone else self._kin(one)
 
     def _kin(self, one: Audited) -> Kin:

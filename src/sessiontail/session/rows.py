@@ -7,7 +7,6 @@ of it is the garbage collector's business.
 
 from __future__ import annotations
 
-import os
 import time
 from array import array
 from bisect import bisect_left
@@ -23,6 +22,7 @@ from sessiontail.format.marks import BEGIN, Mark
 from sessiontail.format.records import Chunk, ChunkKind, Header
 from sessiontail.system.files import SessionFile
 from sessiontail.system.stamps import FileId, FileStamp
+from sessiontail.system.statuses import status_of
 
 __all__ = ["FileRows", "Looks", "RowsChanged"]
 
@@ -174,7 +174,7 @@ class FileRows:
         """Say whether it is there as it was when it was read last; opens nothing."""
         for name in self.names:
             with suppress(OSError):
-                status = os.lstat(name)
+                status = status_of(name)
                 if FileId.of(status) == self.file_id:
                     return FileStamp.of(status) == self._seen
         return False
@@ -203,7 +203,7 @@ class FileRows:
             return True
         for name in self.names:
             with suppress(OSError):
-                size = os.stat(name).st_size  # noqa: PTH116 - a tenth of the time
+                size = status_of(name).st_size
                 if self._seen is not None and size == self._seen.size:
                     self._looked = self._looks.number
                     return False

@@ -28,6 +28,7 @@ from sessiontail.format.framing import LineFramer
 from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.format.records import Chunk, Damage, Header, Record, TokenUsage
 from sessiontail.session.wal import WalFile
+from sessiontail.system.buckets import refuse_bucket
 from sessiontail.system.files import change, explain
 from sessiontail.system.paths import path_paths, resolve_path, session_paths
 
@@ -69,6 +70,7 @@ class SessionWriter:
         self._wal = WalFile(
             session_paths(header.id, directory) if path is None else path_paths(resolve_path(path))
         )
+        refuse_bucket(self._wal.paths.directory, "written")
         self._closed = False
         # Calls take turns, first come, first served: threads do not.
         self._turn = anyio.Lock()

@@ -196,6 +196,8 @@ _REASONS = (
     ),
     ("169.254.169.254", "no credentials are set: {credentials}"),
     ("metadata.google.internal", "no credentials are set: {credentials}"),
+    ("Missing AccessKeyId", "no credentials are set: {credentials}"),
+    ("Missing SecretAccessKey", "no credentials are set: {credentials}"),
     ("403 Forbidden", "access denied: {credentials}"),
     ("401 Unauthorized", "access denied: {credentials}"),
     ("must be specified", "nothing says whose it is: {credentials}"),
@@ -242,15 +244,14 @@ def bucket_of(url: str) -> Bucket:
         return found
 
 
-def refuse_bucket(place: object, doing: str) -> None:
-    """Refuse what only a file system can do.
+def refuse_bucket(place: object, done: str) -> None:
+    """Refuse what only a file system can do, which sessions are not there: "deleted".
 
     Raises:
         PersistenceError: the place is in a bucket.
     """
     if isinstance(place, UrlPath):
         raise PersistenceError(
-            f"{doing} takes a directory of this machine; in a bucket, sessions are listed, read, "
-            "searched and audited",
+            f"in a bucket, sessions are not {done}: they are listed, read, searched and audited there",
             path=place,
         )

@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import Self
+from typing import Self, TypeVar
 
 from sessiontail.system.buckets import bucket_of, split_url
 from sessiontail.system.kept import Kept
 from sessiontail.system.statuses import object_status
+from sessiontail.urls import is_url
 
-__all__ = ["BULK_BYTES", "BucketObject", "ask_for_ends", "opened_ahead"]
+__all__ = ["BULK_BYTES", "BucketObject", "ask_for_ends", "begun_ahead", "opened_ahead"]
 
 # 64 KiB: takes as long as 4 KiB, and has the whole of a short session.
-_LITTLE_BYTES = 64 * 1024
+_BLOCK_BYTES = 64 * 1024
 #: What is asked for at most at once, and at once by who reads all.
 BULK_BYTES = 4 * 1024 * 1024
-# So many short reads are kept: 16 to 32 MB.
-_MOST_KEPT = 256
-# Requests under way at once.
-_AT_ONCE = 8
+# So many short reads are kept, of 128 KiB at most: 16 to 32 MB.
+_MOST_KEPT = 128
+# Requests under way at once; of who reads all, they are for 4 MiB of short sessions, or for one.
+_AT_ONCE = 16
+
+_T = TypeVar("_T")
 
 #: By URL, ETag, and where they begin and end.
 _kept: Kept[tuple[str, str | None, int, int], bytes] = Kept(_MOST_KEPT)
@@ -47,7 +50,7 @@ class BucketObject:
     __slots__ = ("_bucket", "_chunk", "_first", "_listed", "_name", "_start", "_url", "_want", "size",
                  "status")  # fmt: skip
 
-    def __init__(self, url: str, want: int = _LITTLE_BYTES) -> None:
+    def __init__(self, url: str, want: int = _BLOCK_BYTES) -> None:
         directory, self._name = split_url(url)
         self._url = url
         self._bucket = bucket_of(directory)
@@ -93,36 +96,52 @@ class BucketObject:
         at = offset - self._start
         if at < 0 or end - self._start > len(self._chunk):
             self._fetch(offset, end)
-            at = 0
+            at = offset - self._start
         return self._chunk[at : at + end - offset]
 
     def _fetch(self, offset: int, end: int) -> None:
         reads_on = bool(self._chunk) and 0 <= offset - self._start <= len(self._chunk)
         self._want = min(2 * self._want, BULK_BYTES) if reads_on else self._first
-        end = min(max(end, offset + self._want), self._listed.size)
-        key = self._url, self._listed.etag, offset, end
-        little = end - offset <= _LITTLE_BYTES
+        # From where a block begins: who reads a little further next time finds it there.
+        start = offset if reads_on else offset - offset % _BLOCK_BYTES
+        end = min(max(end, start + self._want), self._listed.size)
+        key = self._url, self._listed.etag, start, end
+        little = end - start <= 2 * _BLOCK_BYTES
         chunk = _kept.get(key) if little else None
         if chunk is None:
-            chunk = self._bucket.read(self._name, self._listed, offset, end)
-            if len(chunk) != end - offset:
+            chunk = self._bucket.read(self._name, self._listed, start, end)
+            if len(chunk) != end - start:
                 raise OSError(errno.EIO, "fewer bytes came than are there", self._url)
             if little:
                 _kept.put(key, chunk)
-        self._chunk, self._start = chunk, offset
+        self._chunk, self._start = chunk, start
 
 
 def ask_for_ends(urls: Sequence[str], end_bytes: int) -> None:
-    """Read both ends of some objects, several at once, so that they are known when asked for."""
+    """Read both ends of some objects, several at once, so that they are there when asked for."""
 
     def ask(url: str) -> None:
         one = BucketObject(url)
         one.read(0, end_bytes)
         one.read(max(0, one.size - end_bytes), end_bytes)
 
-    with ThreadPoolExecutor(_AT_ONCE * 2) as pool:
+    _for_each(ask, urls)
+
+
+def begun_ahead(items: Iterable[_T], url_of: Callable[[_T], str]) -> Iterator[_T]:
+    """Yield items; if they are of objects, the begins of these are read before, several at once."""
+    left = iter(items)
+    while some := [*islice(left, _MOST_KEPT // 2)]:
+        urls = [url for url in map(url_of, some) if is_url(url)]
+        if urls:
+            _for_each(lambda url: BucketObject(url).read(0, 1), urls)
+        yield from some
+
+
+def _for_each(ask: Callable[[str], object], urls: Sequence[str]) -> None:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
         for done in [pool.submit(ask, url) for url in urls]:
-            done.exception()  # told to who asks for it
+            done.exception()  # who asks for it then is told
 
 
 def opened_ahead(urls: Iterable[str]) -> Generator[Callable[[str], BucketObject]]:

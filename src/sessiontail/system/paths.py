@@ -162,7 +162,7 @@ def find_sessions_dir(directory: str | PathLike[str]) -> Path:
 def ensure_sessions_dir(directory: str | PathLike[str] | None = None) -> Path:
     """Create the sessions directory and its parents where they are missing; return it."""
     target = sessions_dir(directory)
-    refuse_bucket(target, "writing")
+    refuse_bucket(target, "written")
     target.mkdir(parents=True, exist_ok=True)
     return target
 

@@ -66,7 +66,7 @@ class Place:
         Raises:
             PersistenceError: it is in a bucket.
         """
-        refuse_bucket(directory or self.directory, "to follow sessions")
+        refuse_bucket(directory or self.directory, "followed")
         return await watch_of(
             directory or self.directory,
             sweep_interval_s=self.sweep_interval_s,
