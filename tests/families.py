@@ -1,55 +1,122 @@
-"""Sessions by number, and whose children they are -> outlines, a lineage; no file is read."""
+"""Sessions that begin with the rows of others, and what becomes of their files between processes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-from chats import name
-from sessiontail import Lineage, LineageKind, PersistedSessionMeta, SessionOutline, SessionState
-from sessiontail.directory.tracing import lineage_of
+import pytest
+from hypothesis import strategies as st
 
-__all__ = ["START", "family", "numbers", "outline"]
+from chats import GONE, Chats, name
+from samples import chunk_line, trailer_line
+from sessiontail import SessionStore
+from sessiontail.directory import ancestry, outlines
+from sessiontail.directory.outlines import SessionOutline
+from sessiontail.session import counting, known
+from sessiontail.system.files import SessionFile
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def outline(
-    number: int,
-    parents: Sequence[int] = (),
-    found: int | None = None,
-    *,
-    title: str | None = None,
-    file: str | None = None,
-    **fields: Any,
-) -> SessionOutline:
-    """A session with one own row, a second after the one before it.
-
-    ``parents`` stand in its header; with the rows of ``found`` it begins.
-    """
-    values = {
-        "id_text": name(number), "file": file or f"{number}.jsonl", "lineage_operator": "",
-        "lineage_kind": LineageKind.UNKNOWN, "chunk_count": 1 if found is None else 3,
-        "closed": True, "state": SessionState.CLOSED, "cumulative_usage": None, "closed_at": None,
-        "created_at": START + timedelta(seconds=number), "size_bytes": 1, "modified_at": START,
-        "parent_texts": tuple(map(name, parents)),
-    }  # fmt: skip
-    return SessionOutline(
-        PersistedSessionMeta(**(values | fields)),
-        0 if found is None else 2,
-        None if found is None else name(found),
-        str(number) if title is None else title,
-    )
+__all__ = ["STEPS", "Family", "next_process", "opened"]
 
 
-def family(parents: Mapping[int, Sequence[int]], found: Mapping[int, int] | None = None) -> Lineage:
-    """The lineage of sessions with these parents, and with the rows of these."""
-    found = found or {}
-    return lineage_of([outline(one, named, found.get(one)) for one, named in parents.items()])
+async def next_process(directory: Path, **options: Any) -> list[SessionOutline]:
+    """What a process gives that knows nothing of those before."""
+    known.forget()
+    counting._counted.clear()
+    ancestry._known.clear()
+    outlines._titles.clear()
+    return await SessionStore(directory, **options).outlines()
 
 
-def numbers(ids: Sequence[UUID]) -> list[int]:
-    """What sessions are called here."""
-    return [int(one.hex[-12:]) for one in ids]
+@contextmanager
+def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Give a list that gets the name of every session file that is opened."""
+    names: list[str] = []
+    begin = SessionFile.__init__
+
+    def noted(self: SessionFile, path: Path | str, **options: Any) -> None:
+        names.append(Path(path).name)
+        begin(self, path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SessionFile, "__init__", noted)
+        yield names
+
+
+LETTERS = "aAbB"
+NUMBERS = st.integers(0, 30)
+STEPS = st.one_of(
+    st.tuples(st.just("write"), NUMBERS, NUMBERS, st.text(LETTERS, max_size=5), st.booleans()),
+    st.tuples(st.just("grow"), NUMBERS, st.text(LETTERS, min_size=1, max_size=3)),
+    st.tuples(st.sampled_from(["close", "rewrite", "replace", "remove", "cut", "damage"]), NUMBERS),
+)
+
+
+class Family:
+    """Sessions that begin with the rows of others, and what becomes of their files."""
+
+    def __init__(self, directory: Path) -> None:
+        self.chats = Chats(directory)
+        self.texts: list[str] = [""]
+        self.paths: list[Path] = []
+
+    def rows_of(self, text: str, first: int = 0) -> bytes:
+        return b"".join(
+            chunk_line(first + i, sign, "assistant" if sign.isupper() else "user")
+            for i, sign in enumerate(text)
+        )
+
+    def take(self, step: tuple[Any, ...]) -> None:
+        what, number, *rest = step
+        if what == "write":
+            self.write(number, *rest)
+        elif self.paths:
+            path = self.paths[number % len(self.paths)]
+            if path.exists():
+                getattr(self, what)(path, *rest)
+
+    def write(self, parent: int, kind: int, text: str, *ends: bool) -> None:
+        at = parent % len(self.texts)
+        whole = self.texts[at][: kind % 7 or None] + text
+        parents = [[GONE], [name(at)], []][kind % 3]
+        fields = {} if parents else {"lineage_kind": ["op_detach", "op_create"][kind % 2]}
+        made = self.chats.write(
+            len(self.texts), self.rows_of(whole), parents=parents, closed=all(ends), **fields
+        )
+        self.texts.append(whole)
+        self.paths.append(made)
+
+    def grow(self, path: Path, text: str) -> None:
+        with path.open("ab") as file:
+            file.write(self.rows_of(text, 99))
+
+    def close(self, path: Path) -> None:
+        with path.open("ab") as file:
+            file.write(trailer_line(1))
+        path.rename(path.with_name(path.name.removesuffix(".__partial__")))
+
+    def rewrite(self, path: Path) -> None:
+        before = path.stat().st_mtime_ns
+        data = path.read_bytes().replace(b'"content": "a"', b'"content": "b"')
+        with path.open("r+b") as file:
+            file.write(data)
+        os.utime(path, ns=(1, before + 1))
+
+    def replace(self, path: Path) -> None:
+        other = path.with_name("other")
+        other.write_bytes(path.read_bytes().replace(b'"content": "A"', b'"content": "B"'))
+        other.rename(path)
+
+    def remove(self, path: Path) -> None:
+        path.unlink()
+
+    def cut(self, path: Path) -> None:
+        os.truncate(path, path.stat().st_size * 2 // 3)
+
+    def damage(self, path: Path) -> None:
+        data = path.read_bytes()
+        at = data.index(b"\n") + 1
+        path.write_bytes(data[:at] + b"damaged\n" + data[at:])

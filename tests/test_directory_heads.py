@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from chats import FIRST, GONE, Chats, name, rows
-from samples import chunk_line, trailer_line
+from chats import FIRST, Chats, name, rows
+from families import STEPS, Family, next_process, opened
 from sessiontail import SessionStore
-from sessiontail.directory import ancestry, heads, outlines, remembered
-from sessiontail.directory.outlines import SessionOutline
+from sessiontail.directory import ancestry, heads, kept_outlines, remembered
 from sessiontail.format import migrations
 from sessiontail.session import counting, known
 from sessiontail.system import stamps
-from sessiontail.system.files import SessionFile
 from sessiontail.system.packs import Pack
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One file is many, each has not changed for long, and the cache is one of the test's."""
     for module in (remembered, heads):
         monkeypatch.setattr(module, "_MUCH", 1)
+    monkeypatch.setattr(kept_outlines, "_MUCH", 1000)  # else these are asked first
     for where in (stamps, known, counting, ancestry):
         monkeypatch.setattr(where, "SETTLED_S", 0)
     path = tmp_path / "cache.sqlite"
@@ -48,30 +44,6 @@ def chats(tmp_path: Path) -> Chats:
 
 def kept(directory: Path) -> dict[str, tuple[bytes, bytes]]:
     return Pack(KIND, f"{directory}/").read() or {}
-
-
-async def next_process(directory: Path, **options: Any) -> list[SessionOutline]:
-    """What a process gives that knows nothing of those before."""
-    known.forget()
-    counting._counted.clear()
-    ancestry._known.clear()
-    outlines._titles.clear()
-    return await SessionStore(directory, **options).outlines()
-
-
-@contextmanager
-def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Give a list that gets the name of every session file that is opened."""
-    names: list[str] = []
-    begin = SessionFile.__init__
-
-    def noted(self: SessionFile, path: Path | str, **options: Any) -> None:
-        names.append(Path(path).name)
-        begin(self, path, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(SessionFile, "__init__", noted)
-        yield names
 
 
 def some(chats: Chats) -> list[Path]:
@@ -118,82 +90,6 @@ async def test_only_what_has_changed_is_opened(
     assert second == await next_process(chats.directory, cache=False)
     # Its other name is tried first.
     assert {*names} == {paths[-1].name, paths[-1].name.removesuffix(".__partial__")}
-
-
-LETTERS = "aAbB"
-NUMBERS = st.integers(0, 30)
-STEPS = st.one_of(
-    st.tuples(st.just("write"), NUMBERS, NUMBERS, st.text(LETTERS, max_size=5), st.booleans()),
-    st.tuples(st.just("grow"), NUMBERS, st.text(LETTERS, min_size=1, max_size=3)),
-    st.tuples(st.sampled_from(["close", "rewrite", "replace", "remove", "cut", "damage"]), NUMBERS),
-)
-
-
-class Family:
-    """Sessions that begin with the rows of others, and what becomes of their files."""
-
-    def __init__(self, directory: Path) -> None:
-        self.chats = Chats(directory)
-        self.texts: list[str] = [""]
-        self.paths: list[Path] = []
-
-    def rows_of(self, text: str, first: int = 0) -> bytes:
-        return b"".join(
-            chunk_line(first + i, sign, "assistant" if sign.isupper() else "user")
-            for i, sign in enumerate(text)
-        )
-
-    def take(self, step: tuple[Any, ...]) -> None:
-        what, number, *rest = step
-        if what == "write":
-            self.write(number, *rest)
-        elif self.paths:
-            path = self.paths[number % len(self.paths)]
-            if path.exists():
-                getattr(self, what)(path, *rest)
-
-    def write(self, parent: int, kind: int, text: str, *ends: bool) -> None:
-        at = parent % len(self.texts)
-        whole = self.texts[at][: kind % 7 or None] + text
-        parents = [[GONE], [name(at)], []][kind % 3]
-        fields = {} if parents else {"lineage_kind": ["op_detach", "op_create"][kind % 2]}
-        made = self.chats.write(
-            len(self.texts), self.rows_of(whole), parents=parents, closed=all(ends), **fields
-        )
-        self.texts.append(whole)
-        self.paths.append(made)
-
-    def grow(self, path: Path, text: str) -> None:
-        with path.open("ab") as file:
-            file.write(self.rows_of(text, 99))
-
-    def close(self, path: Path) -> None:
-        with path.open("ab") as file:
-            file.write(trailer_line(1))
-        path.rename(path.with_name(path.name.removesuffix(".__partial__")))
-
-    def rewrite(self, path: Path) -> None:
-        before = path.stat().st_mtime_ns
-        data = path.read_bytes().replace(b'"content": "a"', b'"content": "b"')
-        with path.open("r+b") as file:
-            file.write(data)
-        os.utime(path, ns=(1, before + 1))
-
-    def replace(self, path: Path) -> None:
-        other = path.with_name("other")
-        other.write_bytes(path.read_bytes().replace(b'"content": "A"', b'"content": "B"'))
-        other.rename(path)
-
-    def remove(self, path: Path) -> None:
-        path.unlink()
-
-    def cut(self, path: Path) -> None:
-        os.truncate(path, path.stat().st_size * 2 // 3)
-
-    def damage(self, path: Path) -> None:
-        data = path.read_bytes()
-        at = data.index(b"\n") + 1
-        path.write_bytes(data[:at] + b"damaged\n" + data[at:])
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)

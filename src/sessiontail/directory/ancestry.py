@@ -26,8 +26,10 @@ from sessiontail.session.kept_rows import KeptRows
 from sessiontail.session.rows import Looks, RowsChanged
 from sessiontail.session.sieve import NOT_YET, NOTHING, UNKNOWN, Find, Inherited
 from sessiontail.system.kept import Kept
+from sessiontail.system.objects import begun_ahead
 from sessiontail.system.paths import path_paths, split_name, stem_paths
 from sessiontail.system.stamps import SETTLED_S, FileId, id_of_name
+from sessiontail.system.statuses import directory_changed_ns
 
 __all__ = ["Ancestry", "ancestry_of", "finder", "inherited_count"]
 
@@ -83,6 +85,12 @@ class Ancestry:
         """Return of how many of these files something was read."""
         with self._lock:
             return sum(file_id in self._rows for file_id in files)
+
+    @property
+    def has_compared(self) -> bool:
+        """Whether anything was read here."""
+        with self._lock:
+            return bool(self._rows or self._walks)
 
     @contextmanager
     def still(self) -> Iterator[None]:
@@ -191,7 +199,7 @@ class Ancestry:
 
     def _list(self) -> None:
         """Look which files there are by now."""
-        changed_ns = os.stat(self._directory).st_mtime_ns  # noqa: PTH116 - a tenth of the time
+        changed_ns = directory_changed_ns(str(self._directory))
         self._stale_s = time.monotonic() + _LISTED_S
         if changed_ns != self._changed_ns or not self._trusted:
             names = session_names(self._directory)
@@ -226,7 +234,8 @@ class Ancestry:
 
     def _take_begun(self) -> None:
         """Put those that have a header by now in their places."""
-        begun = [found for found in self._headless if found.begun()]
+        headless = begun_ahead(self._headless, attrgetter("name"))
+        begun = [found for found in headless if found.begun()]
         if begun:
             self._headless = [
                 found for found in self._headless if found.id_text is None and not found.gone

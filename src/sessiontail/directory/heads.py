@@ -80,6 +80,11 @@ class Heads:
         self._entries = {directory + name: entry for name, entry in entries.items()}
         self._ancestry.recall = self._restore
 
+    @property
+    def asked(self) -> bool:
+        """Whether what is read in this pass may be kept."""
+        return self._asked
+
     def close(self) -> None:
         """Give the ancestry nothing more."""
         if self._ancestry.recall == self._restore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,11 +13,13 @@ from msgspec import Struct
 
 from sessiontail.directory.ancestry import ancestry_of
 from sessiontail.directory.heads import Heads
+from sessiontail.directory.kept_outlines import Added, KeptOutlines
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.sieve import UNKNOWN, Inherited
 from sessiontail.session.title import title_of
 from sessiontail.system.files import SessionFile, in_thread
 from sessiontail.system.kept import Kept
+from sessiontail.system.objects import begun_ahead
 from sessiontail.system.paths import path_paths
 from sessiontail.system.stamps import FileId
 
@@ -79,16 +82,17 @@ async def outlines_of(
     place = str(directory)
     among = metas if among is None else among
     ids = {meta.id_text for meta in among}
-    heads = Heads(ancestry_of(directory), directory, among)
+    heads, kept = Heads(ancestry_of(directory), directory, among), KeptOutlines(directory, among)
     found: list[SessionOutline] = []
     try:
-        if cache:
+        if cache and await in_thread(kept.recall, ancestry_of(directory), place=place):
             await in_thread(heads.recall, place=place)
         for i in range(0, len(metas), _AT_ONCE):
             some = metas[i : i + _AT_ONCE]
-            found += await in_thread(_outlines, some, directory, ids, heads, place=place)
+            found += await in_thread(_outlines, some, directory, ids, heads, kept, place=place)
             if progress is not None:
                 progress(len(found))
+        await in_thread(kept.keep, place=place)
         await in_thread(heads.keep, place=place)
     finally:
         heads.close()
@@ -96,23 +100,36 @@ async def outlines_of(
 
 
 def _outlines(
-    metas: Sequence[PersistedSessionMeta], directory: Path, ids: set[str], heads: Heads
+    metas: Sequence[PersistedSessionMeta],
+    directory: Path,
+    ids: set[str],
+    heads: Heads,
+    kept: KeptOutlines,
 ) -> list[SessionOutline]:
-    return [*_each(metas, directory, ids, heads)]
+    return [*_each(metas, directory, ids, heads, kept)]
 
 
 def _each(
-    metas: Sequence[PersistedSessionMeta], directory: Path, ids: set[str], heads: Heads
+    metas: Sequence[PersistedSessionMeta],
+    directory: Path,
+    ids: set[str],
+    heads: Heads,
+    kept: KeptOutlines,
 ) -> Iterator[SessionOutline]:
     ancestry = ancestry_of(directory)
-    for meta in metas:
-        inherited = ancestry.inherited(path_paths(meta.file).oldest_first, meta.file_id)
+    for meta in begun_ahead(metas, attrgetter("file")):
+        added = kept.get(meta.file)
+        if added is None:
+            inherited = ancestry.inherited(path_paths(meta.file).oldest_first, meta.file_id)
+            origin = None if inherited.origin is None else str(inherited.origin)
+            added = Added(inherited.count, origin, _title(meta, inherited, heads))
+            kept.note(meta.file, added)
         # Where it has rows of another, that is the one; a summary has none of the one it names.
-        parent = None if inherited.origin is None else str(inherited.origin)
+        parent = added.origin
         named = next(iter(meta.parent_texts), None)
-        if not inherited.count and named in ids and named != meta.id_text:
+        if not added.count and named in ids and named != meta.id_text:
             parent = named
-        yield SessionOutline(meta, inherited.count, parent, _title(meta, inherited, heads))
+        yield SessionOutline(meta, added.count, parent, added.title)
 
 
 #: Of files as they were, with where their own rows began.
@@ -121,7 +138,8 @@ _titles: Kept[tuple[FileId, int, int, int], str] = Kept(10_000)
 
 def _title(meta: PersistedSessionMeta, inherited: Inherited, heads: Heads) -> str | None:
     key = (meta.file_id, meta.size_bytes, meta.mtime_ns, inherited.end)
-    title: str | None = _titles.get(key)
+    # What is to be kept is read: the key does not tell all that a stamp tells.
+    title: str | None = None if heads.asked else _titles.get(key)
     if title is None and inherited is not UNKNOWN:
         recalled = heads.title(meta.file_id, inherited.end)
         if recalled is not None:
