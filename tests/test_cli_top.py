@@ -12,7 +12,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,10 @@ import pytest
 from actors import Actor
 from commands import ONE, at_terminal, closed, command, run, run_apart
 from samples import ID
+
+
+#: What takes the whole screen of a terminal, and what gives it back.
+TAKEN, LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
 
 
 @pytest.fixture
@@ -66,6 +70,15 @@ class Terminal:
             assert select.select([self._ours], [], [], left_s)[0], self.got
             self.got += os.read(self._ours, 65536)
 
+    def read_screen(self, *, left: bool, then: Callable[[], object] = lambda: None) -> None:
+        """Read until the screen is given back, or taken again; call ``then`` again and again."""
+        until_s = time.monotonic() + 60
+        while (self.got.rfind(LEFT) > self.got.rfind(TAKEN)) != left:
+            assert time.monotonic() < until_s, self.got
+            then()
+            if select.select([self._ours], [], [], 0.05)[0]:
+                self.got += os.read(self._ours, 65536)
+
     def end(self, number: signal.Signals) -> int:
         """Send a signal; return the exit code, with the rest of the output read."""
         self.process.send_signal(number)
@@ -106,8 +119,22 @@ def test_it_shows_what_happens_and_gives_the_terminal_back(
 
     assert code == 128 + number
     assert b"Traceback" not in terminal.got
-    for on, off in ((b"\x1b[?1049h", b"\x1b[?1049l"), (b"\x1b[?25l", b"\x1b[?25h")):
+    for on, off in ((TAKEN, LEFT), (b"\x1b[?25l", b"\x1b[?25h")):
         assert terminal.got.rfind(off) > terminal.got.rfind(on) > -1
+
+
+def test_stopped_it_gives_the_terminal_to_the_shell_and_takes_it_again(
+    actor: Actor, tmp_path: Path
+) -> None:
+    with top(tmp_path) as terminal:
+        terminal.read_until(rf"live +{str(ID)[:8]} +2 ")
+        terminal.process.send_signal(signal.SIGTSTP)
+        terminal.read_screen(left=True)
+        # It may not have stopped yet.
+        terminal.read_screen(left=False, then=lambda: terminal.process.send_signal(signal.SIGCONT))
+        actor.say("three")
+        terminal.read_until(rf"live +{str(ID)[:8]} +3 ")
+        assert terminal.end(signal.SIGINT) == 130
 
 
 def test_an_absent_directory_is_waited_for(tmp_path: Path) -> None:

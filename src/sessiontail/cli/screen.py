@@ -25,7 +25,8 @@ _ENDS = (signal.SIGTERM, signal.SIGHUP)
 class Screen:
     """The screen of the terminal that stdout leads to; a context manager.
 
-    While it is entered, SIGTERM and SIGHUP end the process as ``SystemExit``.
+    While it is entered, SIGTERM and SIGHUP end the process as ``SystemExit``, and Ctrl-Z gives the
+    screen to the shell until ``fg``.
     """
 
     def __init__(self, out: Output) -> None:
@@ -52,6 +53,7 @@ class Screen:
     def __enter__(self) -> Self:
         for number in _ENDS:
             self._handlers[number] = signal.signal(number, _end)
+        self._handlers[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._stop)
         self._live.start()
         return self
 
@@ -80,6 +82,17 @@ class Screen:
         self._shown = shown
         text = Text.from_ansi("\n".join(lines), no_wrap=True, overflow="crop")
         self._live.update(text, refresh=True)
+
+    def _stop(self, number: int, _: FrameType | None) -> None:
+        """Stop the process as its user asks; who goes on finds the shell's lines as they were."""
+        self._console.set_alt_screen(enable=False)
+        self._console.show_cursor(show=True)
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+        signal.signal(number, self._stop)
+        self._console.set_alt_screen(enable=True)
+        self._console.show_cursor(show=False)
+        self._shown = None
 
 
 class _Bytes(io.TextIOBase):
