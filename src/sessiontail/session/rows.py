@@ -203,8 +203,7 @@ class FileRows:
             return True
         for name in self.names:
             with suppress(OSError):
-                size = status_of(name).st_size
-                if self._seen is not None and size == self._seen.size:
+                if self._seen is not None and status_of(name).st_size == self._seen.size:
                     self._looked = self._looks.number
                     return False
         return True
