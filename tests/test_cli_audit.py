@@ -56,7 +56,7 @@ def test_people_get_the_worst_sessions_and_what_there_is_in_all(sessions: Path) 
         "rows      3; 3 user",
     ]
     assert "tokens    ?" in lines
-    assert done.stderr == "sessiontail: 1 more sessions; -n 3 shows all\n"
+    assert done.stderr == "sessiontail: 1 more session; -n 3 shows all\n"
 
 
 def test_the_directory_is_said_in_either_way_but_once(sessions: Path) -> None:

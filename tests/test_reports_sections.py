@@ -41,7 +41,7 @@ def test_the_figures_are_those_of_the_directory() -> None:
 
     assert rows(pages["states"])[1:3] == [["closed", "2", "50.0%"], ["live", "0", "0.0%"]]
     assert rows(pages["time"]) == [
-        ["Hour", "Sessions", "Own rows", "Tokens", "Of sessions"],
+        ["Hour", "Sessions", "Own rows", "Tokens", "Known of"],
         ["2026-01-02 04:00", "1", "4", "30", "1"],
         ["2026-01-02 05:00", "1", "3", "30", "1"],
         ["2026-01-02 06:00", "1", "1", "?", "0"],

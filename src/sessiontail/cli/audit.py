@@ -275,4 +275,5 @@ def _tell(
         out.line()
     print_total(out, total)
     if number != 0 and len(shown) < len(chosen):
-        note(f"{len(chosen) - len(shown):,} more sessions; -n {len(chosen)} shows all")
+        rest = counted(len(chosen) - len(shown), "more session")
+        note(f"{rest}; -n {len(chosen)} shows all")

@@ -69,7 +69,7 @@ def _over_time(audits: Sequence[SessionAudit]) -> Html:
         for one in line.spans
         if one.sessions
     ]  # fmt: skip
-    heads = [line.unit.capitalize(), "Sessions", "Own rows", "Tokens", "Of sessions"]
+    heads = [line.unit.capitalize(), "Sessions", "Own rows", "Tokens", "Known of"]
     text = f"From {line.spans[0].label} to {line.spans[-1].label}; the most, {most.sessions:,}: {most.label}."
     items = [(one.label, one.sessions) for one in line.spans]
     empty = len(line.spans) - len(rows)
