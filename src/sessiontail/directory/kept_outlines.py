@@ -1,4 +1,4 @@
-"""a directory's sessions -> what an earlier process has found that each adds, while that holds. Blocks.
+"""a directory's sessions -> what an earlier process found that each adds, if that holds. Blocks.
 
 What a session inherits depends on those that are earlier, and on no others. So what was found is
 kept under a fingerprint of all files up to its own, in order: where that is the same, so is what

@@ -103,8 +103,8 @@ class FileRows:
         self._created_at = _NEVER
         # When it had last changed, and its size, as its header was read: these tell twins apart.
         self._made = 0, 0
-        # What it was like when it was last read; since when it was so, by the wall clock, if all
-        # was read of it as it was then; and the look in which its end was met.
+        # What it was like when last read; since when, by the wall clock, if all was read of it as
+        # it was then; and the look in which its end was met.
         self._seen: FileStamp | None = None
         self._looked_ns = 0
         self._looked = -1
@@ -245,8 +245,7 @@ class FileRows:
         if seen != self._seen:
             self._looked_ns = 0 if mark.offset else now_ns
         self._seen = seen
-        if begun is None:
-            self._made = seen.mtime_ns, seen.size
+        self._made = self._made if begun else (seen.mtime_ns, seen.size)
         # A torn tail is no truth: what has no end yet is read again.
         framer = LineFramer(
             offset=mark.offset, line=(mark.lines or 0) + 1, max_line_bytes=self._max_line_bytes
