@@ -234,7 +234,7 @@ class Ancestry:
 
     def _take_begun(self) -> None:
         """Put those that have a header by now in their places."""
-        headless = begun_ahead(self._headless, attrgetter("name"))
+        headless = begun_ahead(self._headless, lambda one: "" if one.id_text else one.name)
         begun = [found for found in headless if found.begun()]
         if begun:
             self._headless = [

@@ -127,6 +127,11 @@ class SessionFile:
         """Which file this is."""
         return FileId.of(self.stat())
 
+    @property
+    def never_changes(self) -> bool:
+        """Whether it is an object in a bucket: it stays as it is, or cannot be read any more."""
+        return self._object is not None
+
     def look(self, offset: int, size: int, *, block: bool) -> bytes:
         """Return ``size`` bytes at ``offset``, fewer only at the end of the file.
 

@@ -24,15 +24,19 @@ __all__ = ["BULK_BYTES", "BucketObject", "ask_for_ends", "begun_ahead", "opened_
 _BLOCK_BYTES = 64 * 1024
 #: What is asked for at most at once, and at once by who reads all.
 BULK_BYTES = 4 * 1024 * 1024
-# So many short reads are kept, of 128 KiB at most: 16 to 32 MB.
-_MOST_KEPT = 128
+# Of reads that are not longer, the blocks are kept, so many at least: 16 to 32 MB.
+_SHORT_BYTES = 256 * 1024
+_MOST_KEPT = 256
 # Requests under way at once; of who reads all, they are for 4 MiB of short sessions, or for one.
 _AT_ONCE = 16
 
+# Objects whose begins are read ahead.
+_AHEAD = 64
+
 _T = TypeVar("_T")
 
-#: By URL, ETag, and where they begin and end.
-_kept: Kept[tuple[str, str | None, int, int], bytes] = Kept(_MOST_KEPT)
+#: By URL, ETag, and where they begin.
+_kept: Kept[tuple[str, str | None, int], bytes] = Kept(_MOST_KEPT)
 
 
 class BucketObject:
@@ -100,21 +104,32 @@ class BucketObject:
         return self._chunk[at : at + end - offset]
 
     def _fetch(self, offset: int, end: int) -> None:
-        reads_on = bool(self._chunk) and 0 <= offset - self._start <= len(self._chunk)
-        self._want = min(2 * self._want, BULK_BYTES) if reads_on else self._first
-        # From where a block begins: who reads a little further next time finds it there.
-        start = offset if reads_on else offset - offset % _BLOCK_BYTES
-        end = min(max(end, start + self._want), self._listed.size)
-        key = self._url, self._listed.etag, start, end
-        little = end - start <= 2 * _BLOCK_BYTES
-        chunk = _kept.get(key) if little else None
-        if chunk is None:
-            chunk = self._bucket.read(self._name, self._listed, start, end)
-            if len(chunk) != end - start:
-                raise OSError(errno.EIO, "fewer bytes came than are there", self._url)
-            if little:
-                _kept.put(key, chunk)
-        self._chunk, self._start = chunk, start
+        """Have some bytes in the chunk, and more: those behind them, or those around them."""
+        size = self._listed.size
+        if self._chunk and 0 <= offset - self._start <= len(self._chunk):
+            self._want = min(2 * self._want, BULK_BYTES)
+            self._chunk = self._ask(offset, min(max(end, offset + self._want), size))
+            self._start = offset
+            return
+        self._want = self._first
+        # Whole blocks: who reads a little further next time has them.
+        self._start = offset // _BLOCK_BYTES * _BLOCK_BYTES
+        key = self._url, self._listed.etag
+        kept = [_kept.get((*key, at)) for at in range(self._start, end, _BLOCK_BYTES)]
+        if None not in kept:
+            self._chunk = b"".join(block for block in kept if block is not None)
+            return
+        end = max(end, self._start + self._want)
+        self._chunk = self._ask(self._start, min(-(-end // _BLOCK_BYTES) * _BLOCK_BYTES, size))
+        if len(self._chunk) <= _SHORT_BYTES:
+            for at in range(0, len(self._chunk), _BLOCK_BYTES):
+                _kept.put((*key, self._start + at), self._chunk[at : at + _BLOCK_BYTES])
+
+    def _ask(self, start: int, end: int) -> bytes:
+        data = self._bucket.read(self._name, self._listed, start, end)
+        if len(data) != end - start:
+            raise OSError(errno.EIO, "fewer bytes came than are there", self._url)
+        return data
 
 
 def ask_for_ends(urls: Sequence[str], end_bytes: int) -> None:
@@ -131,7 +146,7 @@ def ask_for_ends(urls: Sequence[str], end_bytes: int) -> None:
 def begun_ahead(items: Iterable[_T], url_of: Callable[[_T], str]) -> Iterator[_T]:
     """Yield items; if they are of objects, the begins of these are read before, several at once."""
     left = iter(items)
-    while some := [*islice(left, _MOST_KEPT // 2)]:
+    while some := [*islice(left, _AHEAD)]:
         urls = [url for url in map(url_of, some) if is_url(url)]
         if urls:
             _for_each(lambda url: BucketObject(url).read(0, 1), urls)
@@ -152,7 +167,7 @@ def opened_ahead(urls: Iterable[str]) -> Generator[Callable[[str], BucketObject]
 
     def begin(url: str) -> BucketObject:
         one = BucketObject(url, BULK_BYTES)
-        one.read(0, 1)
+        one.read(0, BULK_BYTES)
         return one
 
     left = iter(urls)
