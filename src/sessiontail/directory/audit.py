@@ -143,6 +143,8 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
         self._phase = _Phase.DONE
         if hasattr(self, "_out"):
             self._out.close()
+        if self._kin is not None:
+            self._kin.close()
         call, self._call = self._call, None
         if call is None:
             self._stack.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeAlias
@@ -33,7 +34,7 @@ from sessiontail.system.stamps import lasting_stamp, stamp_bytes
 from sessiontail.system.statuses import status_of
 from sessiontail.urls import as_path
 
-__all__ = ["AuditFiles", "Audited", "Kin"]
+__all__ = ["AuditFiles", "Audited", "Kin", "numbers_of"]
 
 
 class Kin(msgspec.Struct, frozen=True):
@@ -61,9 +62,10 @@ class Audited(msgspec.Struct):
     kin: Kin | None = None
     #: Rows, from 1, of the calls that have no result.
     open_rows: list[int] = []
-    #: Which file it is.
-    device: int = 0
-    inode: int = 0
+    #: As the file was when it was folded (``Folded.status``).
+    status: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    #: What stands for its rows (``RowsKept``), encoded; empty: that was not found, or is too long.
+    rows: bytes = b""
 
     @property
     def stands_alone(self) -> bool:
@@ -78,8 +80,25 @@ _decode: Callable[[bytes], Audited] = msgspec.msgpack.Decoder(Audited).decode
 _Kept: TypeAlias = dict[str, tuple[bytes, bytes]]
 
 _AUDITS, _FOLDS = f"audits-{STATE_VERSION}", f"folds-{STATE_VERSION}"
+# 1,000 rows, 24 bytes each: those of 10,000 sessions are half of what the cache holds.
+_MOST_ROWS_BYTES = 24_000
 # Under no file's name: what the whole directory was like.
 _WHOLE = ""
+
+
+def numbers_of(status: os.stat_result) -> tuple[int, int, int, int, int]:
+    """Return what ``Folded.status`` has of a status."""
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+
+
+def _without_rows(one: Audited) -> Audited:
+    return msgspec.structs.replace(one, rows=b"")
 
 
 class AuditFiles:
@@ -147,12 +166,14 @@ class AuditFiles:
         for name, status in self._statuses.items():
             file = self._prefix + name
             entry = kept.get(name)
+            audited = None
             if entry is not None and entry[0] == stamp_bytes(status):
-                audited = self._still(_decode(entry[1]), file, status)
-                if audited is not None:
-                    self.known.append(audited)
-                    self.bytes_known += status.st_size
-                    continue
+                with suppress(msgspec.MsgspecError):  # of another version: it is read anew
+                    audited = self._still(_decode(entry[1]), file, status)
+            if audited is not None:
+                self.known.append(audited)
+                self.bytes_known += status.st_size
+                continue
             state = self._fold_of(name)
             size = max(0, status.st_size - (state[1] if state else 0))
             self.to_fold.append(ToFold(file, state[0] if state else None))
@@ -204,8 +225,8 @@ class AuditFiles:
             state.header is not None and state.header.may_inherit,
             facts.has_twin,
             open_rows=state.calls.rows,
-            device=device,
-            inode=inode,
+            status=folded.status,
+            rows=folded.rows,
         )
 
     def unread(self, file: str, why: str, size: int) -> Audited:
@@ -232,14 +253,12 @@ class AuditFiles:
         for one in audited:
             name = os.path.basename(one.audit.file)  # noqa: PTH119 - names that are no text
             status = self._statuses.get(name)
-            if status is None or (status.st_ino, status.st_size) != (
-                one.inode,
-                one.audit.size_bytes,
-            ):
+            if status is None or numbers_of(status) != one.status:
                 continue  # it has grown since, or could not be read
             stamp = lasting_stamp(status, self._looked_ns, same_clock=self._same_clock)
             if stamp is not None:
-                entries[name] = stamp, _encode(one)
+                kept = one if len(one.rows) <= _MOST_ROWS_BYTES else _without_rows(one)
+                entries[name] = stamp, _encode(kept)
         if len(entries) == len(self._names):
             entries[_WHOLE] = self._whole, b""
         self._cache.write(_AUDITS, self._directory, entries, self._gone)

@@ -1,28 +1,35 @@
 """audits of a directory's sessions -> what the others say of each: rows, parents, circles. Blocks.
 
-What is inherited is found by content (``ancestry``); what the first rows of a session are is counted by
-folding them once more, up to where they end.
+What is inherited is found by content (``ancestry``), by what stands for the rows since they were folded.
+What the first rows of a session are is known where they are all of another's; else they are folded
+once more, up to where they end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
 from sessiontail.directory.ancestry import Ancestry
-from sessiontail.directory.audit_files import Audited, Kin
+from sessiontail.directory.audit_files import Audited, Kin, numbers_of
 from sessiontail.directory.circles import circles_in
 from sessiontail.format.audit import SessionAudit
 from sessiontail.format.audit_state import AuditState
 from sessiontail.format.concluding import with_lineage
+from sessiontail.format.rows_read import RowsKept
 from sessiontail.format.tally import Tally
 from sessiontail.session.auditing import ToFold, answer_of, fold_batch, request_of
+from sessiontail.session.kept_rows import KeptRows
 from sessiontail.system.objects import begun_ahead
 from sessiontail.system.paths import path_paths
 from sessiontail.system.stamps import FileId
+from sessiontail.system.statuses import status_of
 
 __all__ = ["ALONE", "AuditKin", "told"]
+
+_decode = msgspec.msgpack.Decoder(RowsKept).decode
 
 #: There is nobody to ask.
 ALONE = Kin(Tally(), None, (), in_cycle=False)
@@ -53,6 +60,26 @@ class AuditKin:
             if one.audit.lines == one.audit.rows + 1 + one.audit.closed
         }
         self._in_cycle = {name for circle in circles_in(parents, parents) for name in circle}
+        self._by_file = {one.audit.file: one for one in audited if one.rows}
+        if ancestry.recall is None:
+            ancestry.recall = self._restore
+
+    def close(self) -> None:
+        """Give the ancestry nothing more."""
+        if self._ancestry.recall == self._restore:
+            self._ancestry.recall = None
+
+    def _restore(self, rows: KeptRows) -> None:
+        """Give the ancestry what was read of a file's rows, if the file is as it was then."""
+        for name in rows.names[:2]:
+            one = self._by_file.get(name)
+            if one is None or FileId(*one.status[:2]) != rows.file_id:
+                continue
+            with suppress(OSError):
+                status = status_of(name)
+                if numbers_of(status) == one.status:
+                    rows.restore(_decode(one.rows), status)
+                    return
 
     def ask(self, audited: Sequence[Audited]) -> None:
         """Find out what the others say of some."""
@@ -72,7 +99,7 @@ class AuditKin:
     def _inherited(self, one: Audited) -> tuple[Tally | None, str | None]:
         file = one.audit.file
         names = path_paths(file).oldest_first
-        found = self._ancestry.inherited(names, FileId(one.device, one.inode))
+        found = self._ancestry.inherited(names, FileId(*one.status[:2]))
         if found.count is None:
             return None, None
         if not found.count:
@@ -81,14 +108,18 @@ class AuditKin:
         before = one.kin.inherited if one.kin is not None else None
         if before is not None and before.rows == found.count:
             return before, origin  # as it was counted before: the file has not changed
-        request = request_of([ToFold(file, until=found.end)], max_line_bytes=self._max_line_bytes)
-        (folded,) = answer_of(fold_batch(request))
-        tally = AuditState.from_bytes(folded.state).tally if folded.state else Tally()
+        tally = self._whole.get((origin, found.count)) or self._folded(file, found.end)
         if tally.rows != found.count:
             return None, None  # it is another file by now
         # Those that its own rows answer are not unanswered.
-        tally.unanswered_calls = sum(row <= found.count for row in one.open_rows)
-        return tally, origin
+        unanswered = sum(row <= found.count for row in one.open_rows)
+        return msgspec.structs.replace(tally, unanswered_calls=unanswered), origin
+
+    def _folded(self, file: str, until: int) -> Tally:
+        """Count the first rows of a file."""
+        request = request_of([ToFold(file, until=until)], max_line_bytes=self._max_line_bytes)
+        (folded,) = answer_of(fold_batch(request))
+        return AuditState.from_bytes(folded.state).tally if folded.state else Tally()
 
 
 def told(one: Audited) -> SessionAudit:

@@ -14,7 +14,8 @@ import msgspec
 
 from sessiontail.directory.ancestry import Ancestry
 from sessiontail.format.migrations import any_registered
-from sessiontail.session.kept_rows import KeptRows, RowsKept
+from sessiontail.format.rows_read import RowsKept
+from sessiontail.session.kept_rows import KeptRows
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.system.mounts import look_up
 from sessiontail.system.packs import Pack

@@ -18,6 +18,7 @@ from sessiontail.format.framing import Block, LongLine
 from sessiontail.format.marks import WINDOW_BYTES
 from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.format.records import Chunk, ChunkKind, Damage, Header, Record, Trailer
+from sessiontail.format.rows_read import RowsKept, RowsRead
 from sessiontail.format.skimming import SkimmedRow, skim_lines
 from sessiontail.format.tally import count_tool
 from sessiontail.format.tool_errors import raw_says_failed, says_failed
@@ -38,6 +39,26 @@ class AuditFold:
 
     def __init__(self, state: AuditState | None = None) -> None:
         self.state = state or AuditState()
+        # What stands for its rows, where the file is folded from its start, and may have another's.
+        self._rows = RowsRead() if state is None else None
+
+    def rows(self) -> RowsKept | None:
+        """Return what stands for the session's rows, all of the file being folded; None: unknown."""
+        header, rows = self.state.header, self._rows
+        if rows is None or header is None:
+            return None
+        return RowsKept(
+            header.id_text,
+            header.parent_texts[0] if header.parent_texts else None,
+            header.created_at,
+            header.may_inherit,
+            rows.finished,
+            True,
+            self.state.mark,
+            bytes(rows.digests),
+            rows.ends.tolist(),
+            rows.answers.tolist(),
+        )
 
     def add_lines(self, item: Block | LongLine) -> None:
         """Take the next whole lines of the file."""
@@ -52,6 +73,12 @@ class AuditFold:
             if isinstance(block, Block) and line > block.line:
                 start += block.ends[line - block.line - 1]
             self._add(record, end - start, line, start)
+            if self._rows is not None:
+                if isinstance(record, Chunk) and isinstance(block, Block):
+                    text = block.data[start - block.offset : end - block.offset]
+                    self._rows.add(text, end, str(record.kind))
+                elif not isinstance(record, Header):
+                    self._rows.finished = True
         self.state.mark = batch.end
 
     def _add(self, record: Record, length: int, line: int, offset: int) -> None:
@@ -64,9 +91,14 @@ class AuditFold:
                 state.may_restart = True
                 state.rows_before_writer = state.tally.rows
         elif isinstance(record, Header):
-            state.header = HeaderFacts.of(record)
+            self._add_header(record)
         else:
             self._add_trailer(record, line, offset)
+
+    def _add_header(self, header: Header) -> None:
+        self.state.header = HeaderFacts.of(header)
+        if not self.state.header.may_inherit:
+            self._rows = None
 
     def _add_chunk(self, chunk: Chunk, length: int, line: int, offset: int) -> None:
         self._check_trailer(line, offset)
@@ -124,11 +156,13 @@ class AuditFold:
         if rows is None:
             return False
         if header is not None:
-            self.state.header = HeaderFacts.of(header)
+            self._add_header(header)
         if rows:
             self._add_rows(rows, block, begun, start)
         if trailer is not None:
             self._add_trailer(trailer, block.line + until, block.offset + last)
+            if self._rows is not None:
+                self._rows.finished = True
         self.state.mark = mark.behind(
             data[:WINDOW_BYTES],
             data[-WINDOW_BYTES:],
@@ -147,7 +181,7 @@ class AuditFold:
             begun: how many lines it has before them.
             start: where in it the first of them begins.
         """
-        state, ends = self.state, block.ends
+        state, ends, first_byte = self.state, block.ends, start
         self._check_trailer(block.line + begun, block.offset + start)
         first = state.next_index
         indexes = [row.index for row in rows]
@@ -166,6 +200,9 @@ class AuditFold:
         for kind, size in sizes.items():
             if size:
                 self._count(kind, kinds.count(kind), size)
+        if self._rows is not None:
+            until = begun + len(rows)
+            self._rows.add_lines(block.data, block.offset, first_byte, ends[begun:until], kinds)
 
     def _count_tools(self, rows: list[SkimmedRow]) -> None:
         """Count calls and results; most are answered by one of the next rows."""

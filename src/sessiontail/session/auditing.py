@@ -56,6 +56,8 @@ class Folded(msgspec.Struct, frozen=True):
     #: The number and the text of the error because of which it could not be read.
     errno: int = 0
     error: str = ""
+    #: What stands for its rows, encoded; empty where none can be another's, or they were not read.
+    rows: bytes = b""
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -116,12 +118,14 @@ def _fold_named(
         status = file.now()
         until = status.st_size if asked.until is None else min(asked.until, status.st_size)
         file.size = until
-        found = fold_source(file, state, max_line_bytes=max_line_bytes)
+        fold = fold_source(file, state, max_line_bytes=max_line_bytes)
         if file.now().st_size >= until:
             break
         state = None  # cut while it was read
     stamp = (status.st_dev, status.st_ino, until, status.st_mtime_ns, status.st_ctime_ns)
-    return Folded(name, found.as_bytes(), stamp)
+    rows = fold.rows()
+    kept = b"" if rows is None else _encoder.encode(rows)
+    return Folded(name, fold.state.as_bytes(), stamp, rows=kept)
 
 
 class _Buffer(threading.local):
@@ -144,7 +148,7 @@ _buffer = _Buffer()
 
 def fold_source(
     source: Source, state: AuditState | None, *, max_line_bytes: int = MAX_LINE_BYTES
-) -> AuditState:
+) -> AuditFold:
     """Fold what a source has behind what was folded before; all of it, where that is not there.
 
     Args:
@@ -171,7 +175,7 @@ def fold_source(
             fold.add_lines(long)
         mark = fold.state.mark
         offset, line = mark.offset, (mark.lines or 0) + 1
-    return fold.state
+    return fold
 
 
 def _is_there(source: Source, state: AuditState) -> bool:

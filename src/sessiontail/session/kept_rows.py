@@ -5,34 +5,15 @@ from __future__ import annotations
 import os
 import time
 from array import array
-from datetime import datetime
 
-import msgspec
-
-from sessiontail.format.marks import Mark
+from sessiontail.format.rows_read import RowsKept
 from sessiontail.session.rows import FileRows
 from sessiontail.system.stamps import FileId, FileStamp, lasting_stamp
 
-__all__ = ["KeptRows", "RowsKept"]
+__all__ = ["KeptRows"]
 
 # 1,000 rows, 24 bytes each: of 10,000 files that is half of what the cache holds.
 _MOST_ROWS = 1000
-
-
-class RowsKept(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What was read of the rows of a file, as far as it was read."""
-
-    id_text: str
-    parent_text: str | None
-    created_at: datetime
-    may_inherit: bool
-    finished: bool
-    #: Whether the end of the file was met.
-    ended: bool
-    mark: Mark
-    digests: bytes
-    ends: list[int]
-    answers: list[int]
 
 
 class KeptRows(FileRows):
