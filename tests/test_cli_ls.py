@@ -121,3 +121,24 @@ def test_ls_without_the_cache_keeps_nothing_and_lists_the_same(
 
     assert [there for _, there in said] == [False, False, True, True]
     assert said[0][0] == said[2][0] == said[3][0]
+
+
+def test_a_cache_that_cannot_be_used_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "_MUCH", 1)
+    monkeypatch.setattr(stamps, "SETTLED_S", 0)
+    cache, sessions = tmp_path / "cache", tmp_path / "sessions"
+    cache.mkdir()
+    monkeypatch.setenv("SESSIONTAIL_CACHE", str(cache))
+    sessions.mkdir()
+    closed(sessions, ONE, "hello")
+    known.forget()
+    done = run("ls", "--dir", sessions, "-o", "jsonl")
+
+    assert [one["id"] for one in json_lines(done)] == [str(ONE)]
+    assert done.returncode == 0
+    assert done.stderr == (
+        f"sessiontail: going without the cache {cache}: no regular file; name another, "
+        "or set SESSIONTAIL_CACHE=off\n"
+    )

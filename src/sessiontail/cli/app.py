@@ -75,6 +75,27 @@ class Stopped(Exception):
     """A command was interrupted, or its output failed: click would end the process itself."""
 
 
+class _Told(logging.Handler):
+    """Keeps what is warned of until the command is done: a bar may be drawn meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self._lines.append(record.getMessage())
+
+    def tell(self) -> None:
+        """Print what was kept."""
+        lines, self._lines = self._lines, []
+        for line in lines:
+            note(line)
+
+
+_of_cache = _Told()
+
+
 class LazyGroup(click.Group):
     """Imports a command's module when the command is asked for."""
 
@@ -95,6 +116,8 @@ class LazyGroup(click.Group):
             return None
         # What the library warns of, the commands tell in their own words.
         logging.getLogger("sessiontail").addHandler(logging.NullHandler())
+        # But for the cache, of which a command knows nothing.
+        logging.getLogger("sessiontail.cache").addHandler(_of_cache)
         command: click.Command = import_module(f"sessiontail.cli.{cmd_name}").command
         return command
 
@@ -132,6 +155,13 @@ def application(ctx: click.Context, directory: str | None) -> int:  # noqa: ARG0
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit code, and print what went wrong as one line."""
+    try:
+        return _run(arguments)
+    finally:
+        _of_cache.tell()
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         result = application.main(arguments, prog_name="sessiontail", standalone_mode=False)
         if sys.stdout is not None:

@@ -25,7 +25,8 @@ from sessiontail.system.stamps import id_of_name
 
 __all__ = ["Cache", "cache_path"]
 
-logger = logging.getLogger("sessiontail")
+# Of its own, below "sessiontail": who silences that for its own words may still tell of the cache.
+logger = logging.getLogger("sessiontail.cache")
 
 # 512 MiB: what is known of 10,000 sessions takes some 40 MB, their folds with it.
 _MOST_BYTES = 512 * 1024 * 1024
