@@ -22,7 +22,6 @@ from actors import Actor
 from commands import ONE, at_terminal, closed, command, run, run_apart
 from samples import ID
 
-
 #: What takes the whole screen of a terminal, and what gives it back.
 TAKEN, LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
 
