@@ -20,6 +20,7 @@ from sessiontail.cli.audit_forms import (
     print_answer,
     report_as,
 )
+from sessiontail.cli.escaping import clean_json
 from sessiontail.cli.terminal import Output
 from sessiontail.format.audit import summarize
 from sessiontail.reports.sql import QueryResult
@@ -32,7 +33,12 @@ ANSWER = QueryResult(
 
 def report(form: str, count: int = 4) -> bytes:
     audits = family()
-    return report_as(form, audits[:count], summarize(audits), directory="/sessions", made_at=MOMENT)
+    total = summarize(audits)
+    return b"".join(report_as(form, audits[:count], total, directory="/sessions", made_at=MOMENT))
+
+
+def answer(form: str) -> bytes:
+    return b"".join(answer_as(form, ANSWER))
 
 
 @pytest.mark.parametrize(
@@ -58,6 +64,11 @@ def test_json_has_the_sums_of_all_beside_the_sessions_that_are_shown() -> None:
     assert [*told] == ["schema", "summary", "sessions"]
     assert told["summary"] == json.loads(json.dumps(summarize(family()).to_dict()))
     assert [one["id"] for one in told["sessions"]] == [ident(1), ident(2)]
+    # As one call writes it, which takes more memory.
+    for count in (2, 0):
+        whole = {**told, "sessions": told["sessions"][:count]}
+        text = clean_json(json.dumps(whole, indent=2, ensure_ascii=False))
+        assert report("json", count).decode() == f"{text}\n"
 
 
 def test_jsonl_has_a_session_a_line() -> None:
@@ -90,12 +101,12 @@ def test_an_answer_has_a_form_for_programs() -> None:
         {"id": "=b", "n": None, "at": None, "what": {"y": True}},
     ]
 
-    assert json.loads(answer_as("json", ANSWER)) == rows
-    assert [json.loads(line) for line in answer_as("jsonl", ANSWER).splitlines()] == rows
-    assert answer_as("csv", ANSWER).decode() == (
+    assert json.loads(answer("json")) == rows
+    assert [json.loads(line) for line in answer("jsonl").splitlines()] == rows
+    assert answer("csv").decode() == (
         "id,n,at,what\n\\x1b[2Ja,1,2026-01-02 00:00:00+00:00,x\n'=b,,,y=True\n"
     )
-    assert all(b"\x1b" not in answer_as(form, ANSWER) for form in ANSWER_FORMS)
+    assert all(b"\x1b" not in answer(form) for form in ANSWER_FORMS)
 
 
 def test_an_answer_is_a_table_and_null_is_unknown(

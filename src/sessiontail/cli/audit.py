@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,20 +179,20 @@ def command(
         chosen = ordered(chosen_of(found, states, since, until), sort, reverse=reverse)
         place = os.fspath(audits.directory)
         total = summarize(chosen)
-        data = b""
+        pieces: Iterable[bytes] = ()
         if sql is not None:
-            data = _answer(out, chosen, sql, output)
+            pieces = _answer(out, chosen, sql, output)
         elif output == "text":
             _tell(out, found, chosen, total, number)
         else:
             shown = chosen[:number]
-            data = report_as(output, shown, total, directory=place, made_at=datetime.now(UTC))
-        if file is None:
-            out.bytes(data)
-        else:
-            file.write(data)
+            now = datetime.now(UTC)
+            pieces = report_as(output, shown, total, directory=place, made_at=now)
+        for piece in pieces:
+            (out.bytes if file is None else file.write)(piece)
+        if file is not None:
             file.commit()
-            note(f"{to}: {counted(len(data), 'byte')}")
+            note(f"{to}: {counted(file.size, 'byte')}")
         out.flush()
     if not chosen:
         tell_why_none(place, len(found))
@@ -250,13 +250,13 @@ async def _collect(audits: AuditPass, meter: ByteMeter) -> list[SessionAudit]:
         meter.close()
 
 
-def _answer(out: Output, chosen: list[SessionAudit], sql: str, form: str) -> bytes:
+def _answer(out: Output, chosen: list[SessionAudit], sql: str, form: str) -> Iterable[bytes]:
     """Return what the query answers; print it where that is for people."""
     answer = _query(chosen, sql)
     if form != "text":
         return answer_as(form, answer)
     print_answer(out, answer)
-    return b""
+    return ()
 
 
 def _tell(

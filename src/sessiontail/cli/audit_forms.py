@@ -1,8 +1,8 @@
-"""audits of sessions, or what a query answers -> bytes in the form that was asked for."""
+"""audits, or what a query answers -> bytes, piece by piece, in the form that was asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -45,8 +45,8 @@ def report_as(
     *,
     directory: str,
     made_at: datetime,
-) -> bytes:
-    """Return audits in one of ``FORMS``.
+) -> Iterator[bytes]:
+    """Yield audits in one of ``FORMS``.
 
     Args:
         form: which.
@@ -57,26 +57,26 @@ def report_as(
     """
     match form:
         case "json":
-            sessions = [one.to_dict() for one in audits]
-            return _json(
-                {"schema": SCHEMA, "summary": total.to_dict(), "sessions": sessions}, indent=2
-            )
+            yield from _whole(audits, total)
         case "jsonl":
-            return b"".join(_json(one.to_dict()) for one in audits)
+            for one in audits:
+                yield _json(one.to_dict())
         case "csv":
-            return encoded(audits_to_csv(audits))
+            yield encoded(audits_to_csv(audits))
         case "parquet":
-            return audits_to_parquet(audits)
+            yield audits_to_parquet(audits)
         case _:
-            return encoded(audits_to_html(audits, directory=directory, made_at=made_at))
+            yield encoded(audits_to_html(audits, directory=directory, made_at=made_at))
 
 
-def answer_as(form: str, answer: QueryResult) -> bytes:
-    """Return what a query answers in one of ``ANSWER_FORMS``."""
+def answer_as(form: str, answer: QueryResult) -> Iterator[bytes]:
+    """Yield what a query answers in one of ``ANSWER_FORMS``."""
     if form == "csv":
-        return encoded(csv_text(answer.columns, answer.rows))
-    rows = answer.to_dicts()
-    return _json(rows, indent=2) if form == "json" else b"".join(map(_json, rows))
+        yield encoded(csv_text(answer.columns, answer.rows))
+    elif form == "json":
+        yield _json(answer.to_dicts(), indent=2)
+    else:
+        yield from map(_json, answer.to_dicts())
 
 
 def print_answer(out: Output, answer: QueryResult) -> None:
@@ -86,6 +86,17 @@ def print_answer(out: Output, answer: QueryResult) -> None:
         for i, name in enumerate(answer.columns)
     ]
     print_rows(out, columns, [[_cell(value) for value in row] for row in answer.rows])
+
+
+def _whole(audits: Sequence[SessionAudit], total: DirectoryAudit) -> Iterator[bytes]:
+    """Yield one object, a session at a time: all at once, ten thousand take 150 MB."""
+    empty = _json({"schema": SCHEMA, "summary": total.to_dict(), "sessions": []}, indent=2)
+    head, tail = empty[: -len(b"]\n}\n")], b"]\n}\n"
+    yield head
+    for i, one in enumerate(audits):
+        text = _json(one.to_dict(), indent=2).rstrip().replace(b"\n", b"\n    ")
+        yield (b",\n    " if i else b"\n    ") + text
+    yield b"\n  " * bool(audits) + tail
 
 
 def _is_number(value: Any) -> bool:
