@@ -79,7 +79,7 @@ def test_without_the_package_only_texts_are_searched_for(monkeypatch: pytest.Mon
     with pytest.raises(MissingExtra) as caught:
         made("a.c")
     assert str(caught.value) == (
-        "regular expressions need the regex package: pip install 'sessiontail[search]'; "
+        "regular expressions need the package regex: pip install regex; "
         "without it, search for a literal text (-F, literal=True)"
     )
 

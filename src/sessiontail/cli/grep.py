@@ -57,10 +57,10 @@ Examples:
                                          for a program
 
 \b
-PATTERN is a regular expression of the package regex (pip install 'sessiontail[search]'), which
-reads them as Python does; a text of letters and digits, and any text with -F, needs none. ^ and $
-match at each line. A pattern that takes more than 2 s for one text ends the search with exit code
-2 and names the line.
+PATTERN is a regular expression of the package regex (pip install regex), which reads them as
+Python does, and more; a text of letters and digits, and any text with -F, needs none. ^ and $ match
+at each line. A pattern that takes more than 2 s for one text ends the search with exit code 2 and
+names the line. A line of output is ID:LINE:KIND TEXT, where LINE is that of the session's file.
 
 \b
 Exit codes are those of grep: 0 found, 1 not found, 2 an error: also where a session could not be

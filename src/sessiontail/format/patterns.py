@@ -137,7 +137,7 @@ def _compiled(pattern: str, *, ignore_case: bool) -> regex.Pattern[str]:
         import regex  # noqa: PLC0415 - an optional extra
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            "regular expressions need the regex package: pip install 'sessiontail[search]'; "
+            "regular expressions need the package regex: pip install regex; "
             "without it, search for a literal text (-F, literal=True)"
         ) from error
     flags = regex.VERSION0 | regex.MULTILINE | (regex.IGNORECASE if ignore_case else 0)
