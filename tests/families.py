@@ -118,5 +118,5 @@ class Family:
 
     def damage(self, path: Path) -> None:
         data = path.read_bytes()
-        at = data.index(b"\n") + 1
+        at = data.find(b"\n") + 1
         path.write_bytes(data[:at] + b"damaged\n" + data[at:])
