@@ -162,6 +162,13 @@ def test_nothing_that_a_session_says_commands_the_terminal() -> None:
     assert not [c for line in page.lines for c in line if c in "\x1b\x07\n\x9b\u202e"]
 
 
+def test_what_is_torn_is_told_beside_what_is_damaged() -> None:
+    dead = {"state": SessionState.ABANDONED, "torn_bytes": 4}
+    page = shown(moment(one(1, **dead), one(2, damaged_lines=3, **dead)))
+
+    assert [row[9] for row in cells(page)[1:]] == ["0 torn", "3 torn"]
+
+
 def test_what_ended_waits_for_nothing() -> None:
     row = cells(shown(moment(one(1, state=SessionState.ABANDONED))))[1]
 

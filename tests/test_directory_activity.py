@@ -72,6 +72,7 @@ def test_all_is_told_that_a_session_does() -> None:
         unanswered_calls=2,
         waits_for=("search", "edit"),
         damaged_lines=1,
+        torn_bytes=0,
         findings_by_reason={"invalid-json": 1},
         last_finding=Finding(
             Severity.ERROR,

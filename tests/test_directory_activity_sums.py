@@ -21,7 +21,7 @@ def session(**fields: Any) -> SessionActivity:
         "id_text": str(ID), "state": SessionState.LIVE, "created_at": None, "title": None,
         "rows": 5, "inherited_rows": 2, "is_whole": True, "size_bytes": 100, "rows_per_s": 1.0,
         "bytes_per_s": 10.0, "active_s": 0.0, "tool_calls": 3, "tool_errors": 1, "last_tool": "t",
-        "unanswered_calls": 1, "waits_for": ("t",), "damaged_lines": 0, "findings_by_reason": {},
+        "unanswered_calls": 1, "waits_for": ("t",), "damaged_lines": 0, "torn_bytes": 0, "findings_by_reason": {},
         "last_finding": None, "usage": None,
     }  # fmt: skip
     return SessionActivity(**(usual | fields))

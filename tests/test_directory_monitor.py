@@ -77,13 +77,16 @@ async def test_a_crash_shows_and_so_does_who_comes_back(store: SessionStore) -> 
         await monitor.caught_up()
         actor = Actor(store.directory).open().say("one")
         await until(monitor, lambda m: states(m) == [("live", 1)])
+        actor.write(b"torn")
         actor.kill()
-        await until(monitor, lambda m: states(m) == [("abandoned", 1)])
+        moment = await until(monitor, lambda m: states(m) == [("abandoned", 1)])
+        assert (moment.sessions[0].torn_bytes, moment.damaged_lines) == (4, 0)
         with actor.resume(cut=False).say("two"):
             moment = await until(monitor, lambda m: states(m) == [("live", 2)])
 
-        assert moment.sessions[0].is_whole
-        assert moment.damaged_lines == 1  # the second header
+        (one,) = moment.sessions
+        assert (one.is_whole, one.torn_bytes) == (True, 0)
+        assert moment.damaged_lines == 1  # the second header, glued to what was torn
 
 
 async def test_what_was_closed_or_given_up_before_is_not_read(store: SessionStore) -> None:

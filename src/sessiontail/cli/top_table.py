@@ -157,7 +157,7 @@ def _table(
     now = datetime.now(UTC)
     short = shorten({one.id_text for one in among})
     rows = [_row(one, short[one.id_text], now, now_s, width) for one in shown]
-    damage = {row[_DAMAGE]: "red" for row in rows if row[_DAMAGE][0] != "0"}
+    damage = {row[_DAMAGE]: "red" for row in rows if row[_DAMAGE] not in ("0", "0+")}
     failed = {row[_FAILED]: "red" for row in rows if row[_FAILED][0] != "0"}
     tools = {row[_LAST_TOOL]: "yellow" for row in rows}
     wide = _TOOL if rated else 0
@@ -205,7 +205,7 @@ def _row(
         f"{one.tool_errors}{more}",
         _cut(one.last_tool or "", _TOOL),
         waits,
-        f"{one.damaged_lines}{more}",
+        f"{one.damaged_lines}{more}" + (" torn" if one.torn_bytes else ""),
         tokens(one.usage),
         age(one.created_at, now) if one.created_at else "?",
         _cut(one.title or "", _TITLE if width is None else None),

@@ -69,13 +69,13 @@ class Activities:
             # Who wrote that writes it.
             self._resumed.discard(stem)
             self._ended.pop(stem, None)
-            known[1].state = SessionState.LIVE
+            known[1].state, known[1].torn_bytes = SessionState.LIVE, 0
         rows, length = known[1].add(batch, left_out=left_out, now_s=now_s)
         self._rows.add(rows, now_s)
         self._bytes.add(length, now_s)
 
-    def hear(self, stem: str, kind: EventKind, now_s: float) -> None:
-        """Take what happened to a session."""
+    def hear(self, stem: str, kind: EventKind, now_s: float, *, torn_bytes: int = 0) -> None:
+        """Take what happened to a session, and how many bytes follow its last newline then."""
         if kind is EventKind.RESUMED:
             self._resumed.add(stem)
         elif kind is EventKind.DELETED:
@@ -91,7 +91,7 @@ class Activities:
             self._ended.pop(stem, None)
             fold.state = _ENDS.get(kind, fold.state)
             if kind in _ENDS:
-                self._ended[stem] = now_s
+                self._ended[stem], fold.torn_bytes = now_s, torn_bytes
                 if len(self._ended) > _MOST_ENDED:
                     self._leave(next(iter(self._ended)), now_s)
 

@@ -61,8 +61,10 @@ class SessionActivity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     #: Calls without a result, and the names of their tools: the first ten, the oldest first.
     unanswered_calls: int
     waits_for: tuple[str, ...]
-    #: Damaged lines; and of the findings that are kept the last, its line None where not known.
+    #: Damaged lines; what is torn; and of the findings that are kept the last, its line None where not known.
     damaged_lines: int
+    #: Bytes after its last newline, where its writer is gone; who writes may be in the midst of it.
+    torn_bytes: int
     findings_by_reason: dict[str, int]
     last_finding: Finding | None
     #: Of its trailer; None is unknown, never zero: who runs has none yet.
@@ -99,11 +101,14 @@ class ActivityFold:
         "_rows",
         "_title",
         "state",
+        "torn_bytes",
     )
 
     def __init__(self, now_s: float, *, known_bytes: int = 0, quiet_s: float = 0.0) -> None:
         #: As its events and its lock say.
         self.state = SessionState.UNKNOWN
+        #: Bytes after its last newline that no writer goes on with.
+        self.torn_bytes = 0
         self._known_bytes = known_bytes
         self._active_s = now_s - quiet_s
         self._fold = AuditFold()
@@ -195,6 +200,7 @@ class ActivityFold:
             unanswered_calls=state.calls.unanswered,
             waits_for=self._waits_for(),
             damaged_lines=sum(found[reason] for reason in found.keys() & _DAMAGE),
+            torn_bytes=self.torn_bytes,
             findings_by_reason=dict(found),
             last_finding=self._last_finding(),
             usage=state.usage,

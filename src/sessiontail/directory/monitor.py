@@ -258,8 +258,12 @@ class SessionMonitor(AsyncPulled, AsyncEntered, AsyncIterator[DirectoryActivity]
             news = self._news.popleft()
             if isinstance(news, bool):
                 self._present = news
-            else:
-                self._activities.hear(*news, now_s)
+                continue
+            stem, kind = news
+            lane = self._following.sessions.lanes.get(stem)
+            follower = lane.follower if lane is not None and kind is EventKind.ABANDONED else None
+            torn_bytes = follower.reader.torn_bytes if follower is not None else 0
+            self._activities.hear(stem, kind, now_s, torn_bytes=torn_bytes)
 
     def _state_of(self, stem: str) -> SessionState:
         """Return how a session stands that has not ended, by who was seen to write it."""
