@@ -14,7 +14,7 @@ __all__ = ["Brought", "Errand"]
 # What is brought at once: so many matches, or so many letters of them, or of so many bytes.
 _MOST_MATCHES = 256
 _MOST_CHARS = 1024 * 1024
-_MOST_BYTES = 16 * 1024 * 1024
+_MOST_BYTES = 32 * 1024 * 1024
 
 
 class Brought(NamedTuple):

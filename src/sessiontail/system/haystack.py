@@ -28,7 +28,7 @@ class Haystack:
         size: bytes at most.
     """
 
-    __slots__ = ("_buffer", "_find", "_folded", "_view", "length", "size")
+    __slots__ = ("_buffer", "_find", "_find_folded", "_folded", "_view", "length", "size")
 
     def __init__(self, size: int = HAYSTACK_BYTES) -> None:
         self.size = size
@@ -38,6 +38,7 @@ class Haystack:
         self._find = _best_find(self._buffer)
         # A copy in small letters, where that is searched.
         self._folded: bytes | None = None
+        self._find_folded: Callable[[bytes, bytes, int, int], int] = _stringzilla() or bytes.find
 
     def fill(self, file: SessionFile, offset: int, size: int, *, fold: bool) -> int:
         """Read what lies at an offset; return how many bytes that are.
@@ -59,7 +60,7 @@ class Haystack:
     def find(self, needle: bytes, start: int, end: int) -> int:
         """Return where some bytes first lie between two places; -1 if nowhere."""
         if self._folded is not None:
-            return self._folded.find(needle, start, end)
+            return self._find_folded(self._folded, needle, start, end)
         at = self._find(needle, start + BUFFER_START, end + BUFFER_START)
         return at if at < 0 else at - BUFFER_START
 
@@ -106,12 +107,18 @@ def _best_find(buffer: bytearray) -> Callable[[bytes, int, int], int]:
     return _by_stringzilla(buffer) or _by_memmem(buffer) or buffer.find
 
 
-def _by_stringzilla(buffer: bytearray) -> Callable[[bytes, int, int], int] | None:
+def _stringzilla() -> Callable[..., int] | None:
     try:
         from stringzilla import find  # noqa: PLC0415 - an optional extra
     except ImportError:
         return None
-    return partial(find, memoryview(buffer))
+    function: Callable[..., int] = find
+    return function
+
+
+def _by_stringzilla(buffer: bytearray) -> Callable[[bytes, int, int], int] | None:
+    find = _stringzilla()
+    return None if find is None else partial(find, memoryview(buffer))
 
 
 def _by_memmem(buffer: bytearray) -> Callable[[bytes, int, int], int] | None:
