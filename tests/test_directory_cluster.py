@@ -74,11 +74,21 @@ async def audited(directory: Path, executor: str | Executor) -> dict[str, Sessio
 async def test_what_a_cluster_folds_is_what_is_folded_here(
     cluster: LocalCluster, sessions: Path
 ) -> None:
-    before = {*threading.enumerate()}
-
     found = await audited(sessions, cluster.scheduler_address)
 
     assert found == await audited(sessions, "thread")
+
+
+async def test_who_leaves_early_leaves_no_client_behind(
+    cluster: LocalCluster, sessions: Path
+) -> None:
+    before = {*threading.enumerate()}
+
+    async with audit_sessions(
+        directory=sessions, executor=cluster.scheduler_address, cache=False
+    ) as audits:
+        await anext(audits)
+
     assert [one.name for one in {*threading.enumerate()} - before if "loop" in one.name] == []
 
 
@@ -124,6 +134,32 @@ class Deadly(Executor):
         assert fn is fold_batch
         assert not kwargs
         return self._lane.submit(die_once, self._mark, *args)
+
+
+class Closing(Executor):
+    """A cluster's lane; the cluster ends when the first batch comes."""
+
+    def __init__(self, lane: Executor, cluster: LocalCluster) -> None:
+        self._lane = lane
+        self._cluster = cluster
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        self._cluster.close()
+        return self._lane.submit(fn, *args, **kwargs)
+
+
+async def test_a_scheduler_that_goes_is_told_and_nobody_waits(
+    sessions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_module, "_CONNECT_S", 0.5)
+    address = ""
+
+    with ExitStack() as stack:
+        made = LocalCluster(n_workers=1, processes=False, dashboard_address=":0")
+        address = stack.enter_context(made).scheduler_address
+        lane = await anyio.to_thread.run_sync(cluster_lane, address, stack)
+        with pytest.raises(PersistenceError, match=f"the Dask scheduler at {address} is gone; "):
+            await audited(sessions, Closing(lane.executor, made))
 
 
 @ASYNCIO

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import pkgutil
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack
+from typing import Any, TypeVar
 
 from sessiontail.directory.folding_out import Lane
 from sessiontail.errors import MissingExtra, PersistenceError
@@ -24,6 +27,8 @@ _CONNECT_S = 5.0
 _AHEAD = 2
 # How often a batch is given to another worker, besides what Dask does by itself where one dies.
 _RETRIES = 2
+_T = TypeVar("_T")
+
 # What both sides must have in common: what they send each other.
 _VERSION = "sessiontail.format.audit_state:STATE_VERSION"
 
@@ -81,4 +86,29 @@ def cluster_lane(address: str, stack: ExitStack) -> Lane:
         )
     executor = client.get_executor(pure=False, retries=_RETRIES)
     stack.callback(executor.shutdown, wait=False)
-    return Lane(executor, threads * _AHEAD)
+    return Lane(_Cluster(client, executor, address), threads * _AHEAD)
+
+
+class _Cluster(Executor):
+    """A client's executor, which says so when there is no scheduler any more: it would wait."""
+
+    def __init__(self, client: Any, executor: Executor, address: str) -> None:
+        self._client = client
+        self._executor = executor
+        self._address = address
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        """Call a function on a worker.
+
+        Raises:
+            PersistenceError: the scheduler is gone.
+        """
+        if self._client.status == "running":
+            future = self._executor.submit(fn, *args, **kwargs)
+            # What was under way when it went is cancelled; what came behind that, never ends.
+            if self._client.status == "running":
+                return future
+        raise PersistenceError(
+            f"the Dask scheduler at {self._address} is gone; what was folded by then is kept, so "
+            "audit again when it is back"
+        )

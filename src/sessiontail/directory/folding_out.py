@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import NamedTuple
 
+from sessiontail.errors import PersistenceError
 from sessiontail.session.auditing import Folded, ToFold, answer_of, fold_batch, request_of
 
 __all__ = ["FoldingOut", "Lane"]
@@ -128,7 +129,11 @@ class FoldingOut:
         future.add_done_callback(done)
 
     def take(self) -> list[Folded]:
-        """Return what came back since this was last called; then more may be to ``send``."""
+        """Return what came back since this was last called; then more may be to ``send``.
+
+        Raises:
+            PersistenceError: nothing can be folded there: no file is at fault.
+        """
         folded: list[Folded] = []
         while self._back:
             batch, future = self._back.popleft()
@@ -136,6 +141,8 @@ class FoldingOut:
                 error: BaseException | None = RuntimeError("the executor was shut down")
             else:
                 error = future.exception()
+            if isinstance(error, PersistenceError):
+                raise error
             if error is None:
                 folded += answer_of(future.result())
             elif batch.tries + 1 < _TRIES or len(batch.files) > 1:
