@@ -24,6 +24,12 @@ pytestmark = pytest.mark.anyio
 KIND = "outlines 1"
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """One is enough: what is tested runs in threads."""
+    return "asyncio"
+
+
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One file is many, each has not changed for long, and the cache is one of the test's."""
@@ -108,7 +114,6 @@ async def test_what_changed_spoils_what_is_later_and_nothing_else(
     assert more == await next_process(chats.directory, cache=False)
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 @settings(max_examples=15)
 @given(st.lists(st.lists(STEPS, max_size=9), min_size=2, max_size=4))
 async def test_whatever_became_of_the_files_between_processes_the_outlines_are_those_of_comparing(

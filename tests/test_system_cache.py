@@ -91,7 +91,7 @@ NAMES = st.binary(min_size=1, max_size=9).map(lambda name: os.fsdecode(name.repl
 NUMBERS = count()
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     st.dictionaries(
         NAMES,
@@ -261,7 +261,7 @@ def test_a_damaged_cache_gives_nothing_is_told_once_and_is_made_anew(
     ]
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(st.integers(0, 2**20), st.integers(1, 200), st.integers(0, 2**32))
 def test_bytes_that_changed_anywhere_give_what_was_written_or_nothing(
     tmp_path: Path, at: int, length: int, seed: int
