@@ -48,7 +48,7 @@ def test_what_commands_a_terminal_or_turns_letters_is_shown() -> None:
 
 
 @given(st.lists(st.text(), min_size=1, max_size=3))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_text_comes_back_as_one_cell(cells: list[str]) -> None:
     [row] = csv.reader(io.StringIO(csv_text(cells, []), newline=""))
 

@@ -52,7 +52,7 @@ def test_spans_are_as_short_as_there_is_place_for(
 
 
 @given(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=1, max_size=20))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_times_have_no_more_than_sixty_spans_and_none_is_lost(moments: list[datetime]) -> None:
     line = by_time([audit(created_at=moment) for moment in moments])
 

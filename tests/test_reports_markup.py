@@ -21,7 +21,7 @@ def test_a_name_turns_nothing_around_it_and_is_cut() -> None:
 
 
 @given(st.text(alphabet=st.characters(), max_size=60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_text_is_one_text_to_a_browser(text: str) -> None:
     page = Page(f"<p>{html(text)}</p>")
 
