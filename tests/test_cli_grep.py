@@ -230,3 +230,17 @@ def test_what_follows_is_searched_until_an_interrupt(tmp_path: Path) -> None:
     )  # fmt: skip
     assert err.startswith(b"sessiontail: searching what follows in ")
     assert err.count(b"\n") == 1
+
+
+def test_it_ends_when_nobody_reads_what_follows(tmp_path: Path) -> None:
+    closed(tmp_path, ONE, "jazz")
+    running = start("grep", "--dir", tmp_path, "-f", "jazz")
+    read_until(running, b"jazz\n")
+
+    assert running.stdout is not None
+    running.stdout.close()
+
+    assert running.wait(60) == 0
+    assert running.stderr is not None
+    assert running.stderr.read().count(b"\n") == 1
+    running.stderr.close()

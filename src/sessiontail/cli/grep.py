@@ -24,6 +24,7 @@ from sessiontail.cli.options import (
     states_option,
 )
 from sessiontail.cli.progress import Meter
+from sessiontail.cli.tail import watch_stdout
 from sessiontail.cli.targets import Finder, Target
 from sessiontail.cli.terminal import note
 from sessiontail.cli.words import given_ids
@@ -226,7 +227,7 @@ async def _search(
         async with search, anyio.create_task_group() as beside:
             beside.start_soon(_show, search, meter, printer)
             async for match in search:
-                if not printer.printed:
+                if not printer.printed and sys.stdout.isatty():
                     meter.close()
                 printer.put(match)
             beside.cancel_scope.cancel()
@@ -263,11 +264,16 @@ async def _follow(
         raise click.UsageError("-f follows sessions of the directory: give ids, not paths")
     if targets:
         options["ids"] = [one.session_id for one in targets if one.session_id is not None]
-    async with store, store.search_live(pattern, **options) as search:
-        note(f"searching what follows in {store.directory}; Ctrl-C ends it")
-        async for match in search:
-            printer.put(match)
-            printer.flush()
+    search = store.search_live(pattern, **options)
+    try:
+        async with store, search, anyio.create_task_group() as beside:
+            beside.start_soon(watch_stdout)
+            note(f"searching what follows in {store.directory}; Ctrl-C ends it")
+            async for match in search:
+                printer.put(match)
+                printer.flush()
+    except BaseExceptionGroup as group:
+        raise _first(group) from None
     return 2 if missed else 0
 
 
@@ -276,10 +282,11 @@ async def _targets(store: SessionStore, ids: tuple[str, ...]) -> tuple[list[Targ
 
 
 async def _show(search: Search, meter: Meter, printer: FoundPrinter) -> None:
-    """Show how far it is, until matches come to the same terminal."""
-    while not (printer.printed and sys.stdout.isatty()):
-        if search.total is not None:
+    """Hand over what was printed, and show how far it is, until there are matches at a terminal."""
+    while True:
+        if search.total is not None and not (printer.printed and sys.stdout.isatty()):
             meter.show(search.searched_bytes, search.total_bytes)
+        printer.flush()
         await anyio.sleep(_MOVES_S)
 
 

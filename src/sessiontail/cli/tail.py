@@ -37,7 +37,7 @@ from sessiontail.errors import CursorInvalid
 from sessiontail.format.lifecycle import Outcome
 from sessiontail.store import SessionStore
 
-__all__ = ["command"]
+__all__ = ["command", "watch_stdout"]
 
 _STATS_INTERVAL_S = 10.0
 
@@ -207,7 +207,7 @@ async def _tail(
         if not live.options.follow:
             return await live.print_last(ids)
         async with live.store, anyio.create_task_group() as beside:
-            beside.start_soon(_watch_stdout)
+            beside.start_soon(watch_stdout)
             if stats and sys.stderr.isatty():
                 beside.start_soon(_tell_stats_regularly, live.store)
             outcomes = await live.follow(ids)
@@ -218,7 +218,7 @@ async def _tail(
     return outcomes
 
 
-async def _watch_stdout() -> None:
+async def watch_stdout() -> None:
     """Raise BrokenPipeError when nobody reads the output any more, though nothing is written.
 
     The writing end of a pipe is readable when its other end is closed (Linux, poll(2): POLLERR).
