@@ -17,7 +17,8 @@ from hostile import CASES
 from killers import kill_myself
 from plain_audit import comparable, plain_audits
 from samples import chunk_line, header_line, session_bytes, trailer_line
-from sessiontail.directory.audit import AuditPass, AuditProgress, audit_sessions
+from sessiontail.directory.audit import AuditPass, audit_sessions
+from sessiontail.directory.audit_progress import AuditProgress
 from sessiontail.errors import PersistenceError
 from sessiontail.format.audit import SessionAudit, summarize
 from sessiontail.session.pulling import StreamBusy

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from sessiontail.directory.activity_sums import DirectoryActivity as DirectoryActivity
     from sessiontail.directory.audit import (
         AuditPass as AuditPass,
-        AuditProgress as AuditProgress,
         audit_sessions as audit_sessions,
     )
+    from sessiontail.directory.audit_progress import AuditProgress as AuditProgress
     from sessiontail.directory.conversations import ConversationTurn as ConversationTurn
     from sessiontail.directory.diagrams import draw_dot as draw_dot, draw_mermaid as draw_mermaid
     from sessiontail.directory.events import (
@@ -214,7 +214,7 @@ _HOMES = {
     "DirectoryActivity": "directory.activity_sums",
     "SessionMonitor": "directory.monitor",
     "monitor_sessions": "directory.monitor",
-    "AuditProgress": "directory.audit",
+    "AuditProgress": "directory.audit_progress",
     "AuditPass": "directory.audit",
     "audit_sessions": "directory.audit",
     "audits_to_csv": "reports.csv_table",

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from anyio import CancelScope
-from msgspec import Struct
 
 from sessiontail import checks
 from sessiontail.directory.ancestry import ancestry_of
 from sessiontail.directory.audit_executors import AuditExecutor, lanes_of
 from sessiontail.directory.audit_files import Audited, AuditFiles
-from sessiontail.directory.audit_kin import ALONE, AuditKin, told
+from sessiontail.directory.audit_kin import ALONE, AuditKin, in_order, told
+from sessiontail.directory.audit_progress import AuditProgress
 from sessiontail.directory.folding_out import FoldingOut, Lane
 from sessiontail.format.audit import SessionAudit
 from sessiontail.format.brief import place
@@ -36,25 +36,12 @@ from sessiontail.system.paths import sessions_dir
 from sessiontail.system.signals import Home, Signal
 from sessiontail.system.workers import Workers
 
-__all__ = ["AuditPass", "AuditProgress", "audit_sessions"]
+__all__ = ["AuditPass", "audit_sessions"]
 
 # Sessions that are asked for their kin in one hop into a thread: 5 ms.
 _AT_ONCE = 64
 # Bytes that are folded before they are kept: an interrupted pass loses a second of work.
 _KEEP_BYTES = 256 * 1024 * 1024
-
-
-class AuditProgress(Struct, frozen=True):
-    """How far a pass is."""
-
-    #: Files of the directory, and how many are audited.
-    files: int
-    files_done: int
-    #: Bytes that were to be read, and how many are read: what is known is not read.
-    bytes: int
-    bytes_done: int
-    #: Files that had not changed since they were audited before.
-    files_known: int
 
 
 class _Phase(Enum):
@@ -244,8 +231,9 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
         self._tell()
 
     async def _ask(self) -> None:
-        """Ask some what the others say of them, all being folded."""
+        """Ask some what the others say of them, all being folded; the oldest first."""
         if self._kin is None:
+            self._waiting = deque(sorted(self._waiting, key=in_order))
             ancestry = ancestry_of(self.directory, self._max_line_bytes)
             self._kin = await self._in_thread(
                 AuditKin, self._audited, ancestry, self._max_line_bytes
@@ -270,7 +258,7 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
             files = self._files
             progress = AuditProgress(
                 len(files.known) + len(files.to_fold),
-                len(self._audited) - len(self._waiting),
+                len(self._audited),
                 files.bytes_to_fold,
                 self._bytes_done,
                 len(files.known),

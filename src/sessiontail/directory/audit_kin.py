@@ -27,7 +27,7 @@ from sessiontail.system.paths import path_paths
 from sessiontail.system.stamps import FileId
 from sessiontail.system.statuses import status_of
 
-__all__ = ["ALONE", "AuditKin", "told"]
+__all__ = ["ALONE", "AuditKin", "in_order", "told"]
 
 _decode = msgspec.msgpack.Decoder(RowsKept).decode
 
@@ -120,6 +120,15 @@ class AuditKin:
         request = request_of([ToFold(file, until=until)], max_line_bytes=self._max_line_bytes)
         (folded,) = answer_of(fold_batch(request))
         return AuditState.from_bytes(folded.state).tally if folded.state else Tally()
+
+
+def in_order(one: Audited) -> tuple[bool, float, str]:
+    """Return what sorts sessions by when they were created; those without a header come last.
+
+    In whatever order files come back: who has the same rows as two others is the child of the same one.
+    """
+    created_at = one.audit.created_at
+    return created_at is None, created_at.timestamp() if created_at else 0.0, one.audit.file
 
 
 def told(one: Audited) -> SessionAudit:
