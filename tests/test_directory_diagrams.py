@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from chats import name
-from families import family, outline
+from kinships import family, outline
 from sessiontail import draw_dot, draw_mermaid
 from sessiontail.directory.tracing import lineage_of
 

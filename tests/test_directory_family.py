@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chats import name
-from families import family
+from kinships import family
 from sessiontail import Lineage
 from sessiontail.directory.family import family_of
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from chats import name
-from families import START, family, outline
+from kinships import START, family, outline
 from sessiontail import LineageEdge, SessionState
 from sessiontail.directory.labels import Label, cells, cut, labels_of, link_in_words, summary_of
 from sessiontail.directory.tracing import lineage_of

@@ -13,7 +13,7 @@ from rath.session.session import Session
 
 from agents import Agent, says
 from chats import GONE, name
-from families import START, family, numbers, outline
+from kinships import START, family, numbers, outline
 from sessiontail import (
     InvalidSessionId,
     Lineage,

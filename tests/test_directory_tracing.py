@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from chats import FIRST, GONE, Chats, name, rows
-from families import numbers, outline
+from kinships import numbers, outline
 from sessiontail import LineageEdge, SessionState, read_lineage
 from sessiontail.directory.tracing import lineage_of
 

@@ -10,8 +10,9 @@ import pytest
 
 from chats import FIRST, GONE, Chats, rows
 from samples import chunk_line, header_line
+from sessiontail.format.rows_read import RowsKept
 from sessiontail.session import kept_rows
-from sessiontail.session.kept_rows import KeptRows, RowsKept
+from sessiontail.session.kept_rows import KeptRows
 from sessiontail.session.rows import Looks
 from sessiontail.system import stamps
 from sessiontail.system.files import SessionFile
