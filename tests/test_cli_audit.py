@@ -195,7 +195,7 @@ def test_without_duckdb_a_line_says_what_to_install(
     assert (done.returncode, done.stdout, done.stderr) == (
         2,
         "",
-        "sessiontail: Parquet and SQL need duckdb: pip install 'sessiontail[audit]'\n",
+        "sessiontail: Parquet and SQL need duckdb: pip install duckdb\n",
     )
 
 

@@ -92,7 +92,7 @@ def test_without_duckdb_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPa
     with pytest.raises(MissingExtra) as caught:
         need_duckdb()
 
-    assert str(caught.value) == "Parquet and SQL need duckdb: pip install 'sessiontail[audit]'"
+    assert str(caught.value) == "Parquet and SQL need duckdb: pip install duckdb"
 
 
 def test_an_interrupt_is_what_it_is_everywhere() -> None:

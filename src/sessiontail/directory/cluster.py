@@ -49,7 +49,7 @@ def cluster_lane(address: str, stack: ExitStack) -> Lane:
     except ImportError as error:
         raise MissingExtra(
             "a Dask scheduler is asked through the distributed package; "
-            "install it with: pip install 'sessiontail[dask]'"
+            "install it with: pip install distributed"
         ) from error
 
     async def is_scheduler() -> bool:

@@ -46,7 +46,7 @@ def need_duckdb() -> Any:
         import duckdb  # noqa: PLC0415 - an optional extra
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            "Parquet and SQL need duckdb: pip install 'sessiontail[audit]'"
+            "Parquet and SQL need duckdb: pip install duckdb"
         ) from error
     return duckdb
 

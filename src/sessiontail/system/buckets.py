@@ -157,7 +157,7 @@ def _obstore() -> Any:
     except ImportError as error:
         raise MissingExtra(
             "a bucket is read through the obstore package; "
-            "install it with: pip install 'sessiontail[cloud]'"
+            "install it with: pip install obstore"
         ) from error
     return obstore
 
