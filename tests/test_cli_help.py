@@ -30,7 +30,7 @@ def test_commands_are_completed_in_the_shell() -> None:
     done = run_apart(
         env={
             "_SESSIONTAIL_COMPLETE": "bash_complete",
-            "COMP_WORDS": "sessiontail help t",
+            "COMP_WORDS": "sessiontail help ta",
             "COMP_CWORD": "2",
         }
     )
