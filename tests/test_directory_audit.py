@@ -20,6 +20,7 @@ from samples import chunk_line, header_line, session_bytes, trailer_line
 from sessiontail.directory.audit import AuditPass, audit_sessions
 from sessiontail.directory.audit_progress import AuditProgress
 from sessiontail.errors import PersistenceError
+from sessiontail.format import migrations
 from sessiontail.format.audit import SessionAudit, summarize
 from sessiontail.session.pulling import StreamBusy
 from sessiontail.system import stamps
@@ -204,6 +205,31 @@ async def test_what_others_say_changes_with_them(tmp_path: Path) -> None:
     assert (before.inherited_rows, after.inherited_rows) == (2, 0)
     assert [one.reason for one in before.findings] == []
     assert [one.reason for one in after.findings] == ["missing-parent"]
+
+
+async def test_what_a_migration_makes_of_a_file_is_counted_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers do not know it, and the next program may not."""
+    path = tmp_path / f"{name(1)}.jsonl"
+    old = header_line(name(1), schema_version=0)
+    path.write_bytes(old + chunk_line(0, "x", "told") + trailer_line(1))
+    before = (await audited(tmp_path))[str(path)]
+
+    def migrate(record: dict[str, Any]) -> dict[str, Any]:
+        return {**record, "schema_version": 1}
+
+    def migrate_chunk(record: dict[str, Any]) -> dict[str, Any]:
+        return {**record, "kind": "user"}
+
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "_header_migrations", {0: migrate})
+        patched.setattr(migrations, "_chunk_migrations", {0: migrate_chunk})
+        during = (await audited(tmp_path, executor="processes", jobs=2))[str(path)]
+    after = (await audited(tmp_path))[str(path)]
+
+    assert (before.created_at, after) == (None, before)
+    assert during.rows_by_kind == {"user": 1}
 
 
 async def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ at each line. A pattern that takes more than 2 s for one text ends the search wi
 names the line. A line of output is ID:LINE:KIND TEXT, where LINE is that of the session's file.
 
 \b
-Exit codes are those of grep: 0 found, 1 not found, 2 an error: also where a session could not be
-read, though others matched; 130 interrupted.
+Exit codes: 0 found; 1 not found; 2 an error, also where a session could not be read, though others
+matched (as grep has them); 130 interrupted.
 """
 )
 @directory_option

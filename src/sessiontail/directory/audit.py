@@ -282,7 +282,8 @@ def audit_sessions(
         jobs: how many files are folded at once; by default as many as there are processors.
         executor: "processes" (the default: this process begins, and others help where there is
             much to read), "thread" (this process alone), the address of a Dask scheduler
-            ("tcp://..."), or a ``concurrent.futures.Executor``.
+            ("tcp://..."), or a ``concurrent.futures.Executor``. Where a migration is registered,
+            this process alone: the others do not know it.
         cache: whether what was folded is kept in the user's cache directory, so that the next pass
             reads only what has changed.
         on_progress: called now and then with how far it is.

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TypeAlias
 
 from sessiontail.directory.folding_out import Lane
+from sessiontail.format.migrations import any_registered
 from sessiontail.system.threads import threads
 from sessiontail.system.workers import Workers, can_start
 
@@ -60,7 +61,9 @@ def lanes_of(
     # A thread begins at once, and lets go of the event loop with each read.
     here = Lane(threads().at(f"audits of {place}"), 1)
     worth = executor == "processes" or to_read_bytes >= _WORTH_BYTES
-    if executor == "thread" or jobs == 1 or not worth or not can_start():
+    # What this program has registered, another process does not know.
+    alone = executor == "thread" or jobs == 1 or any_registered()
+    if alone or not worth or not can_start():
         return [here]
     workers = Workers(jobs - 1)
     stack.callback(_kill, workers)

@@ -22,6 +22,7 @@ from sessiontail.format.audit import SessionAudit
 from sessiontail.format.audit_state import STATE_VERSION, AuditState
 from sessiontail.format.concluding import FileFacts, conclude, of_unread
 from sessiontail.format.lifecycle import SessionState
+from sessiontail.format.migrations import any_registered
 from sessiontail.format.tally import Tally
 from sessiontail.session.auditing import Folded, ToFold
 from sessiontail.session.meta import state_of
@@ -115,7 +116,8 @@ class AuditFiles:
     def __init__(self, directory: Path, cache: Cache | None) -> None:
         self._directory = str(directory)
         self._prefix = os.path.join(directory, "")  # noqa: PTH118 - names that are no text
-        self._cache = cache
+        # What a migration has made of a file, another program would read differently.
+        self._cache = cache = None if any_registered() else cache
         #: What is known without a read, and what is to be folded.
         self.known: list[Audited] = []
         self.to_fold: list[ToFold] = []
