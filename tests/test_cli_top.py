@@ -216,8 +216,9 @@ def test_without_a_screen_it_says_what_to_do(tmp_path: Path) -> None:
     assert b"--once prints one table" in got
 
 
-def test_no_look_comes_sooner_than_an_eye_reads(tmp_path: Path) -> None:
-    done = run("top", "--interval", "0.1", "--dir", tmp_path)
+@pytest.mark.parametrize("interval", ["0.1", "nan", "-1"])
+def test_no_look_comes_sooner_than_an_eye_reads(tmp_path: Path, interval: str) -> None:
+    done = run("top", "--interval", interval, "--dir", tmp_path)
 
     assert done.returncode == 2
-    assert "0.25" in done.stderr
+    assert interval in done.stderr

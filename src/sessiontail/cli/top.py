@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 
@@ -91,6 +92,8 @@ def command(
 
     What ended stays for a minute. Sessions that were closed or given up before are not read.
     """
+    if math.isnan(interval_s):  # in any range, for click
+        raise click.BadParameter("nan is no number of seconds", param_hint="--interval")
     where = str(sessions_dir(directory))
     top = _Top(where, states, sort, number)
     out = look.open()
