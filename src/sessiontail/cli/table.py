@@ -83,7 +83,7 @@ def lay_out(
             else:
                 parts += [painted] if place == last else [painted, space]
             parts += [_GAP] * (place != last)
-        lines.append(Painted("".join(parts)))
+        lines.append(Painted("".join(parts).rstrip(" ")))
     return lines, [column.name for i, column in enumerate(columns) if i not in shown]
 
 
