@@ -252,10 +252,10 @@ def test_the_last_words_are_read(home: Path) -> None:
     ]
 
 
-def test_an_audit_finds_the_damage(home: Path) -> None:
+def test_a_listing_finds_the_damage(home: Path) -> None:
     anyio.run(lambda: write_session(home, damaged=True))
 
-    listed, found = lines_of(start(home, "audit.py"))
+    listed, found = lines_of(start(home, "listing.py"))
 
     assert listed == f"{SESSION_ID} closed 5 None"
     assert found.startswith(f"{SESSION_ID} 5 (Damage(")
@@ -429,6 +429,60 @@ def commands_of(block: str) -> list[tuple[list[str], str]]:
     return told
 
 
+def test_an_audit_counts_each_row_once(home: Path) -> None:
+    anyio.run(write_for_the_terminal, home)
+
+    lines = lines_of(start(home, "audit.py"))
+
+    assert lines == [
+        "5 sessions, 9 rows; 944 tokens known of 4, unknown of 1",
+        "run_tests 1",
+    ]
+    assert (
+        (home.parent / "programs" / "audit.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    )
+
+
+def test_what_tools_said_is_searched(home: Path) -> None:
+    anyio.run(write_for_the_terminal, home)
+
+    found, failed = lines_of(start(home, "errors.py"))
+
+    assert found == (
+        f"{SESSION_ID} 4 run_tests E   ValueError: day is out of range for month ((9, 14),)"
+    )
+    assert failed == "[]"
+
+
+def test_who_a_session_descends_from_is_told_and_drawn(home: Path) -> None:
+    anyio.run(write_for_the_terminal, home)
+
+    lines = lines_of(start(home, "family.py", "7a90be11-0000-4000-8000-000000000004"))
+
+    assert lines == [
+        f"{UUID(int=4)} has no file",
+        f"{SESSION_ID} Why does tests/test_dates.py fail?",
+    ]
+    assert (home.parent / "programs" / "family.svg").read_text("utf-8").startswith("<svg")
+
+
+def test_a_crashed_session_gets_a_clean_copy_and_a_page(home: Path) -> None:
+    anyio.run(write_for_the_terminal, home)
+
+    lines = lines_of(start(home, "mend.py", "9b1d0c22-0000-4000-8000-000000000002"))
+
+    assert lines == [
+        "3 cut 84 bytes after the last whole line, no record",
+        "4 closed a trailer was added: 1 chunk, tokens unknown",
+        "[",
+        '{"role": "user", "content": "Write the release notes."}',
+        "]",
+    ]
+    assert "Write the release notes." in (home.parent / "programs" / "clean.html").read_text(
+        "utf-8"
+    )
+
+
 def undated(text: str) -> str:
     """Text in which each date is the same: the sessions are written when the test runs."""
     return re.sub(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\dZ)?", "DATE", text)
@@ -462,7 +516,7 @@ def print_live(home: Path, arguments: list[str], wanted: str) -> str:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_command_prints_what_stands_below_it(
-    home: Path, arguments: list[str], wanted: str
+    home: Path, arguments: list[str], wanted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "-f" in arguments:
         got = print_live(home, arguments, wanted)
@@ -471,7 +525,10 @@ def test_a_command_prints_what_stands_below_it(
         if "prune" in arguments and "--dry-run" not in arguments:
             got = print_at_terminal(arguments)
         else:
-            got = run_command(*arguments).stdout.rstrip("\n")
+            monkeypatch.chdir(home.parent)
+            done = run_command(*arguments)
+            told = done.stderr if arguments[0] == "repair" else done.stdout
+            got = told.replace(str(home.parent), "/home/me").rstrip("\n")
 
     assert undated(got) == undated(wanted)
 
