@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import weakref
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from actors import Actor, cancelled_at, held_of
+from actors import LONG_AGO_S, Actor, cancelled_at, held_of
 from samples import ID, chunk_line, header_line, trailer_line
 from sessiontail import PersistenceError, SessionState, SessionStore, monitor_sessions
 from sessiontail.directory.activity_sums import DirectoryActivity
@@ -112,6 +113,7 @@ async def test_rows_of_an_earlier_session_are_left_out_and_are_no_gap(store: Ses
     rows = [chunk_line(i, f"row {i}") for i in range(4)]
     first = store.directory / f"{ID}.jsonl"
     first.write_bytes(header_line() + b"".join(rows) + trailer_line(4))
+    os.utime(first, (LONG_AGO_S, LONG_AGO_S))  # what is new may have been closed since the start
     child = Actor(store.directory, TWO).open(header=False)
     child.write(
         header_line(TWO, parent_session_ids=[str(ID)], lineage_kind="op_session_loop",
