@@ -22,6 +22,7 @@ from sessiontail.format.lifecycle import SessionState
 from sessiontail.session.writer import SessionWriter
 from sessiontail.system import stamps
 from sessiontail.system.buckets import Bucket
+from test_twenty_turns import Chat
 
 pytestmark = pytest.mark.anyio
 
@@ -35,8 +36,6 @@ def served() -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five real sessions, chained by merge, forked and detached; and some that crashed, or are damaged."""
-    from test_twenty_turns import Chat
-
     home = tmp_path_factory.mktemp("home")
     (home / "sessions").mkdir()
     with pytest.MonkeyPatch.context() as patch:
