@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -33,12 +33,13 @@ from sessiontail.system.mounts import look_up
 from sessiontail.system.paths import WAL_ENDING, split_name
 from sessiontail.system.stamps import lasting_stamp, stamp_bytes
 from sessiontail.system.statuses import status_of
+from sessiontail.system.threads import NoThread, threads
 from sessiontail.urls import as_path
 
 __all__ = ["AuditFiles", "Audited", "Kin", "numbers_of"]
 
 
-class Kin(msgspec.Struct, frozen=True):
+class Kin(msgspec.Struct, frozen=True, array_like=True):
     """What the other sessions of the directory say of one."""
 
     #: Its first rows, where an earlier session has them; None: it is not known.
@@ -50,7 +51,7 @@ class Kin(msgspec.Struct, frozen=True):
     in_cycle: bool
 
 
-class Audited(msgspec.Struct):
+class Audited(msgspec.Struct, array_like=True):
     """One file that was folded, and all that is known of it."""
 
     #: As of its file alone.
@@ -98,8 +99,14 @@ def numbers_of(status: os.stat_result) -> tuple[int, int, int, int, int]:
     )
 
 
-def _without_rows(one: Audited) -> Audited:
-    return msgspec.structs.replace(one, rows=b"")
+def _to_keep(one: Audited) -> Audited:
+    """Return what is worth its place: what the others say stands in ``kin``, of whom they say something."""
+    return msgspec.structs.replace(
+        one,
+        audit=msgspec.structs.replace(one.audit, inherited=None),
+        kin=None if one.stands_alone else one.kin,
+        rows=one.rows if len(one.rows) <= _MOST_ROWS_BYTES else b"",
+    )
 
 
 class AuditFiles:
@@ -129,10 +136,8 @@ class AuditFiles:
         self._looked_ns = time.time_ns()
         self._statuses = self._stat_all(session_names(directory))
         self._names = frozenset(self._statuses)
-        # Only a WAL is held by a writer.
-        wals = any(name.endswith(WAL_ENDING) for name in self._names)
-        self._locks = table_for(directory) if wals else LockTable(b"")
-        self._same_clock = not look_up(self._directory).remote
+        locks = self._ask_for_locks()
+        self._same_clock = look_up(self._directory).same_clock
         self._whole = self._fingerprint()
         kept: _Kept = cache.read(_AUDITS, self._directory) if cache else {}
         # Of files that have changed; read when the first of them is met.
@@ -141,7 +146,9 @@ class AuditFiles:
         #: Whether no file of the directory has changed since all of them were asked of each other.
         self.kin_holds = kept.pop(_WHOLE, (b"", b""))[0] == self._whole
         self._gone = kept.keys() - self._names
-        self._sort(kept)
+        before = self._decode(kept)
+        self._locks = locks()
+        self._sort(before)
 
     def _stat_all(self, names: Iterable[str]) -> dict[str, os.stat_result]:
         found: dict[str, os.stat_result] = {}
@@ -164,14 +171,32 @@ class AuditFiles:
             digest.update(stamp_bytes(self._statuses[name]))
         return digest.digest()
 
-    def _sort(self, kept: _Kept) -> None:
+    def _ask_for_locks(self) -> Callable[[], LockTable]:
+        """Have the lock table read; return what waits for it: 8 ms, in which there is much to do."""
+        if not any(name.endswith(WAL_ENDING) for name in self._names):
+            return lambda: LockTable(b"")  # only a WAL is held by a writer
+        try:
+            return threads().submit_at("", table_for, self._directory).result
+        except NoThread:
+            return lambda: table_for(self._directory)
+
+    def _decode(self, kept: _Kept) -> dict[str, Audited]:
+        """Return what was found before of files that have not changed, by name."""
+        found: dict[str, Audited] = {}
         for name, status in self._statuses.items():
-            file = self._prefix + name
             entry = kept.get(name)
-            audited = None
             if entry is not None and entry[0] == stamp_bytes(status):
                 with suppress(msgspec.MsgspecError):  # of another version: it is read anew
-                    audited = self._still(_decode(entry[1]), file, status)
+                    found[name] = _decode(entry[1])
+        return found
+
+    def _sort(self, before: Mapping[str, Audited]) -> None:
+        """Tell what is known from what is to be folded."""
+        for name, status in self._statuses.items():
+            file = self._prefix + name
+            audited = before.get(name)
+            if audited is not None:
+                audited = self._still(audited, file, status)
             if audited is not None:
                 self.known.append(audited)
                 self.bytes_known += status.st_size
@@ -259,8 +284,7 @@ class AuditFiles:
                 continue  # it has grown since, or could not be read
             stamp = lasting_stamp(status, self._looked_ns, same_clock=self._same_clock)
             if stamp is not None:
-                kept = one if len(one.rows) <= _MOST_ROWS_BYTES else _without_rows(one)
-                entries[name] = stamp, _encode(kept)
+                entries[name] = stamp, _encode(_to_keep(one))
         if len(entries) == len(self._names):
             entries[_WHOLE] = self._whole, b""
         self._cache.write(_AUDITS, self._directory, entries, self._gone)
