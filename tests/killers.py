@@ -7,7 +7,23 @@ import signal
 import sys
 from typing import Any
 
-__all__ = ["double", "kill_myself", "leave", "modules", "pid_of", "shout"]
+__all__ = [
+    "double",
+    "fail_oddly",
+    "kill_myself",
+    "leave",
+    "modules",
+    "pid_of",
+    "shout",
+    "unsendable",
+]
+
+
+class OddError(Exception):
+    """Is sent, and cannot be made again from what was sent."""
+
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(f"{one} {other}")
 
 
 def kill_myself(_: Any) -> None:
@@ -28,6 +44,16 @@ def shout(text: str) -> None:
     """Print, which is not the answer; then fail."""
     print(text * 1000)  # noqa: T201 - what is tested
     raise ValueError(text)
+
+
+def fail_oddly(_: Any) -> None:
+    """Raise what does not come back from a pickle."""
+    raise OddError(1, 2)
+
+
+def unsendable(_: Any) -> Any:
+    """Return what no pickle takes."""
+    return lambda: None
 
 
 def pid_of(_: Any) -> int:

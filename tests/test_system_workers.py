@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -13,8 +14,17 @@ from typing import Any
 
 import pytest
 
-from killers import double, kill_myself, leave, modules, pid_of, shout
-from sessiontail.system.workers import WorkerDied, Workers, can_start
+from killers import (
+    double,
+    fail_oddly,
+    kill_myself,
+    leave,
+    modules,
+    pid_of,
+    shout,
+    unsendable,
+)
+from sessiontail.system.workers import CannotStart, WorkerDied, Workers, can_start
 
 
 @pytest.fixture
@@ -37,6 +47,55 @@ def test_what_a_call_raises_belongs_to_who_called_and_what_it_prints_to_nobody(
         workers.submit(shout, "loud").result(60)
 
     assert workers.submit(double, "fine").result(60) == "finefine"
+
+
+@pytest.mark.parametrize("call", [fail_oddly, unsendable])
+def test_what_cannot_be_sent_fails_its_call_and_the_worker_goes_on(
+    workers: Workers, call: Callable[[Any], Any]
+) -> None:
+    with pytest.raises((TypeError, RuntimeError, AttributeError)):
+        workers.submit(call, None).result(60)
+
+    assert workers.submit(double, 21).result(60) == 42
+
+
+@pytest.mark.parametrize("program", ["/nonexistent/python", "/bin/true", "/bin/cat"])
+def test_who_starts_no_worker_says_so(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """As in a program that embeds Python, and is its own executable."""
+    monkeypatch.setattr(sys, "executable", program)
+    with Workers(1) as workers, pytest.raises(CannotStart, match=program):
+        workers.submit(double, 1).result(60)
+
+
+def test_a_path_that_is_none_starts_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path, "a\0b"])
+    with Workers(1) as workers, pytest.raises(CannotStart, match="null byte"):
+        workers.submit(double, 1).result(60)
+
+
+def test_what_is_printed_while_python_starts_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "noisy"
+    program.write_text(f'#!/bin/sh\necho loud\nexec {sys.executable} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+    with Workers(1) as workers:
+        assert workers.submit(double, 21).result(60) == 42
+
+
+def test_without_a_thread_nothing_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Workers(1) as workers:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refused)
+            with pytest.raises(CannotStart, match="can't start new thread"):
+                workers.submit(double, 1)
+
+        assert workers.submit(double, 21).result(60) == 42
 
 
 @pytest.mark.parametrize(("die", "code"), [(kill_myself, -9), (leave, 3)])

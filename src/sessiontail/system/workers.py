@@ -21,21 +21,31 @@ from typing import Any, TypeVar
 
 from sessiontail.system.working import read_frame, write_frame
 
-__all__ = ["WorkerDied", "Workers", "can_start"]
+__all__ = ["CannotStart", "WorkerDied", "Workers", "can_start"]
 
 _T = TypeVar("_T")
 
+# What a worker says first, on a line of its own: that it is one.
+_HELLO = b"sessiontail worker\n"
+# Bytes of what a module prints while Python starts; who says more is another program.
+_MOST_NOISE_BYTES = 1024 * 1024
+
 # What a worker runs; it finds modules where this process does, whatever its directory is.
-_PROGRAM = """\
-import sys
+_PROGRAM = f"""\
+import os, sys
 sys.path[:] = sys.argv[1:]
 from sessiontail.system.working import serve
+os.write(1, b"\\n" + {_HELLO!r})
 serve()
 """
 
 
 class WorkerDied(BrokenExecutor):
     """The process that had a call ended before it had the result."""
+
+
+class CannotStart(BrokenExecutor):
+    """No process is to be had: the call was not begun."""
 
 
 class _Task:
@@ -74,6 +84,7 @@ class Workers(Executor):
         """Call a function of a module, with one argument, in a process.
 
         Raises:
+            CannotStart: there is no thread for it.
             RuntimeError: this is shut down.
             TypeError: there is another number of arguments.
         """
@@ -83,12 +94,20 @@ class Workers(Executor):
         with self._lock:
             if self._closed:
                 raise RuntimeError("these workers are shut down")
+            if self._open >= self._threads and self._threads < self._most:
+                self._add_thread()
             self._open += 1
-            if self._open > self._threads and self._threads < self._most:
-                self._threads += 1
-                threading.Thread(target=self._work, name="sessiontail", daemon=True).start()
         self._tasks.put(task)
         return task.future
+
+    def _add_thread(self) -> None:
+        try:
+            threading.Thread(target=self._work, name="sessiontail", daemon=True).start()
+        except RuntimeError as error:
+            if not self._threads:  # else those that there are do it
+                raise CannotStart(str(error)) from error
+        else:
+            self._threads += 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - the standard library's signature
         """End the processes: when what was submitted is done, or at once.
@@ -141,6 +160,8 @@ class Workers(Executor):
             with suppress(OSError):  # it has died: then there is no answer either
                 write_frame(process.stdin, call)
                 answer = read_frame(process.stdout)
+            if answer is not None:
+                done, result = pickle.loads(answer)  # noqa: S301 - from a process of ours
         except Exception as error:  # noqa: BLE001 - it belongs to who called
             task.future.set_exception(error)
             return process
@@ -148,7 +169,6 @@ class Workers(Executor):
             code = self._end(process)
             task.future.set_exception(WorkerDied(f"a worker process ended with {code}"))
             return None
-        done, result = pickle.loads(answer)  # noqa: S301 - from a process of ours
         if done:
             task.future.set_result(result)
         else:
@@ -156,18 +176,29 @@ class Workers(Executor):
         return process
 
     def _start(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(  # noqa: S603 - this interpreter
-            [sys.executable, "-I", "-c", _PROGRAM, *map(os.path.abspath, sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            process_group=0 if os.name == "posix" else None,  # an interrupt is for us alone
-        )
+        """Start a process, and hear that it is a worker.
+
+        Raises:
+            CannotStart: the system starts none, or what it starts is none.
+        """
+        try:
+            process = subprocess.Popen(  # noqa: S603 - this interpreter
+                [sys.executable, "-I", "-c", _PROGRAM, *map(os.path.abspath, sys.path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                process_group=0 if os.name == "posix" else None,  # an interrupt is for us alone
+            )
+        except (OSError, ValueError, TypeError, MemoryError, subprocess.SubprocessError) as error:
+            raise CannotStart(str(error) or type(error).__name__) from error
         with self._lock:
             self._processes.add(process)
             closed = self._closed
         if closed:
             process.kill()
+        if not _says_hello(process):
+            process.kill()
+            raise CannotStart(f"{sys.executable} ended with {self._end(process)}, and is no worker")
         return process
 
     def _end(self, process: subprocess.Popen[bytes]) -> int:
@@ -179,6 +210,17 @@ class Workers(Executor):
                 if stream is not None:
                     stream.close()
         return process.wait()
+
+
+def _says_hello(process: subprocess.Popen[bytes]) -> bool:
+    """Wait until a process is there; what was printed before it is passed over."""
+    assert process.stdout is not None
+    left = _MOST_NOISE_BYTES
+    while left > 0 and (line := process.stdout.readline(left)):
+        if line == _HELLO:
+            return True
+        left -= len(line)
+    return False
 
 
 def can_start() -> bool:

@@ -40,10 +40,12 @@ def serve() -> None:
 def _answer(call: bytes) -> bytes:
     module, name, argument = pickle.loads(call)  # noqa: S301 - from who started this process
     try:
-        result = getattr(import_module(module), name)(argument)
+        return pickle.dumps((True, getattr(import_module(module), name)(argument)))
     except Exception as error:  # noqa: BLE001 - it belongs to who called
-        return pickle.dumps((False, error))
-    return pickle.dumps((True, result))
+        try:
+            return pickle.dumps((False, error))
+        except Exception:  # noqa: BLE001 - it has something that cannot be sent
+            return pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))
 
 
 def read_frame(stream: IO[bytes]) -> bytes | None:
