@@ -105,6 +105,24 @@ async def test_a_second_audit_lists_and_reads_nothing(
     assert await audited(url, cache=True) == first
 
 
+async def test_what_is_exchanged_meanwhile_is_audited_as_it_is_then(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Chats(tmp_path).write(1, rows(*FIRST[:1]))
+    url = served.holding(tmp_path)
+    Chats(tmp_path).write(1, rows(*FIRST))
+    read = Bucket.read
+
+    def exchanged(self: Bucket, *args: Any) -> bytes:
+        monkeypatch.setattr(Bucket, "read", read)
+        served.put(url, file.name, file.read_bytes())
+        return self.read(*args)
+
+    monkeypatch.setattr(Bucket, "read", exchanged)
+
+    assert await audited(url) == await audited(tmp_path)
+
+
 async def test_what_is_unfinished_there_is_unknown(url: str) -> None:
     async with audit_sessions(directory=url, cache=False) as audits:
         states = {audit.path.name: audit.state async for audit in audits}

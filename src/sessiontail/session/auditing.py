@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from errno import ENOENT
+from errno import ENOENT, ESTALE
 
 import msgspec
 
@@ -89,7 +89,10 @@ def fold_batch(request: bytes) -> bytes:
     if in_bucket:
         with closing(opened_ahead([one.file for one in in_bucket])) as opened:
             for one, source in zip(in_bucket, opened, strict=True):
-                folded.append(_fold_file(one, source, most))
+                found = _fold_file(one, source, most)
+                if found.errno == ESTALE:  # exchanged since it was listed: as it is by now
+                    found = _fold_file(one, BucketObject, most)
+                folded.append(found)
     return _encoder.encode(folded)
 
 

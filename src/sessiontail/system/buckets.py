@@ -140,7 +140,8 @@ class Bucket:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.url) from error
         except _obstore().exceptions.PreconditionError as error:
             with self._lock:
-                self._listing = None
+                if self._listing is not None:
+                    self._listing = self._listing._replace(until_s=0.0)
             why = "it was exchanged while it was read; read it again"
             raise OSError(errno.ESTALE, why, self.url) from error
         except _obstore().exceptions.BaseError as error:
@@ -156,8 +157,7 @@ def _obstore() -> Any:
         import obstore.store  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise MissingExtra(
-            "a bucket is read through the obstore package; "
-            "install it with: pip install obstore"
+            "a bucket is read through the obstore package; install it with: pip install obstore"
         ) from error
     return obstore
 
