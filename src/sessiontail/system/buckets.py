@@ -81,11 +81,11 @@ class Bucket:
         Raises:
             OSError: they cannot be listed.
         """
-        return [*self._list(time.monotonic()).objects]
+        return [*self._list(anew=True).objects]
 
     def changed_ns(self) -> int:
         """Return since when the listing is as it is."""
-        return self._list(0.0).since_ns
+        return self._list(anew=False).since_ns
 
     def find(self, name: str) -> Listed:
         """Return an object by its name: as it was listed lately; asked for, if nothing was.
@@ -96,7 +96,7 @@ class Bucket:
         """
         if self._listing is None:
             return self._asked(lambda: _listed(_obstore().head(self._store, name)))
-        found = self._list(0.0).objects.get(name)
+        found = self._list(anew=False).objects.get(name)
         if found is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), f"{self.url}/{name}")
         return found
@@ -115,12 +115,12 @@ class Bucket:
             lambda: bytes(_obstore().get(self._store, name, options=options).bytes())
         )
 
-    def _list(self, asked_s: float) -> _Listing:
-        """Return what is there; looked up after ``asked_s``, or believed still."""
+    def _list(self, *, anew: bool) -> _Listing:
+        """Return what is there: looked up anew, or what is believed still."""
         with self._lock:
             now_s = time.monotonic()
             known = self._listing
-            if known is not None and (known.until_s if not asked_s else 0.0) > now_s:
+            if known is not None and not anew and now_s < known.until_s:
                 return known
             found = self._asked(lambda: _obstore().list_with_delimiter(self._store))
             objects = {one["path"].rpartition("/")[2]: _listed(one) for one in found["objects"]}
