@@ -22,8 +22,10 @@ from sessiontail.directory.audit_progress import AuditProgress
 from sessiontail.errors import PersistenceError
 from sessiontail.format import migrations
 from sessiontail.format.audit import SessionAudit, summarize
+from sessiontail.format.audit_state import STATE_VERSION
 from sessiontail.session.pulling import StreamBusy
 from sessiontail.system import stamps
+from sessiontail.system.cache import Cache
 from sessiontail.system.workers import Workers
 
 pytestmark = pytest.mark.anyio
@@ -169,7 +171,7 @@ async def test_a_file_that_has_grown_is_read_from_where_the_last_pass_stopped(
     path = directory / f"{name(7)}.jsonl"
     data = (tmp_path / "whole" / path.name).read_bytes()
     cuts = [i + 1 for i, byte in enumerate(data) if byte == 0x0A]
-    for cut in [0, 50, *cuts, cuts[3] + 20]:
+    for cut in [0, 50, *cuts[:-1], cuts[3] + 20]:
         path.write_bytes(data[:cut])
         before = await audited(directory)
         asked: list[AuditProgress] = []
@@ -190,6 +192,48 @@ async def test_what_was_rewritten_is_read_anew(tmp_path: Path) -> None:
     path.write_bytes(session_bytes(2, session_id=name(2)) + b"x" * 3000)
 
     assert compared(await audited(tmp_path)) == plain_audits(tmp_path)
+
+
+async def test_a_line_that_was_mended_in_place_is_no_finding_any_more(tmp_path: Path) -> None:
+    path = tmp_path / f"{name(1)}.jsonl"
+    damaged = session_bytes(9, session_id=name(1)).replace(b'"user"', b'"usex"', 1)
+    path.write_bytes(damaged)
+    before = (await audited(tmp_path))[str(path)]
+    path.write_bytes(damaged.replace(b'"usex"', b'"user"'))
+
+    assert "malformed-chunk" in before.findings_by_reason
+    assert compared(await audited(tmp_path)) == plain_audits(tmp_path)
+
+
+async def test_one_session_that_is_not_known_any_more_asks_the_others_again(tmp_path: Path) -> None:
+    """As where two passes have written the cache at once, and one of them did not see a file."""
+    directory = tmp_path / "sessions"
+    family(directory)
+    first = await audited(directory)
+    Cache().write(f"audits-{STATE_VERSION}", str(directory), {}, [f"{name(3)}.jsonl"])
+
+    assert await audited(directory) == first
+
+
+async def test_who_is_told_how_far_it_is_and_fails_loses_nothing(tmp_path: Path) -> None:
+    family(tmp_path)
+    told: list[AuditProgress] = []
+    files: list[str] = []
+
+    def fail_first(progress: AuditProgress) -> None:
+        told.append(progress)
+        if len(told) <= 2:
+            raise ZeroDivisionError
+
+    async with audit_sessions(
+        directory=tmp_path, executor="thread", on_progress=fail_first, cache=False
+    ) as audits:
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                await anext(audits)
+        files += [audit.file async for audit in audits]
+
+    assert sorted(files) == sorted(plain_audits(tmp_path))
 
 
 async def test_what_others_say_changes_with_them(tmp_path: Path) -> None:

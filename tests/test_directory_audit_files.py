@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
+from errno import EACCES
 from pathlib import Path
 
 import pytest
@@ -170,3 +172,68 @@ def test_what_was_folded_before_an_interrupt_is_gone_on_with(chats: Chats, cache
     files.keep_folds()
 
     assert AuditFiles(chats.directory, cache).bytes_to_fold == 0
+
+
+def test_what_was_rewritten_and_has_not_grown_is_folded_anew(chats: Chats, cache: Cache) -> None:
+    """A damaged line that somebody mended: no byte more, the ends of the file as they were."""
+    more = b"".join(chunk_line(i, "x" * 3000) for i in (1, 2))
+    path = chats.write(1, chunk_line(0, "x", "usex") + more)
+    _, before = pass_over(chats, cache)
+    mended = path.read_bytes().replace(b"usex", b"user")
+
+    path.write_bytes(mended)
+    _, in_place = pass_over(chats, cache)
+    path.write_bytes(mended.replace(b"user", b"usex", 1))
+    pass_over(chats, cache)
+    other = path.with_suffix(".new")
+    other.write_bytes(mended + b"torn")  # longer, and another file
+    other.replace(path)
+    _, replaced = pass_over(chats, cache)
+
+    rows_of = [one.audit.rows for (one,) in (before, in_place, replaced)]
+    assert rows_of == [2, 3, 3]
+
+
+def test_what_a_session_that_came_and_went_said_is_not_believed(chats: Chats, cache: Cache) -> None:
+    """It had just changed, so that what was found beside it is not of the whole directory."""
+    chats.write(2, rows(*FIRST), parents=[name(1)])
+    pass_over(chats, cache)
+    parent = chats.write(1, rows(*FIRST[:1]))
+    future_ns = time.time_ns() + 10**15
+    os.utime(parent, ns=(future_ns, future_ns))
+    pass_over(chats, cache)
+
+    parent.unlink()
+    files, _ = pass_over(chats, cache)
+
+    assert not files.kin_holds
+
+
+def test_a_file_that_is_hidden_is_told_and_not_left_out(
+    chats: Chats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a directory that may be read and not entered, no file has a status."""
+    path = chats.write(1, rows(*FIRST))
+
+    def refused(_: str) -> None:
+        raise PermissionError(EACCES, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sessiontail.directory.audit_files.status_of", refused)
+        files = AuditFiles(chats.directory, None)
+    (told,) = files.take([Folded(str(path), errno=EACCES, error="Permission denied")])
+
+    assert [Path(one.file) for one in files.to_fold] == [path]
+    assert [one.reason for one in told.audit.findings] == ["unreadable"]
+
+
+def test_a_wal_that_is_closed_meanwhile_over_an_older_file_is_there_once(chats: Chats) -> None:
+    path = chats.write(1, rows(*FIRST[:1]))
+    wal = path.with_name(f"{path.name}.__partial__")
+    wal.write_bytes(path.read_bytes())
+    files = AuditFiles(chats.directory, None)
+
+    wal.replace(path)
+
+    assert len(folded(files)) == 2
+    assert len(files.take(folded(files))) == 1

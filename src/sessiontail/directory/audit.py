@@ -188,8 +188,8 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
             came=lambda: home.soon(signal.set),
         )
         self._phase = _Phase.FOLD
-        self._meet(files.known)
         self._out.send()
+        self._meet(files.known)
 
     def _open(self) -> tuple[AuditFiles, list[Lane]]:
         """Look what there is to do, and who does it; in a thread."""
@@ -201,10 +201,11 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
         """Wait until some files came back."""
         while self._call is None and not (self._out.some_back or self._out.over):
             await self._came.wait()
-        self._meet(await self._in_thread(self._take))
+        audited = await self._in_thread(self._take)
         self._out.send()
         if self._out.over:
             self._phase = _Phase.ASK
+        self._meet(audited)
 
     def _take(self) -> list[Audited]:
         """Take what came back; in a thread."""
@@ -224,7 +225,7 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
         for one in audited:
             if one.stands_alone:
                 one.kin = ALONE
-            elif not self._files.kin_holds:
+            elif one.kin is None or not self._files.kin_holds:
                 self._waiting.append(one)
                 continue
             self._ready.append(told(one))

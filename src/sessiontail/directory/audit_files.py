@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from sessiontail.directory.kept_folds import KeptFolds, numbers_of
 from sessiontail.directory.names import session_names
 from sessiontail.format.audit import SessionAudit
 from sessiontail.format.audit_state import STATE_VERSION, AuditState
@@ -36,7 +37,7 @@ from sessiontail.system.statuses import status_of
 from sessiontail.system.threads import NoThread, threads
 from sessiontail.urls import as_path
 
-__all__ = ["AuditFiles", "Audited", "Kin", "numbers_of"]
+__all__ = ["AuditFiles", "Audited", "Kin"]
 
 
 class Kin(msgspec.Struct, frozen=True, array_like=True):
@@ -81,22 +82,11 @@ _decode: Callable[[bytes], Audited] = msgspec.msgpack.Decoder(Audited).decode
 #: Stamp and value by name, as the cache has them.
 _Kept: TypeAlias = dict[str, tuple[bytes, bytes]]
 
-_AUDITS, _FOLDS = f"audits-{STATE_VERSION}", f"folds-{STATE_VERSION}"
+_AUDITS = f"audits-{STATE_VERSION}"
 # 1,000 rows, 24 bytes each: those of 10,000 sessions are half of what the cache holds.
 _MOST_ROWS_BYTES = 24_000
 # Under no file's name: what the whole directory was like.
 _WHOLE = ""
-
-
-def numbers_of(status: os.stat_result) -> tuple[int, int, int, int, int]:
-    """Return what ``Folded.status`` has of a status."""
-    return (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
 
 
 def _to_keep(one: Audited) -> Audited:
@@ -134,15 +124,17 @@ class AuditFiles:
         #: By file: how many bytes are to be folded.
         self.sizes: dict[str, int] = {}
         self._looked_ns = time.time_ns()
+        # Files whose status the system does not give: who opens them is told why.
+        self._hidden: list[str] = []
         self._statuses = self._stat_all(session_names(directory))
-        self._names = frozenset(self._statuses)
+        self._names = frozenset([*self._statuses, *self._hidden])
+        # Those that were taken: name, device, inode.
+        self._taken: set[tuple[str, int, int]] = set()
         locks = self._ask_for_locks()
         self._same_clock = look_up(self._directory).same_clock
         self._whole = self._fingerprint()
         kept: _Kept = cache.read(_AUDITS, self._directory) if cache else {}
-        # Of files that have changed; read when the first of them is met.
-        self._folds: _Kept | None = None
-        self._new_folds: _Kept = {}
+        self._folds = KeptFolds(self._directory, cache)
         #: Whether no file of the directory has changed since all of them were asked of each other.
         self.kin_holds = kept.pop(_WHOLE, (b"", b""))[0] == self._whole
         self._gone = kept.keys() - self._names
@@ -156,8 +148,11 @@ class AuditFiles:
         for name in names:
             try:
                 status = status_of(self._prefix + name)
-            except OSError:
+            except FileNotFoundError:
                 continue  # renamed, or gone
+            except OSError:
+                self._hidden.append(name)
+                continue
             key = status.st_dev, status.st_ino
             if key not in seen:  # during the rename of a close, one file has both names
                 seen.add(key)
@@ -201,20 +196,16 @@ class AuditFiles:
                 self.known.append(audited)
                 self.bytes_known += status.st_size
                 continue
-            state = self._fold_of(name)
+            state = self._folds.state_of(name, status)
             size = max(0, status.st_size - (state[1] if state else 0))
             self.to_fold.append(ToFold(file, state[0] if state else None))
             self.sizes[file] = size
             self.bytes_to_fold += size
+        for name in self._hidden:
+            self.to_fold.append(ToFold(self._prefix + name))
+            self.sizes[self._prefix + name] = 0
         # The largest first, so that the last of several workers does not begin with it.
         self.to_fold.sort(key=lambda one: self.sizes[one.file], reverse=True)
-
-    def _fold_of(self, name: str) -> tuple[bytes, int] | None:
-        """Return the state behind what was folded of a file, and how many bytes that was."""
-        if self._folds is None:
-            self._folds = self._cache.read(_FOLDS, self._directory) if self._cache else {}
-        found = self._folds.get(name)
-        return None if found is None else (found[1], int.from_bytes(found[0], "little"))
 
     def _still(self, audited: Audited, file: str, status: os.stat_result) -> Audited | None:
         """Return what was known of a file that is as it was, if it stands beside the same ones."""
@@ -240,13 +231,16 @@ class AuditFiles:
             why = explain(error, as_path(file)).message if error else folded.error
             status = self._statuses.get(name)
             return self.unread(file, why, status.st_size if status else 0)
-        state = AuditState.from_bytes(folded.state)
         device, inode, size, mtime_ns, _ = folded.status
+        if (name, device, inode) in self._taken:
+            return None  # a WAL that was closed meanwhile, over an older file
+        self._taken.add((name, device, inode))
+        state = AuditState.from_bytes(folded.state)
         mtime_s = -(-mtime_ns // 10**9)
         status = os.stat_result((0, inode, device, 1, 0, 0, size, 0, mtime_s, 0))
         closed = state.trailer_line is not None
         facts = self._facts(file, size, self._state_of(file, status, closed=closed))
-        self._new_folds[name] = state.mark.offset.to_bytes(8, "little"), folded.state
+        self._folds.note(name, folded, state.mark.offset)
         return Audited(
             conclude(state, facts),
             state.header is not None and state.header.may_inherit,
@@ -263,9 +257,7 @@ class AuditFiles:
 
     def keep_folds(self) -> None:
         """Keep what was folded since this was last called: an interrupted pass loses no more."""
-        folds, self._new_folds = self._new_folds, {}
-        if self._cache is not None:
-            self._cache.write(_FOLDS, self._directory, folds)
+        self._folds.keep()
 
     def keep(self, audited: Sequence[Audited]) -> None:
         """Keep what is known of all files, and forget those that are gone.
@@ -275,7 +267,7 @@ class AuditFiles:
         """
         if self._cache is None:
             return
-        self.keep_folds()
+        self._folds.keep(among=self._names)
         entries: _Kept = {}
         for one in audited:
             name = os.path.basename(one.audit.file)  # noqa: PTH119 - names that are no text
@@ -285,9 +277,12 @@ class AuditFiles:
             stamp = lasting_stamp(status, self._looked_ns, same_clock=self._same_clock)
             if stamp is not None:
                 entries[name] = stamp, _encode(_to_keep(one))
+        gone = {*self._gone}
         if len(entries) == len(self._names):
             entries[_WHOLE] = self._whole, b""
-        self._cache.write(_AUDITS, self._directory, entries, self._gone)
+        else:  # what is said here may be of those that are not kept
+            gone.add(_WHOLE)
+        self._cache.write(_AUDITS, self._directory, entries, gone)
 
     def _facts(self, file: str, size: int, state: SessionState) -> FileFacts:
         split = split_name(os.path.basename(file))  # noqa: PTH119 - names that are no text

@@ -13,8 +13,9 @@ from contextlib import suppress
 import msgspec
 
 from sessiontail.directory.ancestry import Ancestry
-from sessiontail.directory.audit_files import Audited, Kin, numbers_of
+from sessiontail.directory.audit_files import Audited, Kin
 from sessiontail.directory.circles import circles_in
+from sessiontail.directory.kept_folds import numbers_of
 from sessiontail.format.audit import SessionAudit
 from sessiontail.format.audit_state import AuditState
 from sessiontail.format.concluding import with_lineage
