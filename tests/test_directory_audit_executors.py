@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -55,7 +56,8 @@ def test_when_the_stack_is_closed_no_worker_is_left() -> None:
         workers.submit(pid_of, None).result()
         (pid,) = workers.pids
 
-    assert pid not in workers.pids
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_an_address_is_a_schedulers(monkeypatch: pytest.MonkeyPatch) -> None:
