@@ -13,6 +13,7 @@ import pytest
 from followers import instances
 from samples import ID
 from sessiontail import PersistenceError, SessionStore, StreamBusy
+from sessiontail.session.pulling import OneTask
 
 pytestmark = pytest.mark.anyio
 
@@ -77,6 +78,18 @@ async def test_a_stream_that_two_tasks_share_says_that_each_needs_its_own(
 
     assert isinstance(busy.value, PersistenceError)
     assert isinstance(busy.value, anyio.BusyResourceError)
+
+
+def test_who_was_refused_keeps_nobody_out() -> None:
+    one_task = OneTask("search")
+
+    with one_task:
+        with pytest.raises(StreamBusy, match="another task waits for this search's next"), one_task:
+            raise AssertionError
+        with pytest.raises(StreamBusy), one_task:  # the one inside is still the only one
+            raise AssertionError
+    with one_task:
+        pass
 
 
 async def test_a_stream_says_where_it_is(live: Path) -> None:

@@ -26,7 +26,7 @@ from sessiontail.format.brief import brief, counted, place, short
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind, SessionState
 from sessiontail.session.meta import PersistedSessionMeta
-from sessiontail.session.pulling import AsyncEntered, AsyncPulled, StreamBusy
+from sessiontail.session.pulling import AsyncEntered, AsyncPulled, OneTask
 from sessiontail.session.summary import Detail, read_meta
 from sessiontail.system.calls import Call
 from sessiontail.system.locks import LockTable
@@ -91,7 +91,7 @@ class SessionWatch(AsyncPulled, AsyncEntered, AsyncIterator[SessionEvent], Async
         self._existing: deque[PersistedSessionMeta] | None = None
         self._metas: dict[str, PersistedSessionMeta] = {}
         self._scan: Scan | None = None
-        self._pulling = False
+        self._one_task = OneTask("SessionWatch")
         # Reads the meta of the next event.
         self._call: Call[PersistedSessionMeta | None] | None = None
 
@@ -110,13 +110,8 @@ class SessionWatch(AsyncPulled, AsyncEntered, AsyncIterator[SessionEvent], Async
             PersistenceError: the directory cannot be read.
             StreamBusy: another task waits for the next one.
         """
-        if self._pulling:
-            raise StreamBusy("SessionWatch")
-        self._pulling = True
-        try:
+        with self._one_task:
             return await self._next()
-        finally:
-            self._pulling = False
 
     async def _next(self) -> SessionEvent:
         while not self._following.closed:

@@ -26,7 +26,7 @@ from sessiontail.format.exporting import FORMS, SKIPPING, ExportForm, scribe
 from sessiontail.format.facts import Facts
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.records import Damage, Header, Record
-from sessiontail.session.pulling import AsyncEntered, AsyncPulled, StreamBusy
+from sessiontail.session.pulling import AsyncEntered, AsyncPulled, OneTask
 from sessiontail.session.reading import SessionReader
 from sessiontail.session.sieve import Inherited
 from sessiontail.session.summary import Detail, first_meta
@@ -119,7 +119,8 @@ class Export(AsyncPulled, AsyncEntered, AsyncIterator[str], AsyncResource):
         self._batch: list[Record] | None = None
         self._pieces: deque[str] = deque()
         self._facts: Facts | None = None
-        self._begun = self._told = self._pulling = False
+        self._begun = self._told = False
+        self._one_task = OneTask("export")
         # Whether all was read; and whether the end was written.
         self._read = self._ended = False
         #: Lines that are no records, so far.
@@ -140,17 +141,12 @@ class Export(AsyncPulled, AsyncEntered, AsyncIterator[str], AsyncResource):
             PersistenceError: the file cannot be read.
             StreamBusy: another task waits for the next one.
         """
-        if self._pulling:
-            raise StreamBusy("export")
-        self._pulling = True
-        try:
+        with self._one_task:
             while not self._pieces:
                 if self._ended:
                     raise StopAsyncIteration
                 await self._fill()
             return self._pieces.popleft()
-        finally:
-            self._pulling = False
 
     @property
     def path(self) -> Path:

@@ -31,7 +31,7 @@ from sessiontail.format.batch import Batch
 from sessiontail.format.brief import counted, place
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind, SessionState
-from sessiontail.session.pulling import AsyncEntered, AsyncPulled, StreamBusy
+from sessiontail.session.pulling import AsyncEntered, AsyncPulled, OneTask
 from sessiontail.system.paths import sessions_dir
 from sessiontail.system.place import Place
 from sessiontail.system.stats import StoreStats
@@ -137,7 +137,7 @@ class SessionMonitor(AsyncPulled, AsyncEntered, AsyncIterator[DirectoryActivity]
         self._cost_s = 0.0
         # When those are looked at whose writer did not show.
         self._ask_at_s = math.inf
-        self._pulling = False
+        self._one_task = OneTask("SessionMonitor")
 
     def __repr__(self) -> str:
         state = "ended" if self._following.closed else counted(len(self._activities), "session")
@@ -171,16 +171,11 @@ class SessionMonitor(AsyncPulled, AsyncEntered, AsyncIterator[DirectoryActivity]
         self._following.close()
 
     async def _pull(self, moment: Callable[[], Awaitable[DirectoryActivity]]) -> DirectoryActivity:
-        if self._pulling:
-            raise StreamBusy("SessionMonitor")
-        self._pulling = True
-        try:
+        with self._one_task:
             await self._following.begin()
             if self._backlog is None:
                 self._begin()
             return await moment()
-        finally:
-            self._pulling = False
 
     def _begin(self) -> None:
         now_s, wall_s = time.monotonic(), time.time()

@@ -12,7 +12,7 @@ from anyio.abc import AsyncResource
 
 from sessiontail.directory.outlines import SessionOutline
 from sessiontail.format.records import Chunk, Record
-from sessiontail.session.pulling import AsyncEntered, AsyncPulled, StreamBusy
+from sessiontail.session.pulling import AsyncEntered, AsyncPulled, OneTask
 from sessiontail.session.reading import SessionReader
 
 __all__ = ["Conversation"]
@@ -43,7 +43,8 @@ class Conversation(AsyncPulled, AsyncEntered, AsyncIterator[tuple[UUID, Record]]
         # How many rows of the session came; which of them are told, from here up to there.
         self._rows = self._first = 0
         self._end: int | None = None
-        self._pulling = self._closed = False
+        self._one_task = OneTask("conversation")
+        self._closed = False
 
     def __repr__(self) -> str:
         left = "not begun" if self._way is None else f"{len(self._way)} sessions to come"
@@ -61,13 +62,8 @@ class Conversation(AsyncPulled, AsyncEntered, AsyncIterator[tuple[UUID, Record]]
             PersistenceError: a file cannot be read.
             StreamBusy: another task waits for the next one.
         """
-        if self._pulling:
-            raise StreamBusy("conversation")
-        self._pulling = True
-        try:
+        with self._one_task:
             return await self._next()
-        finally:
-            self._pulling = False
 
     async def _next(self) -> tuple[UUID, Record]:
         if self._way is None and not self._closed:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -32,7 +31,7 @@ from sessiontail.directory.remembered import Remembered
 from sessiontail.errors import PersistenceError
 from sessiontail.format.brief import place
 from sessiontail.session.meta import PersistedSessionMeta, judged
-from sessiontail.session.pulling import AsyncPulled, StreamBusy
+from sessiontail.session.pulling import AsyncPulled, OneTask
 from sessiontail.session.summary import Detail
 from sessiontail.system.calls import Call
 from sessiontail.system.files import MAX_THREADS
@@ -84,7 +83,7 @@ class Scan(AsyncPulled, AsyncIterator[PersistedSessionMeta]):
         self._seen: set[int] = set()
         self._locks = LockTable(None)
         self._threads = 1
-        self._pulling = False
+        self._one_task = OneTask("Scan")
         # What threads do for the step that was begun.
         self._calls: list[Call[Any]] = []
         # Those of ``skipped`` that are still to be warned of.
@@ -107,7 +106,7 @@ class Scan(AsyncPulled, AsyncIterator[PersistedSessionMeta]):
             StreamBusy: another task waits for the next one.
         """
         if not self._found:
-            with self._one_task():
+            with self._one_task:
                 await self._find()
         return self._found.popleft()
 
@@ -130,7 +129,7 @@ class Scan(AsyncPulled, AsyncIterator[PersistedSessionMeta]):
             PersistenceError: the directory cannot be read.
             StreamBusy: another task waits for the next one.
         """
-        with self._one_task():
+        with self._one_task:
             if self.total is None:
                 await self._begin()
             await self._tell()
@@ -142,16 +141,6 @@ class Scan(AsyncPulled, AsyncIterator[PersistedSessionMeta]):
         metas = [*self._found]
         self._found.clear()
         return metas
-
-    @contextmanager
-    def _one_task(self) -> Iterator[None]:
-        if self._pulling:
-            raise StreamBusy("Scan")
-        self._pulling = True
-        try:
-            yield
-        finally:
-            self._pulling = False
 
     async def _begin(self) -> None:
         if not self._calls:

@@ -27,7 +27,7 @@ from sessiontail.errors import PersistenceError
 from sessiontail.format.brief import place
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.session.asking import Match, Question
-from sessiontail.session.pulling import AsyncEntered, AsyncPulled, StreamBusy
+from sessiontail.session.pulling import AsyncEntered, AsyncPulled, OneTask
 from sessiontail.session.searching import Seen
 from sessiontail.system.calls import Call
 from sessiontail.system.files import MAX_THREADS
@@ -85,7 +85,8 @@ class Search(AsyncPulled, AsyncEntered, AsyncIterator[Match], AsyncResource):
     def __init__(self, directory: Path, question: Question, options: SearchOptions) -> None:
         self._found: deque[Match] = deque()
         self._errands: deque[tuple[Errand, Call[Brought]]] = deque()
-        self._pulling = self._closed = False
+        self._one_task = OneTask("search")
+        self._closed = False
         inherited = options.get("inherited", "skip")
         checks.one_of("inherited", inherited, ("include", "skip"))
         if inherited == "skip":
@@ -149,15 +150,10 @@ class Search(AsyncPulled, AsyncEntered, AsyncIterator[Match], AsyncResource):
             StreamBusy: another task waits for the next one.
         """
         if not self._found:
-            if self._pulling:
-                raise StreamBusy("search")
-            self._pulling = True
-            try:
+            with self._one_task:
                 await pace().turn()
                 while not self._found:
                     await self._more()
-            finally:
-                self._pulling = False
         return self._found.popleft()
 
     async def aclose(self) -> None:

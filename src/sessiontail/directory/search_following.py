@@ -15,7 +15,7 @@ from sessiontail.directory.tail import DirectoryTail
 from sessiontail.errors import PatternTooSlow
 from sessiontail.format.records import Header
 from sessiontail.session.asking import Match, Question, matches_of
-from sessiontail.session.pulling import AsyncEntered, AsyncPulled, StreamBusy
+from sessiontail.session.pulling import AsyncEntered, AsyncPulled, OneTask
 from sessiontail.system.calls import Call
 
 __all__ = ["FollowingSearch"]
@@ -56,7 +56,7 @@ class FollowingSearch(AsyncPulled, AsyncEntered, AsyncIterator[Match], AsyncReso
         self._matched: dict[UUID, int] = {}
         self._found: deque[Match] = deque()
         self._call: Call[list[Match]] | None = None
-        self._pulling = False
+        self._one_task = OneTask("search")
 
     def __repr__(self) -> str:
         return f"<FollowingSearch of {self.tail!r}>"
@@ -73,14 +73,9 @@ class FollowingSearch(AsyncPulled, AsyncEntered, AsyncIterator[Match], AsyncReso
             PersistenceError: the directory cannot be read.
             StreamBusy: another task waits for the next one.
         """
-        if self._pulling:
-            raise StreamBusy("search")
-        self._pulling = True
-        try:
+        with self._one_task:
             while not self._found:
                 await self._more()
-        finally:
-            self._pulling = False
         return self._found.popleft()
 
     async def aclose(self) -> None:

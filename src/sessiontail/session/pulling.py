@@ -8,7 +8,7 @@ from anyio import BusyResourceError
 
 from sessiontail.errors import PersistenceError
 
-__all__ = ["AsyncEntered", "AsyncPulled", "StreamBusy"]
+__all__ = ["AsyncEntered", "AsyncPulled", "OneTask", "StreamBusy"]
 
 
 class StreamBusy(PersistenceError, BusyResourceError):
@@ -19,6 +19,28 @@ class StreamBusy(PersistenceError, BusyResourceError):
             f"another task waits for this {stream}'s next: one task at a time; "
             "make one for each task, they share what they can"
         )
+
+
+class OneTask:
+    """Lets one task at a time into a ``with`` block; another one is told that it is busy.
+
+    Args:
+        stream: what is pulled from, as the error calls it.
+    """
+
+    __slots__ = ("_inside", "_stream")
+
+    def __init__(self, stream: str) -> None:
+        self._stream = stream
+        self._inside = False
+
+    def __enter__(self) -> None:
+        if self._inside:
+            raise StreamBusy(self._stream)
+        self._inside = True
+
+    def __exit__(self, *_: object) -> None:
+        self._inside = False
 
 
 class AsyncEntered:
