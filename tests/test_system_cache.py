@@ -261,6 +261,21 @@ def test_a_damaged_cache_gives_nothing_is_told_once_and_is_made_anew(
     ]
 
 
+def test_a_damaged_cache_of_which_sqlite_cannot_say_what_is_wrong_is_told_too(
+    path: Path, warned: Callable[[], list[str]]
+) -> None:
+    """What it would say has bytes of the damage, which are no text."""
+    Cache(path).write("fold", "/a", ENTRIES)
+    data = path.read_bytes()
+    at = data.index(b"CREATE TABLE entry")
+    path.write_bytes(data[:at] + b"CREATE \xd8ABLE entry" + data[at + 18 :])
+
+    assert Cache(path).read("fold", "/a") == {}
+    assert [text.split("is damaged")[0] for text in warned()] == [
+        f"going without the cache {path}: it "
+    ]
+
+
 @settings(max_examples=30)
 @given(st.integers(0, 2**20), st.integers(1, 200), st.integers(0, 2**32))
 def test_bytes_that_changed_anywhere_give_what_was_written_or_nothing(

@@ -112,7 +112,7 @@ class Cache:
                 return work(database)
         except sqlite3.Error as error:
             why = why_not(error)
-        except _Damaged:
+        except (_Damaged, UnicodeDecodeError):  # SQLite quotes the damage, which may be no text
             why = None
         except Unusable as error:
             why = str(error)
