@@ -171,6 +171,10 @@ def test_a_result_stands_at_the_step_that_asks_however_late_it_comes() -> None:
             '{"a": ' + "[" * 900 + "]" * 900 + "}",
             {"arguments": {}, "extra": {"arguments": '{"a": ' + "[" * 900 + "]" * 900 + "}"}},
         ),
+        (
+            '{"a": ' + "[" * 200 + "]" * 200 + "}",
+            {"arguments": {}, "extra": {"arguments": '{"a": ' + "[" * 200 + "]" * 200 + "}"}},
+        ),
     ],
 )
 def test_arguments_that_are_no_plain_object_stay_as_they_were_written(

@@ -16,6 +16,7 @@ from typing import Any
 
 from sessiontail.format.brief import counted
 from sessiontail.format.content import as_text
+from sessiontail.format.depth import too_deep
 from sessiontail.format.facts import Facts, state_text
 from sessiontail.format.inert import inert_json
 from sessiontail.format.plain import plain
@@ -34,6 +35,8 @@ from sessiontail.format.turns import asked_id
 __all__ = ["Trajectory"]
 
 _VERSION = "ATIF-v1.8"
+# Of arguments: readers of JSON take 200 or more (pydantic), and a trajectory has some of its own.
+_MOST_LEVELS = 100
 _SOURCES = {ChunkKind.SYSTEM: "system", ChunkKind.USER: "user", ChunkKind.ASSISTANT: "agent"}
 
 
@@ -175,21 +178,13 @@ def _call(call: ToolCall) -> dict[str, Any]:
         "function_name": well_formed(call.name),
     }
     values = call.parsed()
-    try:
-        arguments = _plain(values) if isinstance(values, dict) else None
-    except RecursionError:
-        arguments = None
-    if arguments is None:  # no object: as the model wrote it
+    if not isinstance(values, dict) or too_deep(values, _MOST_LEVELS):  # as the model wrote it
         return {**told, "arguments": {}, "extra": {"arguments": well_formed(call.arguments)}}
-    return {**told, "arguments": arguments}
+    return {**told, "arguments": _plain(values)}
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as every reader of JSON takes it: no NaN, no half characters.
-
-    Raises:
-        RecursionError: it is nested too deeply.
-    """
+    """Return a value as every reader of JSON takes it: no NaN, no half characters."""
     if isinstance(value, str):
         return well_formed(value)
     if isinstance(value, float):
