@@ -159,10 +159,14 @@ async def test_a_store_lists_reads_and_searches_there(url: str, directory: Path)
             said += [session.header, session.chunk_table, session.closed, session.inherited_count]
             said += [await store.meta(name(1), verify=True)][:0]
             said += [one.outline.title for one in await store.conversations()]
-            said += [
-                (one.session_id, one.line, one.offset, one.text, one.spans)
-                async for one in store.search("e", literal=True)
-            ]
+            # Those that changed last come at the end; an object changed when it was put there.
+            said += sorted(
+                [
+                    (str(one.session_id), one.line, one.offset, one.text, one.spans)
+                    async for one in store.search("e", literal=True)
+                ],
+                key=str,
+            )
         found.append(said)
 
     assert found[0] == found[1]
