@@ -7,12 +7,14 @@ from concurrent.futures import CancelledError, Executor, Future
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from chats import name
 from samples import session_bytes
 from sessiontail.directory.folding_out import FoldingOut, Lane
-from sessiontail.session.auditing import Folded, ToFold, fold_batch
+from sessiontail.session.auditing import Folded, ToFold, fold_batch, request_of
+from sessiontail.system.workers import CannotStart, WorkerDied
 
 
 class Held(Executor):
@@ -26,7 +28,7 @@ class Held(Executor):
         self.calls.append((fn, args[0], future))
         return future
 
-    def do(self, error: BaseException | None = None) -> None:
+    def do(self, error: BaseException | None = None, answer: Any = None) -> None:
         function, request, future = self.calls.pop(0)
         if isinstance(error, CancelledError):
             future.cancel()
@@ -34,7 +36,7 @@ class Held(Executor):
         elif error is not None:
             future.set_exception(error)
         else:
-            future.set_result(function(request))
+            future.set_result(function(request) if answer is None else answer)
 
 
 class Closed(Executor):
@@ -132,6 +134,84 @@ def test_an_executor_that_takes_nothing_is_told_and_not_asked_for_ever(
         "what read it failed, 3 times: cannot schedule new futures after shutdown"
     }
     assert len(got) == 5
+
+
+@pytest.mark.parametrize("wrong", ["none", "empty", "fewer", "another's"])
+def test_what_is_no_answer_is_as_if_there_were_none(files: list[ToFold], wrong: str) -> None:
+    executor = Held()
+    folding = out(files[:2], Lane(executor, 1))
+    folding.send()
+    answer = {
+        "none": b"\xff",
+        "empty": msgspec.msgpack.encode([]),
+        "fewer": fold_batch(request_of(files[:1])),
+        "another's": fold_batch(request_of(files[3:])),
+    }[wrong]
+    executor.do(answer=answer)
+    got: list[Folded] = []
+    while not folding.over:
+        got += folding.take()
+        folding.send()
+        if executor.calls:
+            executor.do()
+
+    assert names(got) == [one.file for one in files[:2]]
+
+
+def test_what_a_worker_has_died_of_is_not_brought_to_another_lane(files: list[ToFold]) -> None:
+    """The other one may be a thread of this process."""
+    workers, here = Held(), Held()
+    folding = out(files[:3], Lane(workers, 1), Lane(here, 1), size=10**9)
+    folding.send()
+    workers.do(WorkerDied("a worker process ended with -9"))  # then it has the third
+    got = folding.take()
+
+    here.do()
+    assert here.calls == []
+    workers.do()
+    workers.do(WorkerDied("a worker process ended with -9"))
+    got += folding.take()
+    folding.send()
+    workers.do(WorkerDied("a worker process ended with -9"))
+    got += folding.take()
+
+    assert (folding.over, here.calls) == (True, [])
+    assert [(one.file, one.error) for one in got if one.error] == [
+        (files[0].file, "what read it failed, 3 times: a worker process ended with -9")
+    ]
+    assert names(got) == [one.file for one in files[1:3]]
+
+
+def test_where_no_worker_can_be_started_the_other_lane_does_it_all(files: list[ToFold]) -> None:
+    workers, here = Held(), Held()
+    folding = out(files, Lane(workers, 2), Lane(here, 1), size=10**9)
+    folding.send()
+    workers.do(CannotStart("no process"))
+    workers.do(CannotStart("no process"))
+    got: list[Folded] = []
+    while not folding.over:
+        got += folding.take()
+        folding.send()
+        assert workers.calls == []
+        if here.calls:
+            here.do()
+
+    assert names(got) == [one.file for one in files]
+
+
+def test_where_no_worker_can_be_started_any_more_what_killed_one_is_told(
+    files: list[ToFold],
+) -> None:
+    workers, here = Held(), Held()
+    folding = out(files[:1], Lane(workers, 1), Lane(here, 1))
+    got: list[Folded] = []
+    for error in (WorkerDied("died"), CannotStart("no process"), CannotStart("no process")):
+        folding.send()
+        workers.do(error)
+        got += folding.take()
+
+    assert (folding.over, here.calls) == (True, [])
+    assert [one.error for one in got] == ["what read it failed, 3 times: no process"]
 
 
 def test_who_does_not_take_is_not_sent_more(files: list[ToFold]) -> None:

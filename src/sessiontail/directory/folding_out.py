@@ -1,7 +1,8 @@
 """files to fold -> what came of them, from threads, processes or other machines.
 
 Batches go out as executors have room, so that a consumer who is slow is waited for. A batch whose worker
-dies is tried again, a file at a time; a file that fails twice is told, and stops nothing else.
+dies is tried again, a file at a time; a file that fails twice is told, and stops nothing else. What
+workers have died of is not brought to this process; what they cannot be started for is.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import NamedTuple
 
 from sessiontail.errors import PersistenceError
 from sessiontail.session.auditing import Folded, ToFold, answer_of, fold_batch, request_of
+from sessiontail.system.paths import WAL_ENDING
+from sessiontail.system.workers import CannotStart
 
 __all__ = ["FoldingOut", "Lane"]
 
@@ -37,6 +40,8 @@ class Lane(NamedTuple):
 class _Batch(NamedTuple):
     files: Sequence[ToFold]
     tries: int = 0
+    # The lane that it is for, where a worker has died of it; None: any.
+    lane: int | None = None
 
 
 class FoldingOut:
@@ -65,11 +70,13 @@ class FoldingOut:
         self._sizes = sizes
         self._lanes = lanes
         self._out = [0] * len(lanes)
+        # Those that take nothing new: their workers cannot be started.
+        self._given_up: set[int] = set()
         self._max_line_bytes = max_line_bytes
         self._came = came
         self._function = function
         self._again: deque[_Batch] = deque()
-        self._back: deque[tuple[_Batch, Future[bytes]]] = deque()
+        self._back: deque[tuple[int, _Batch, Future[bytes]]] = deque()
         # Of a future that is over at once, the callback comes within the call that made it.
         self._lock = threading.RLock()
         self._closed = False
@@ -94,14 +101,19 @@ class FoldingOut:
         with self._lock:
             for number, lane in enumerate(self._lanes):
                 while self._out[number] < lane.most and len(self._back) < _MOST_BACK:
-                    batch = None if self._closed else self._next()
+                    batch = None if self._closed else self._next(number)
                     if batch is None:
                         break
                     self._send(number, lane, batch)
 
-    def _next(self) -> _Batch | None:
-        if self._again:
-            return self._again.popleft()
+    def _next(self, number: int) -> _Batch | None:
+        given_up = number in self._given_up
+        for batch in self._again:
+            if batch.lane == number or (batch.lane is None and not given_up):
+                self._again.remove(batch)
+                return batch
+        if given_up:
+            return None
         files: list[ToFold] = []
         size = 0
         while self._files and len(files) < _BATCH_FILES and (not files or size < _BATCH_BYTES):
@@ -122,7 +134,9 @@ class FoldingOut:
         def done(over: Future[bytes]) -> None:
             with self._lock:
                 self._out[number] -= 1
-                self._back.append((batch, over))
+                if isinstance(_error_of(over), CannotStart):
+                    self._give_up(number)
+                self._back.append((number, batch, over))
                 self.send()
             self._came()
 
@@ -136,19 +150,47 @@ class FoldingOut:
         """
         folded: list[Folded] = []
         while self._back:
-            batch, future = self._back.popleft()
-            if future.cancelled():
-                error: BaseException | None = RuntimeError("the executor was shut down")
-            else:
-                error = future.exception()
+            number, batch, future = self._back.popleft()
+            error = _error_of(future)
+            if error is None:
+                try:
+                    folded += _checked(batch.files, future.result())
+                    continue
+                except (ValueError, TypeError) as wrong:
+                    error = wrong
             if isinstance(error, PersistenceError):
                 raise error
-            if error is None:
-                folded += answer_of(future.result())
+            if isinstance(error, CannotStart) and batch.lane is None and number in self._given_up:
+                again = [batch]
             elif batch.tries + 1 < _TRIES or len(batch.files) > 1:
-                with self._lock:
-                    self._again += [_Batch([one], batch.tries + 1) for one in batch.files]
+                lane = number if isinstance(error, BrokenExecutor) else batch.lane
+                again = [_Batch([one], batch.tries + 1, lane) for one in batch.files]
             else:
+                again = []
                 why = f"what read it failed, {_TRIES} times: {str(error) or type(error).__name__}"
                 folded += [Folded(one.file, error=why) for one in batch.files]
+            with self._lock:
+                self._again += again
         return folded
+
+    def _give_up(self, number: int) -> None:
+        """Give a lane nothing new, where there is another one."""
+        if {*range(len(self._lanes))} - self._given_up - {number}:
+            self._given_up.add(number)
+
+
+def _error_of(over: Future[bytes]) -> BaseException | None:
+    return RuntimeError("the executor was shut down") if over.cancelled() else over.exception()
+
+
+def _checked(files: Sequence[ToFold], answer: bytes) -> list[Folded]:
+    """Return what came of files.
+
+    Raises:
+        TypeError, ValueError: it is no answer, or one to something else.
+    """
+    folded = answer_of(answer)
+    for asked, one in zip(files, folded, strict=True):
+        if one.file not in (asked.file, asked.file.removesuffix(WAL_ENDING)):
+            raise ValueError("an answer about another file")
+    return folded
