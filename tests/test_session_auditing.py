@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from sessiontail.format.audit_state import AuditState
+from sessiontail.format.auditing import AuditFold
 from sessiontail.session import auditing
-from sessiontail.session.auditing import Folded, ToFold, answer_of, fold_batch, request_of
+from sessiontail.session.auditing import (
+    Folded,
+    ToFold,
+    answer_of,
+    fold_batch,
+    fold_source,
+    request_of,
+)
 
 
 def fold(path: Path, state: bytes | None = None, **options: int) -> Folded:
@@ -95,6 +106,45 @@ def test_another_file_under_the_name_is_folded_from_its_start(path: Path, other:
     path.write_bytes(other)
 
     assert state_of(fold(path, first.state)) == state_of(fold(path))
+
+
+@pytest.mark.parametrize("state", [b"", b"\xc1", b"\x90", b"\x80"])
+def test_a_state_that_is_none_is_not_gone_on_with(path: Path, state: bytes) -> None:
+    path.write_bytes(session_bytes(3))
+
+    assert fold(path, state) == fold(path)
+
+
+@pytest.mark.parametrize("offset", [-5, -(10**6), 10**6])
+def test_a_state_of_a_place_that_is_not_there_is_not_gone_on_with(path: Path, offset: int) -> None:
+    path.write_bytes(session_bytes(3))
+    state = AuditState()
+    state.mark = msgspec.structs.replace(state.mark, offset=offset)
+
+    assert fold(path, state.as_bytes()) == fold(path)
+
+
+def test_a_file_that_is_rewritten_while_it_is_read_is_read_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In place, and no byte more: what was read may be half of the one, half of the other."""
+    one = header_line() + chunk_line(0)
+    path.write_bytes(one)
+    os.utime(path, (0, 0))
+    read = fold_source
+    times: list[int] = []
+
+    def and_rewrite(*args: Any, **options: Any) -> AuditFold:
+        fold = read(*args, **options)
+        if not times:
+            path.write_bytes(one[:-10] + b"x" * 10)
+        times.append(1)
+        return fold
+
+    monkeypatch.setattr(auditing, "fold_source", and_rewrite)
+
+    assert state_of(fold(path)).tally.rows == 0
+    assert len(times) == 2
 
 
 def test_a_part_ends_where_it_is_told(path: Path) -> None:

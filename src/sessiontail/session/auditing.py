@@ -116,19 +116,31 @@ def _fold_file(
 def _fold_named(
     name: str, file: Slices | BucketObject, asked: ToFold, max_line_bytes: int
 ) -> Folded:
-    state = None if asked.state is None else AuditState.from_bytes(asked.state)
+    state = _state_of(asked)
     for _ in range(_TRIES):
         status = file.now()
         until = status.st_size if asked.until is None else min(asked.until, status.st_size)
         file.size = until
         fold = fold_source(file, state, max_line_bytes=max_line_bytes)
-        if file.now().st_size >= until:
+        after = file.now()
+        is_still = (after.st_size, after.st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+        if is_still or after.st_size > status.st_size:
             break
-        state = None  # cut while it was read
+        state = None  # cut, or rewritten, while it was read
     stamp = (status.st_dev, status.st_ino, until, status.st_mtime_ns, status.st_ctime_ns)
     rows = fold.rows()
     kept = b"" if rows is None else _encoder.encode(rows)
     return Folded(name, fold.state.as_bytes(), stamp, rows=kept)
+
+
+def _state_of(asked: ToFold) -> AuditState | None:
+    """Return the state to go on from; None where there is none, or what is kept is none."""
+    if asked.state is None:
+        return None
+    try:
+        return AuditState.from_bytes(asked.state)
+    except ValueError:
+        return None
 
 
 class _Buffer(threading.local):
@@ -186,7 +198,7 @@ def _is_there(source: Source, state: AuditState) -> bool:
     mark = state.mark
     start = mark.offset - len(mark.before)
     return (
-        mark.offset <= source.size
+        0 <= start <= mark.offset <= source.size
         and source.read(0, len(mark.head)) == mark.head
         and source.read(start, len(mark.before)) == mark.before
     )
