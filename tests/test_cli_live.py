@@ -17,11 +17,11 @@ from samples import header_line
 from sessiontail import SessionStore
 from sessiontail.cli.cursor_file import CursorKeeper
 from sessiontail.cli.live import Live, Options
-from sessiontail.cli.options import Window
 from sessiontail.cli.printing import Printer
 from sessiontail.cli.rendering import text_of
 from sessiontail.cli.targets import Target
 from sessiontail.cli.terminal import Output
+from sessiontail.cli.values import Window
 from sessiontail.errors import CursorInvalid
 from sessiontail.format.lifecycle import Outcome
 from sessiontail.format.records import Chunk, Record

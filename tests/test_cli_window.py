@@ -13,12 +13,12 @@ from commands import ONE, TWO, closed, json_lines, run
 from samples import chunk_line, header_line
 from sessiontail import SessionStore
 from sessiontail.cli.cursor_file import CursorKeeper
-from sessiontail.cli.options import Window
 from sessiontail.cli.printing import Printer
 from sessiontail.cli.rendering import text_of
 from sessiontail.cli.slices import FileSlices
 from sessiontail.cli.targets import Target
 from sessiontail.cli.terminal import Output
+from sessiontail.cli.values import Window
 from sessiontail.cli.window import print_window
 from sessiontail.format.records import Record
 

@@ -23,8 +23,8 @@ from sessiontail.cli.audit_text import print_audits, print_total
 from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.options import (
-    Moment,
     cache_option,
+    created_options,
     directory_argument,
     directory_option,
     output_option,
@@ -70,8 +70,7 @@ written, 2 usage, 130 interrupted.
 @directory_argument
 @directory_option
 @states_option("Only sessions in this state; may be repeated.")
-@click.option("--since", type=Moment(), help="Created at or after: 2h, 3d, 2026-01-31.")
-@click.option("--until", type=Moment(), help="Created before: 2h, 3d, 2026-01-31.")
+@created_options
 @click.option(
     "--sort",
     type=OneOf(SORTS),

@@ -12,7 +12,6 @@ from sessiontail.cli.conversing import print_conversation
 from sessiontail.cli.escaping import one_line
 from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.options import (
-    Window,
     directory_option,
     grep_option,
     id_argument,
@@ -26,6 +25,7 @@ from sessiontail.cli.rendering import EXCERPT
 from sessiontail.cli.slices import FileSlices
 from sessiontail.cli.targets import Finder, Target, told_apart
 from sessiontail.cli.terminal import note
+from sessiontail.cli.values import Window
 from sessiontail.cli.window import print_window
 from sessiontail.cli.words import given_ids
 from sessiontail.errors import DamagedSession, PersistenceError

@@ -6,10 +6,10 @@ from collections import deque
 
 import click
 
-from sessiontail.cli.options import Window
 from sessiontail.cli.printing import Printer
 from sessiontail.cli.targets import Target
 from sessiontail.cli.terminal import note
+from sessiontail.cli.values import Window
 from sessiontail.format.records import Header, Record
 from sessiontail.store import SessionStore
 

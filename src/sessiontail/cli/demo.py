@@ -16,11 +16,11 @@ from anyio.abc import Process
 
 from sessiontail.cli.cat import print_session
 from sessiontail.cli.listing import print_table
-from sessiontail.cli.options import Window
 from sessiontail.cli.printing import Printer
 from sessiontail.cli.slices import FileSlices
 from sessiontail.cli.targets import Target, shorten
 from sessiontail.cli.terminal import Output, note
+from sessiontail.cli.values import Window
 from sessiontail.cli.window import print_window
 from sessiontail.store import SessionStore
 from sessiontail.system.paths import split_name

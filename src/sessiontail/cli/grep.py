@@ -6,31 +6,32 @@ import sys
 from collections.abc import Collection
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import anyio
 import click
 
+from sessiontail.cli.beside import unwrapped, watch_stdout
 from sessiontail.cli.found import FoundPrinter
 from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.ls import tell_skipped
 from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.options import (
     KINDS,
-    Moment,
+    created_options,
     directory_option,
     id_argument,
     output_option,
     states_option,
 )
 from sessiontail.cli.progress import Meter
-from sessiontail.cli.tail import watch_stdout
 from sessiontail.cli.targets import Finder, Target
 from sessiontail.cli.terminal import note
 from sessiontail.cli.words import given_ids
 from sessiontail.directory.search import Search
 from sessiontail.directory.search_options import SearchOptions
 from sessiontail.errors import InvalidPattern, PatternTooSlow, PersistenceError
+from sessiontail.format.brief import counted
 from sessiontail.store import SessionStore
 
 __all__ = ["command"]
@@ -115,8 +116,7 @@ matched (as grep has them); 130 interrupted.
     help="Only what this tool was given and gave; may be repeated.",
 )
 @states_option("Only sessions in this state; may be repeated.")
-@click.option("--since", type=Moment(), help="Created at or after: 2h, 3d, 2026-01-31.")
-@click.option("--until", type=Moment(), help="Created before: 2h, 3d, 2026-01-31.")
+@created_options
 @click.option(
     "-f", "--follow", is_flag=True, help="Go on with what follows, in all sessions and new ones."
 )
@@ -224,23 +224,21 @@ async def _search(
     search = store.search(pattern, **options)
     meter = Meter("searching")
     try:
-        async with search, anyio.create_task_group() as beside:
-            beside.start_soon(_show, search, meter, printer)
-            async for match in search:
-                if not printer.printed and sys.stdout.isatty():
-                    meter.close()
-                printer.put(match)
-            beside.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        # A task group wraps what its tasks raise; the first one is what happened.
-        raise _first(group) from None
+        with unwrapped():
+            async with search, anyio.create_task_group() as beside:
+                beside.start_soon(_show, search, meter, printer)
+                async for match in search:
+                    if not printer.printed and sys.stdout.isatty():
+                        meter.close()
+                    printer.put(match)
+                beside.cancel_scope.cancel()
     finally:
         meter.close()
     printer.close()
     _tell(search.failed)
     tell_skipped(search.skipped)
     if search.damaged:
-        lines = "1 damaged line" if search.damaged == 1 else f"{search.damaged} damaged lines"
+        lines = counted(search.damaged, "damaged line")
         note(f"{lines} not searched, that could match; -k damage searches damaged lines")
     if search.failed or missed:
         return 2
@@ -265,15 +263,13 @@ async def _follow(
     if targets:
         options["ids"] = [one.session_id for one in targets if one.session_id is not None]
     search = store.search_live(pattern, **options)
-    try:
+    with unwrapped():
         async with store, search, anyio.create_task_group() as beside:
             beside.start_soon(watch_stdout)
             note(f"searching what follows in {store.directory}; Ctrl-C ends it")
             async for match in search:
                 printer.put(match)
                 printer.flush()
-    except BaseExceptionGroup as group:
-        raise _first(group) from None
     return 2 if missed else 0
 
 
@@ -294,7 +290,7 @@ def _tell(failed: Collection[PersistenceError]) -> None:
     for error in [*failed][:_NAMED]:
         note(str(error))
     if len(failed) > _NAMED:
-        note(f"and {len(failed) - _NAMED} more files that cannot be read")
+        note(f"and {counted(len(failed) - _NAMED, 'more file')} that cannot be read")
 
 
 def _why_none(store: SessionStore, options: SearchOptions) -> str:
@@ -303,9 +299,3 @@ def _why_none(store: SessionStore, options: SearchOptions) -> str:
     if any(options.get(name) is not None for name in ("states", "since", "until")):
         return f"no session in {store.directory} fits"
     return f"no sessions in {store.directory}; give another directory with --dir"
-
-
-def _first(error: BaseException) -> Any:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

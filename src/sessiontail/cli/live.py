@@ -11,11 +11,11 @@ from sessiontail.by_id import OfInherited
 from sessiontail.cli.choosing import Choice
 from sessiontail.cli.cursor_file import CursorKeeper
 from sessiontail.cli.everyone import Everyone
-from sessiontail.cli.options import Window
 from sessiontail.cli.printing import Printer
 from sessiontail.cli.slices import FileSlices
 from sessiontail.cli.targets import Finder, Target, told_apart
 from sessiontail.cli.terminal import note
+from sessiontail.cli.values import Window
 from sessiontail.cli.window import print_window
 from sessiontail.errors import CursorInvalid, PersistenceError, SessionNotFound
 from sessiontail.format.lifecycle import Outcome

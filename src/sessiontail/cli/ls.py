@@ -17,8 +17,8 @@ from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.options import (
     STATES,
-    Moment,
     cache_option,
+    created_options,
     directory_option,
     output_option,
     states_option,
@@ -65,8 +65,7 @@ Exit codes: 0 sessions listed, 1 none found or (with --verify) damage found, 2 u
 )
 @directory_option
 @states_option("Only sessions in this state; may be repeated.")
-@click.option("--since", type=Moment(), help="Created at or after: 2h, 3d, 2026-01-31.")
-@click.option("--until", type=Moment(), help="Created before: 2h, 3d, 2026-01-31.")
+@created_options
 @click.option(
     "--sort",
     type=OneOf(list(_SORTS)),

@@ -1,4 +1,4 @@
-"""words on the command line -> values: spans, moments, sizes, windows.
+"""options that several commands have -> decorators that add them, each with one help text.
 
 Nothing of the reader is imported here.
 """
@@ -6,10 +6,8 @@ Nothing of the reader is imported here.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -17,16 +15,13 @@ from click.shell_completion import CompletionItem
 from sessiontail.cli.escaping import one_line
 from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.terminal import note
+from sessiontail.cli.values import Moment, Regex, WindowType
 
 __all__ = [
     "KINDS",
     "STATES",
-    "Moment",
-    "Regex",
-    "Size",
-    "Span",
-    "Window",
     "cache_option",
+    "created_options",
     "directory_argument",
     "directory_option",
     "grep_option",
@@ -41,125 +36,7 @@ __all__ = [
 STATES = ("closed", "live", "abandoned", "unknown")
 KINDS = ("system", "user", "assistant", "tool_result", "header", "trailer", "damage")
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-
-class Window(NamedTuple):
-    """Which of a session's records are meant."""
-
-    #: So many at the end; None: all of them.
-    last: int | None = None
-    #: From this one on, counted from 1.
-    first: int = 1
-
-
-class Span(click.ParamType[timedelta]):
-    """A length of time: 90s, 15m, 2h, 3d, 1w."""
-
-    name = "span"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        """Return the span."""
-        if isinstance(value, timedelta):
-            return value
-        span = _span(str(value))
-        if span is None:
-            self.fail(f"{value!r} is no span of time; write 90s, 15m, 2h, 3d or 1w", param, ctx)
-        return span
-
-
-class Moment(click.ParamType[datetime]):
-    """A time: so long ago (2h, 3d), or an ISO date; without an offset it is local time."""
-
-    name = "when"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Return the moment, aware."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            span = _span(str(value))
-            if span is not None:
-                return datetime.now(UTC) - span
-            return datetime.fromisoformat(str(value)).astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is no time; write 2h, 3d, 2026-01-31 or 2026-01-31T08:00", param, ctx
-            )
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes: 4096, 500K, 200M, 10G; K is 1024."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the number of bytes."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", str(value).strip(), re.IGNORECASE)
-        if match is None:
-            self.fail(f"{value!r} is no size; write 4096, 500K, 200M or 10G", param, ctx)
-        return int(float(match[1]) * 1024 ** _POWERS[match[2].upper()])
-
-
-class WindowType(click.ParamType[Window]):
-    """N, +N or all."""
-
-    name = "N|+N|all"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Window:
-        """Return the window."""
-        if isinstance(value, Window):
-            return value
-        text = str(value)
-        if text == "all":
-            return Window()
-        # 18 digits: more do not fit what counts them.
-        if re.fullmatch(r"\+?\d{1,18}", text, re.ASCII) is None:
-            self.fail(
-                f"{text!r}: write 10 (the last ten), +10 (from the tenth on) or all", param, ctx
-            )
-        if text.startswith("+"):
-            return Window(first=max(1, int(text)))
-        return Window(last=int(text))
-
-
-class Regex(click.ParamType[re.Pattern[str]]):
-    """A regular expression, as Python writes them."""
-
-    name = "regex"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> re.Pattern[str]:
-        """Return the pattern."""
-        try:
-            return re.compile(value)
-        except (re.error, RecursionError, OverflowError) as error:
-            self.fail(
-                f"{value!r} is no regular expression: {error}; a sign that is meant as it stands "
-                "takes a backslash before it",
-                param,
-                ctx,
-            )
-
-
-def _span(text: str) -> timedelta | None:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
-    if match is None:
-        return None
-    try:
-        return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
-    except OverflowError:
-        return None
 
 
 def _directory(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -253,6 +130,13 @@ def output_option(
 def states_option(text: str) -> Callable[[_F], _F]:
     """Add ``--state``."""
     return click.option("--state", "states", type=OneOf(STATES), multiple=True, help=text)
+
+
+def created_options(function: _F) -> _F:
+    """Add ``--since`` and ``--until``, which choose sessions by when they were created."""
+    since = click.option("--since", type=Moment(), help="Created at or after: 2h, 3d, 2026-01-31.")
+    until = click.option("--until", type=Moment(), help="Created before: 2h, 3d, 2026-01-31.")
+    return since(until(function))
 
 
 def kinds_option(function: _F) -> _F:

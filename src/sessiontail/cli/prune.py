@@ -11,12 +11,14 @@ import anyio
 import click
 
 from sessiontail.cli.ls import tell_skipped
-from sessiontail.cli.options import Size, Span, directory_option, output_option, states_option
+from sessiontail.cli.options import directory_option, output_option, states_option
 from sessiontail.cli.progress import Meter
-from sessiontail.cli.rendering import age, size
+from sessiontail.cli.rendering import age
 from sessiontail.cli.terminal import Output, confirm, note
+from sessiontail.cli.values import Size, Span
 from sessiontail.directory.plan import PruneDecision, PrunePlan
 from sessiontail.directory.prune import Pruned
+from sessiontail.reports.amounts import size
 from sessiontail.store import SessionStore
 
 __all__ = ["command"]

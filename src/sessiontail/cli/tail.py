@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -13,14 +11,13 @@ from typing import Literal
 import anyio
 import click
 
+from sessiontail.cli.beside import unwrapped, watch_stdout
 from sessiontail.cli.choosing import Choice
 from sessiontail.cli.cursor_file import CursorKeeper
 from sessiontail.cli.live import Live, Options
 from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.options import (
-    Moment,
-    Window,
     directory_option,
     grep_option,
     id_argument,
@@ -32,12 +29,13 @@ from sessiontail.cli.options import (
 )
 from sessiontail.cli.printing import Printer
 from sessiontail.cli.terminal import note
+from sessiontail.cli.values import Moment, Window
 from sessiontail.cli.words import given_ids
 from sessiontail.errors import CursorInvalid
 from sessiontail.format.lifecycle import Outcome
 from sessiontail.store import SessionStore
 
-__all__ = ["command", "watch_stdout"]
+__all__ = ["command"]
 
 _STATS_INTERVAL_S = 10.0
 
@@ -203,7 +201,7 @@ async def _tail(
     stats: bool,  # noqa: FBT001 - passed through anyio.run
 ) -> list[Outcome | None]:
     """Print everything; return how each session ended (None: it could not be read)."""
-    try:
+    with unwrapped():
         if not live.options.follow:
             return await live.print_last(ids)
         async with live.store, anyio.create_task_group() as beside:
@@ -212,20 +210,7 @@ async def _tail(
                 beside.start_soon(_tell_stats_regularly, live.store)
             outcomes = await live.follow(ids)
             beside.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        # A task group wraps what its tasks raise; the first one is what happened.
-        raise _first(group) from None
     return outcomes
-
-
-async def watch_stdout() -> None:
-    """Raise BrokenPipeError when nobody reads the output any more, though nothing is written.
-
-    The writing end of a pipe is readable when its other end is closed (Linux, poll(2): POLLERR).
-    """
-    if sys.platform == "linux" and stat.S_ISFIFO(os.fstat(1).st_mode):
-        await anyio.wait_readable(1)
-        raise BrokenPipeError
 
 
 async def _tell_stats_regularly(store: SessionStore) -> None:
@@ -237,9 +222,3 @@ async def _tell_stats_regularly(store: SessionStore) -> None:
 def _tell_stats(store: SessionStore) -> None:
     figures = store.stats.as_dict().items()
     note("stats: " + " ".join(f"{name}={value:.6g}" for name, value in figures))
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

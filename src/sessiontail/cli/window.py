@@ -8,10 +8,10 @@ from contextlib import aclosing
 from uuid import UUID
 
 from sessiontail.cli.cursor_file import CursorKeeper
-from sessiontail.cli.options import Window
 from sessiontail.cli.printing import Printer
 from sessiontail.cli.slices import FileSlices, entries
 from sessiontail.cli.targets import Target
+from sessiontail.cli.values import Window
 from sessiontail.format.records import Header, Record
 from sessiontail.session.feed import RecordFeed
 
