@@ -21,7 +21,6 @@ from sessiontail.cli.rendering import (
     age,
     as_json,
     kind_of,
-    size,
     text_of,
     tokens,
 )
@@ -208,24 +207,6 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 )
 def test_an_age_is_told_in_the_unit_that_it_has_two_of(seconds: float, shown: str) -> None:
     assert age(NOW - timedelta(seconds=seconds), NOW) == shown
-
-
-@pytest.mark.parametrize(
-    ("count", "shown"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 K"),
-        (10_188, "9.9 K"),
-        (10_189, "10 K"),
-        (1_023_487, "999 K"),
-        (1_023_488, "1.0 M"),
-        (3 * 1024**4, "3.0 T"),
-        (5000 * 1024**5, "5000 P"),
-    ],
-)
-def test_a_size_is_told_in_three_digits(count: int, shown: str) -> None:
-    assert size(count) == shown
 
 
 def test_unknown_tokens_are_never_none_at_all() -> None:

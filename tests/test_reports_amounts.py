@@ -39,7 +39,20 @@ def test_a_share_of_nothing_is_unknown_and_a_small_one_is_not_none(
 
 @pytest.mark.parametrize(
     ("count", "shown"),
-    [(0, "0 B"), (1023, "1023 B"), (1434, "1.4 K"), (1023 * 1024, "1.0 M"), (5 << 60, "5120 P")],
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 K"),
+        (1434, "1.4 K"),
+        (10_188, "9.9 K"),
+        (10_189, "10 K"),
+        (1_023_487, "999 K"),
+        (1_023_488, "1.0 M"),
+        (1023 * 1024, "1.0 M"),
+        (3 * 1024**4, "3.0 T"),
+        (5000 * 1024**5, "5000 P"),
+        (5 << 60, "5120 P"),
+    ],
 )
 def test_a_size_has_three_digits(count: int, shown: str) -> None:
     assert size(count) == shown

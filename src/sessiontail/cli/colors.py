@@ -11,13 +11,24 @@ from typing import Literal, TypeAlias
 
 from sessiontail.cli.escaping import clean
 
-__all__ = ["SESSION_COLORS", "Painted", "When", "session_style", "styled", "wants_color"]
+__all__ = [
+    "SESSION_COLORS",
+    "STATE_STYLES",
+    "Painted",
+    "When",
+    "session_style",
+    "styled",
+    "wants_color",
+]
 
 When: TypeAlias = Literal["auto", "always", "never"]
 
 # Of the 256: told apart from each other, read on black and on white (a contrast of 3 at least), and
 # neither red, yellow, green, cyan nor grey, which say what a record or a state is.
 SESSION_COLORS = (33, 63, 93, 95, 104, 130, 133, 171, 199)
+
+#: What each state of a session looks like in a table.
+STATE_STYLES = {"live": "green", "abandoned": "red", "unknown": "yellow", "closed": "dim"}
 
 _STYLES = {
     "bold": "1",

@@ -91,14 +91,8 @@ def command(
                 async for piece in export:
                     out.bytes(piece.encode())
                 out.flush()
-            if form == "messages" and export.damaged_lines:
-                note(
-                    f"{counted(export.damaged_lines, 'damaged line')} left out; -o markdown shows them"
-                )
-            if form == "messages" and export.torn_bytes:
-                note(
-                    f"{counted(export.torn_bytes, 'byte')} after the last whole line left out: no record"
-                )
+            if form == "messages":
+                _tell_left_out(export)
             if (left := export.inherited) is not None and left.count:
                 rows = counted(left.count, "row")
                 note(f"{rows} from {short(left.origin or '?')} left out; --inherited shows them")

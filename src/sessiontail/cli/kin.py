@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from sessiontail.cli.colors import STATE_STYLES
 from sessiontail.cli.rendering import age
 from sessiontail.cli.table import Column, print_rows
 from sessiontail.cli.targets import shorten
@@ -14,7 +15,6 @@ from sessiontail.format.guides import guided
 
 __all__ = ["print_kin"]
 
-_STYLES = {"live": "green", "abandoned": "red", "unknown": "yellow", "closed": "dim"}
 _LEAST_TITLE = 30
 # Where no terminal says how wide it is.
 _TITLE = 100
@@ -34,7 +34,7 @@ def print_kin(out: Output, lineage: Lineage, whole: Lineage) -> None:
     short = shorten(set(whole.by_id))
     focus = "" if lineage.focus is None else short[str(lineage.focus)]
     columns = [
-        Column("STATE", styles=_STYLES),
+        Column("STATE", styles=STATE_STYLES),
         Column("AGE", right=True, spare=3),
         Column("CHUNKS", right=True, spare=4),
         Column("ID", styles={focus: "bold"}),

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sessiontail.cli.rendering import age, size, tokens
+from sessiontail.cli.colors import STATE_STYLES
+from sessiontail.cli.rendering import age, tokens
 from sessiontail.cli.table import Column, print_rows
 from sessiontail.cli.terminal import Output, note
 from sessiontail.directory.conversations import trees
 from sessiontail.directory.outlines import SessionOutline
 from sessiontail.format.guides import guided
+from sessiontail.reports.amounts import size
 from sessiontail.session.meta import PersistedSessionMeta
 
 __all__ = ["print_table", "print_trees"]
 
-_STATE_STYLES = {"live": "green", "abandoned": "red", "unknown": "yellow", "closed": "dim"}
 # Where no terminal says how wide it is.
 _TITLE = 100
 # Before it is cut more, other columns give way.
@@ -36,7 +37,7 @@ def print_table(
     short = short or {}
     verified = any(one.meta.damaged_lines is not None for one in outlines)
     columns = [
-        Column("STATE", styles=_STATE_STYLES),
+        Column("STATE", styles=STATE_STYLES),
         Column("AGE", right=True, spare=2),
         Column("CHUNKS", right=True, spare=3),
         Column("SIZE", right=True, spare=4),
@@ -97,7 +98,7 @@ def print_trees(
     if not oldest_first:
         found.reverse()
     columns = [
-        Column("STATE", styles=_STATE_STYLES),
+        Column("STATE", styles=STATE_STYLES),
         Column("AGE", right=True, spare=2),
         Column("CHUNKS", right=True, spare=3),
         Column("ID"),

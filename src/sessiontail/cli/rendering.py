@@ -24,7 +24,6 @@ __all__ = [
     "as_json",
     "kind_of",
     "pieces_of",
-    "size",
     "text_of",
     "tokens",
 ]
@@ -196,17 +195,6 @@ def age(moment: datetime, now: datetime) -> str:
         if seconds >= 2 * length:
             return f"{int(seconds // length)}{unit}"
     return f"{max(0, int(seconds))}s"
-
-
-def size(count: int) -> str:
-    """Return a number of bytes in three digits: 512 B, 1.4 K, 230 M."""
-    if count < 1024:
-        return f"{count} B"
-    amount, units = count / 1024, "KMGTP"
-    while amount >= 999.5 and len(units) > 1:
-        amount, units = amount / 1024, units[1:]
-    unit = units[0]
-    return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:.0f} {unit}"
 
 
 def tokens(usage: TokenUsage | None) -> str:

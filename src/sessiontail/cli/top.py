@@ -86,9 +86,9 @@ def command(
     ROWS are a session's own, without those that it has copied from an earlier one. ROWS/S is by the
     last ten seconds, of what came since top began. IDLE is how long no line came. WAITS FOR is the
     tool whose result is not there; +N: so many more calls wait. DAMAGE is how many of its lines
-    cannot be read, and "torn" that its writer died within one; `sessiontail audit` says which. TOKENS is "?" while a session runs: it says how
-    many with its last line. A "+" behind a number: the session was taken up again by a new writer,
-    and only what came since is counted.
+    cannot be read, and "torn" that its writer died within one; `sessiontail audit` says which.
+    TOKENS is "?" while a session runs: it says how many with its last line. A "+" behind a number:
+    the session was taken up again by a new writer, and only what came since is counted.
 
     What ended stays for a minute. Sessions that were closed or given up before are not read.
     """

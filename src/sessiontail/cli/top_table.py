@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from sessiontail.cli.colors import Painted
+from sessiontail.cli.colors import STATE_STYLES, Painted
 from sessiontail.cli.escaping import one_line
-from sessiontail.cli.rendering import age, size, tokens
+from sessiontail.cli.rendering import age, tokens
 from sessiontail.cli.table import Column, lay_out
 from sessiontail.cli.targets import shorten
 from sessiontail.cli.terminal import Output
@@ -19,6 +19,7 @@ from sessiontail.directory.activity import SessionActivity
 from sessiontail.directory.activity_sums import DirectoryActivity
 from sessiontail.format.brief import counted
 from sessiontail.format.lifecycle import SessionState
+from sessiontail.reports.amounts import size
 
 __all__ = ["SORTS", "Screenful", "screenful"]
 
@@ -30,7 +31,6 @@ SORTS: dict[str, Callable[[SessionActivity], Any]] = {
     "age": lambda one: one.created_at or datetime.min.replace(tzinfo=UTC),
     "damage": lambda one: (one.damaged_lines, sum(one.findings_by_reason.values())),
 }
-_STATE_STYLES = {"live": "green", "abandoned": "red", "unknown": "yellow", "closed": "dim"}
 _BETWEEN = " · "
 # A tool's name may be as long as its author likes; on a screen its column keeps this width.
 _TOOL = 16
@@ -162,7 +162,7 @@ def _table(
     tools = {row[_LAST_TOOL]: "yellow" for row in rows}
     wide = _TOOL if rated else 0
     columns = [
-        Column("STATE", styles=_STATE_STYLES),
+        Column("STATE", styles=STATE_STYLES),
         Column("ID"),
         Column("ROWS", right=True, spare=2),
         Column("ROWS/S", right=True, spare=1, styles={"0.0": "dim"}),
