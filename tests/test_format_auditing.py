@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from hostile import CASES
@@ -150,3 +152,38 @@ def test_a_line_that_is_too_long_is_told_and_passed_over() -> None:
 
     assert told(fold.state) == [("line-too-long", 2, start)]
     assert fold.state.mark.offset == start + 100_000_000
+
+
+@pytest.mark.parametrize("name", ["\ud800", "n" * 3_000_000, "\ud800" * 200, "ü" * 300])
+def test_whatever_a_tool_is_called_its_open_call_is_kept_and_its_result_found(name: str) -> None:
+    call = {"id": "a", "function": {"name": "NAME"}}
+    asked = chunk_line(0, None, "assistant", tool_calls=[call])
+    state = folded(header_line() + asked.replace(b'"NAME"', json.dumps(name).encode()))
+    kept = AuditState.from_bytes(state.as_bytes())
+
+    after = folded(chunk_line(1, "x", "tool_result", tool_call_id="a"), state=kept)
+
+    assert len(state.as_bytes()) < 5000
+    assert after.tally.tool_results == after.tally.tool_calls
+    assert sum(after.tally.tool_calls.values()) == 1
+
+
+@pytest.mark.parametrize("digits", ["9" * 19, "9" * 20, "9" * 4000])
+def test_a_number_of_more_than_64_bits_is_told_and_does_not_end_the_fold(digits: str) -> None:
+    number = int(digits)
+    lines = chunk_line(number) + chunk_line(-number) + chunk_line(2) + trailer_line(number)
+
+    state = folded(header_line() + lines)
+
+    assert AuditState.from_bytes(state.as_bytes()) == state
+    assert [reason for reason, *_ in told(state)] == ["index-gap", "index-repeat", "index-gap"]
+    assert state.final_chunk_count is not None
+    assert state.final_chunk_count > 10**18
+
+
+def test_tokens_of_more_than_64_bits_are_unknown_and_told() -> None:
+    state = folded(header_line() + trailer_line(0, (10**20, 1, 1)))
+
+    assert AuditState.from_bytes(state.as_bytes()) == state
+    assert (state.usage, state.trailer_line) == (None, 2)
+    assert [reason for reason, *_ in told(state)] == ["malformed-trailer"]

@@ -67,6 +67,8 @@ class OpenCalls(msgspec.Struct):
             return
         if len(call_id) > MOST_LETTERS or not call_id.isascii():
             call_id = _digest(call_id)
+        if len(name) > MOST_LETTERS or not name.isascii():
+            name = brief_name(name)
         waiting = self.by_id.get(call_id)
         if waiting is None:
             self.by_id[call_id] = [(name, row)]

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from msgspec.structs import astuple
+
 from sessiontail.format.audit_state import AuditState, HeaderFacts, in_utc
 from sessiontail.format.batch import Batch
 from sessiontail.format.decoding import RecordDecoder
@@ -28,6 +30,8 @@ __all__ = ["AuditFold"]
 
 _HEADER = b'"record_type": "header"'
 _KINDS = tuple(map(str, ChunkKind))
+# A number in a file has any size; one in a state has 64 bits.
+_MOST = 2**62
 
 
 class AuditFold:
@@ -123,8 +127,12 @@ class AuditFold:
             message = f"a second trailer; the one before is on line {state.trailer_line}"
             state.tell("second-trailer", message, line, offset)
         state.closed_at = trailer.closed_at and in_utc(trailer.closed_at)
-        state.final_chunk_count = trailer.final_chunk_count
-        state.usage = trailer.cumulative_usage
+        count, usage = trailer.final_chunk_count, trailer.cumulative_usage
+        state.final_chunk_count = None if count is None else _bounded(count)
+        if usage is not None and any(one != _bounded(one) for one in astuple(usage)):
+            state.tell("malformed-trailer", "tokens of more than 64 bits", line, offset)
+            usage = None
+        state.usage = usage
         state.trailer_line, state.trailer_offset = line, offset
         state.behind_trailer = False
 
@@ -243,8 +251,9 @@ class AuditFold:
         state = self.state
         expected = state.next_index
         if index is None:  # no integer there: it says nothing
-            state.next_index = expected + 1
+            state.next_index = _bounded(expected + 1)
             return
+        index = _bounded(index)
         if index == 0 and state.may_restart:
             expected = 0
         if index != expected:
@@ -265,6 +274,11 @@ class AuditFold:
         tally.rows += count
         tally.rows_by_kind[kind] = tally.rows_by_kind.get(kind, 0) + count
         tally.bytes_by_kind[kind] = tally.bytes_by_kind.get(kind, 0) + length
+
+
+def _bounded(number: int) -> int:
+    """Return a number, or the nearest one that fits into 64 bits, whatever is added to it."""
+    return max(-_MOST, min(number, _MOST))
 
 
 def _text(value: object) -> str:

@@ -83,10 +83,14 @@ def count_tool(counts: dict[str, int], name: str, count: int = 1) -> None:
 
 
 def brief_name(name: str) -> str:
-    """Return a name, cut where no name is so long; what UTF-8 has no bytes for is escaped."""
-    if len(name) > MOST_LETTERS:
-        name = f"{name[:MOST_LETTERS]}…"
-    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
+    """Return a name, cut where no name is so long; what UTF-8 has no bytes for is escaped.
+
+    A brief name stays as it is.
+    """
+    brief = name[: MOST_LETTERS + 1]
+    if not brief.isascii():
+        brief = brief.encode("utf-8", "backslashreplace").decode()
+    return brief if len(brief) <= MOST_LETTERS else f"{brief[:MOST_LETTERS]}…"
 
 
 class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
