@@ -57,7 +57,7 @@ Examples:
   sessiontail audit --to report.html          a page for the browser, without scripts
   sessiontail audit --to audit.parquet        for pandas, polars, DuckDB, Spark
   sessiontail audit -o csv | head             one row a session
-  sessiontail audit -o jsonl | jq -r 'select(.findings != []) | .path'
+  sessiontail audit -o jsonl | jq -r 'select(.findings != []) | .file'
   sessiontail audit --sql "select tool, sum(own_calls) n from tools group by 1 order by n desc"
   sessiontail audit --sql "describe sessions" what there is to ask for
   sessiontail audit s3://bucket/sessions      closed sessions of a bucket
