@@ -355,6 +355,33 @@ async def test_an_absent_directory_is_empty_and_a_file_is_none(tmp_path: Path) -
         await audited(tmp_path / "file")
 
 
+async def test_a_pass_that_another_task_closes_at_any_moment_just_ends(tmp_path: Path) -> None:
+    family(tmp_path)
+    ended = 0
+
+    async def pull(audits: AuditPass) -> None:
+        nonlocal ended
+        async for _ in audits:
+            pass
+        ended += 1
+
+    for turns in range(20):
+        audits = audit_sessions(directory=tmp_path, executor="thread", cache=turns % 2 == 0)
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as group:
+                group.start_soon(pull, audits)
+                for _ in range(turns):
+                    await anyio.lowlevel.checkpoint()
+                await audits.aclose()
+
+    assert ended == 20
+
+
+def test_a_word_that_is_no_executor_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="executor is 'processes', 'thread' or an address"):
+        audit_sessions(directory=tmp_path, executor="process")
+
+
 async def test_one_stream_is_for_one_task(tmp_path: Path) -> None:
     family(tmp_path)
     busy = 0

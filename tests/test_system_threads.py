@@ -24,7 +24,7 @@ from sessiontail.session import ending
 from sessiontail.system import threads
 from sessiontail.system.files import MAX_THREADS, SessionFile, change
 from sessiontail.system.signals import on_asyncio
-from sessiontail.system.threads import NoThread, Threads
+from sessiontail.system.threads import NoThread, Threads, cores
 
 
 @contextmanager
@@ -328,6 +328,10 @@ def no_thread_to_be_had() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threading.Thread, "start", start)
         yield
+
+
+def test_there_is_a_processor_to_run_on() -> None:
+    assert cores() >= 1
 
 
 def test_a_pool_that_could_start_no_thread_works_once_it_can() -> None:

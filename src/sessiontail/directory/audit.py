@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from anyio import CancelScope
+from anyio.abc import AsyncResource
+from anyio.lowlevel import checkpoint
 
 from sessiontail import checks
 from sessiontail.directory.ancestry import ancestry_of
-from sessiontail.directory.audit_executors import AuditExecutor, lanes_of
+from sessiontail.directory.audit_executors import AuditExecutor, check_executor, lanes_of
 from sessiontail.directory.audit_files import Audited, AuditFiles
 from sessiontail.directory.audit_kin import ALONE, AuditKin, in_order, told
 from sessiontail.directory.audit_progress import AuditProgress
@@ -28,7 +30,7 @@ from sessiontail.directory.folding_out import FoldingOut, Lane
 from sessiontail.format.audit import SessionAudit
 from sessiontail.format.brief import place
 from sessiontail.format.framing import MAX_LINE_BYTES
-from sessiontail.session.pulling import AsyncEntered, AsyncPulled, StreamBusy
+from sessiontail.session.pulling import AsyncEntered, AsyncPulled, OneTask
 from sessiontail.system.cache import Cache
 from sessiontail.system.calls import Call
 from sessiontail.system.files import in_thread
@@ -57,7 +59,7 @@ class _Phase(Enum):
     DONE = auto()
 
 
-class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
+class AuditPass(AsyncPulled, AsyncEntered, AsyncIterator[SessionAudit], AsyncResource):
     """The audits of a directory's sessions, in no order, as they are found.
 
     A pull-only iterator, entered so that its workers end when it is left. A step that is cancelled
@@ -83,10 +85,10 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
         self._on_progress = on_progress
         self._max_line_bytes = max_line_bytes
         self._phase = _Phase.BEGIN
-        self._ready: deque[SessionAudit] = deque()
+        self._ready: deque[Audited] = deque()
         self._stack = ExitStack()
         self._call: Call[Any] | None = None
-        self._pulling = False
+        self._one_task = OneTask("AuditPass")
         self._came = Signal()
         # From the first step on.
         self._files: AuditFiles
@@ -104,10 +106,8 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def aclose(self) -> None:
+        """Keep what was folded, and release everything; iterating ends."""
         with CancelScope(shield=True):
             if self._phase in {_Phase.FOLD, _Phase.ASK}:  # what was folded is not lost: 20 ms
                 if self._call is not None:
@@ -143,18 +143,17 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
 
         Raises:
             StopAsyncIteration: that was all.
-            PersistenceError: the directory cannot be read; one that is absent is empty.
+            PersistenceError: the directory cannot be read; one that is absent is empty. Or there is
+                no scheduler at the address, or it is gone.
+            MissingExtra: the address is a scheduler's, and Dask is not installed.
             StreamBusy: another task waits for the next one.
         """
-        if self._pulling:
-            raise StreamBusy("AuditPass")
-        self._pulling = True
-        try:
+        with self._one_task:
             while not self._ready:
                 await self._step()
-        finally:
-            self._pulling = False
-        return self._ready.popleft()
+            if not len(self._ready) % _AT_ONCE:
+                await checkpoint()  # there may be 10,000, and each takes 2 us
+            return told(self._ready.popleft())
 
     async def _step(self) -> None:
         match self._phase:
@@ -173,6 +172,8 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
         """Run one call; who is cut short, and comes again, gets the result of the same one."""
         call = self._call = self._call or Call(self._place, function, *args)
         await call.settled()
+        if self._phase is _Phase.DONE:  # closed by another task meanwhile
+            raise StopAsyncIteration
         self._call = None
         return call.result()
 
@@ -228,25 +229,27 @@ class AuditPass(AsyncEntered, AsyncPulled, AsyncIterator[SessionAudit]):
             elif one.kin is None or not self._files.kin_holds:
                 self._waiting.append(one)
                 continue
-            self._ready.append(told(one))
+            self._ready.append(one)
         self._tell()
 
     async def _ask(self) -> None:
         """Ask some what the others say of them, all being folded; the oldest first."""
         if self._kin is None:
-            self._waiting = deque(sorted(self._waiting, key=in_order))
-            ancestry = ancestry_of(self.directory, self._max_line_bytes)
-            self._kin = await self._in_thread(
-                AuditKin, self._audited, ancestry, self._max_line_bytes
-            )
+            self._kin, self._waiting = await self._in_thread(self._begin_asking)
         some = [*islice(self._waiting, _AT_ONCE)]
         if not some:
             self._phase = _Phase.KEEP
             return
         await self._in_thread(self._kin.ask, some)
         for _ in some:
-            self._ready.append(told(self._waiting.popleft()))
+            self._ready.append(self._waiting.popleft())
         self._tell()
+
+    def _begin_asking(self) -> tuple[AuditKin, deque[Audited]]:
+        """Return who is asked, and of whom, in order; in a thread."""
+        ancestry = ancestry_of(self.directory, self._max_line_bytes)
+        kin = AuditKin(self._audited, ancestry, self._max_line_bytes)
+        return kin, deque(sorted(self._waiting, key=in_order))
 
     async def _keep(self) -> None:
         """Keep what was found, if it is not what was kept before."""
@@ -281,10 +284,10 @@ def audit_sessions(
     Args:
         directory: where the session files lie; by default where openrath puts them.
         jobs: how many files are folded at once; by default as many as there are processors.
-        executor: "processes" (the default: this process begins, and others help where there is
-            much to read), "thread" (this process alone), the address of a Dask scheduler
-            ("tcp://..."), or a ``concurrent.futures.Executor``. Where a migration is registered,
-            this process alone: the others do not know it.
+        executor: by default this process begins, and others help where there is much to read;
+            "processes" (others help in any case), "thread" (this process alone), the address of a
+            Dask scheduler ("tcp://..."), or a ``concurrent.futures.Executor``. Where a migration
+            is registered, this process alone: the others do not know it.
         cache: whether what was folded is kept in the user's cache directory, so that the next pass
             reads only what has changed.
         on_progress: called now and then with how far it is.
@@ -296,8 +299,9 @@ def audit_sessions(
 
     Raises:
         PersistenceError: ``OPENRATH_HOME`` names something that is no directory.
-        TypeError, ValueError: a number is none, or not positive.
+        TypeError, ValueError: a number is none, or not positive; ``executor`` is none.
     """
+    check_executor(executor)
     if jobs is not None:
         checks.positive("jobs", jobs, int)
     checks.positive("max_line_bytes", max_line_bytes, int)

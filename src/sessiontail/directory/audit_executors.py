@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import TypeAlias
 
 from sessiontail.directory.folding_out import Lane
 from sessiontail.format.migrations import any_registered
-from sessiontail.system.threads import threads
+from sessiontail.system.threads import cores, threads
 from sessiontail.system.workers import Workers, can_start
 
-__all__ = ["AuditExecutor", "cores", "lanes_of"]
+__all__ = ["AuditExecutor", "check_executor", "lanes_of"]
 
-#: "processes" (the default), "thread", the address of a Dask scheduler, or an executor of one's own.
+#: "processes", "thread", the address of a Dask scheduler, or an executor of one's own.
 AuditExecutor: TypeAlias = "str | Executor | None"
 
 # Less is read in the time that it takes to start a process: 60 ms.
@@ -24,11 +23,16 @@ _WORDS = (None, "processes", "thread")
 _AHEAD = 2
 
 
-def cores() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def check_executor(executor: AuditExecutor) -> None:
+    """Refuse what is no executor.
+
+    Raises:
+        ValueError: the word is none.
+    """
+    if isinstance(executor, Executor) or executor in _WORDS or "://" in str(executor):
+        return
+    words = "'processes', 'thread' or an address, as in tcp://host:8786"
+    raise ValueError(f"executor is {words}, not {executor!r}")
 
 
 def lanes_of(
@@ -46,7 +50,7 @@ def lanes_of(
     Raises:
         MissingExtra: the address is a scheduler's, and Dask is not installed.
         PersistenceError: there is no scheduler at the address.
-        ValueError: the word is none.
+        ValueError: the word is none (``check_executor``).
     """
     jobs = jobs or cores()
     if isinstance(executor, Executor):
@@ -55,9 +59,7 @@ def lanes_of(
         from sessiontail.directory.cluster import cluster_lane  # noqa: PLC0415 - an extra
 
         return [cluster_lane(executor, stack)]
-    if executor not in _WORDS:
-        words = "'processes', 'thread' or an address, as in tcp://host:8786"
-        raise ValueError(f"executor is {words}, not {executor!r}")
+    check_executor(executor)
     # A thread begins at once, and lets go of the event loop with each read.
     here = Lane(threads().at(f"audits of {place}"), 1)
     worth = executor == "processes" or to_read_bytes >= _WORTH_BYTES
@@ -66,9 +68,5 @@ def lanes_of(
     if alone or not worth or not can_start():
         return [here]
     workers = Workers(jobs - 1)
-    stack.callback(_kill, workers)
+    stack.callback(workers.shutdown, wait=True, cancel_futures=True)
     return [Lane(workers, (jobs - 1) * _AHEAD), here]
-
-
-def _kill(workers: Workers) -> None:
-    workers.shutdown(wait=True, cancel_futures=True)

@@ -7,7 +7,6 @@ pulls: of each thread's matches a few hundred are held.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -34,6 +33,7 @@ from sessiontail.system.files import MAX_THREADS
 from sessiontail.system.haystack import Haystack, finds_beside_others
 from sessiontail.system.pace import pace
 from sessiontail.system.paths import sessions_dir
+from sessiontail.system.threads import cores
 from sessiontail.urls import as_path
 
 __all__ = ["Search", "search"]
@@ -113,7 +113,7 @@ class Search(AsyncPulled, AsyncEntered, AsyncIterator[Match], AsyncResource):
         self._spare: list[Haystack] = []
         # Decoding keeps the interpreter to itself: more threads would only wait for each other.
         beside = question.needles is not None and finds_beside_others()
-        self._threads = min(MAX_THREADS, _cpus()) if beside else 1
+        self._threads = min(MAX_THREADS, cores()) if beside else 1
 
     def __repr__(self) -> str:
         done = "not begun" if self.total is None else f"{self.searched_bytes} bytes searched"
@@ -237,10 +237,3 @@ def _finder(max_line_bytes: int) -> Callable[..., Any]:
     return lambda names, file_id: ancestry_of(as_path(names[0]).parent, max_line_bytes).inherited(
         names, file_id
     )
-
-
-def _cpus() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

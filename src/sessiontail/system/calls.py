@@ -81,11 +81,11 @@ class Call(Generic[_T]):
             self._waiting.discard(me)
 
     def leave(self, function: Callable[[], object]) -> None:
-        """Wait no longer; call a function when it is over, in whatever thread."""
+        """Wait no longer; call a function when it is over, in whatever thread. From any thread."""
         self._left = True
         self._future.add_done_callback(lambda _: function())
-        for _, signal in tuple(self._waiting):
-            signal.set()
+        for where, signal in tuple(self._waiting):
+            where.soon(signal.set)
 
 
 class Background:

@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from sessiontail.errors import PersistenceError
 
-__all__ = ["MOST_AT_A_PLACE", "MOST_THREADS", "NoThread", "Threads", "threads"]
+__all__ = ["MOST_AT_A_PLACE", "MOST_THREADS", "NoThread", "Threads", "cores", "threads"]
 
 # 64: eight directories whose server hangs, and the next one still has its eight.
 MOST_THREADS = 64
@@ -172,6 +172,13 @@ class _At(Executor):
 
 
 _pool = Threads()
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def threads() -> Threads:
