@@ -132,4 +132,6 @@ class FreshFile:
 
 
 def _exists(target: Path) -> PersistenceError:
-    return PersistenceError("there is such a file; --force, or force=True, replaces it", path=target)
+    return PersistenceError(
+        "there is such a file; --force, or force=True, replaces it", path=target
+    )
