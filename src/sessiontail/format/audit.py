@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -160,10 +161,10 @@ class SessionAudit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def severity(self) -> Severity | None:
         """The worst of its findings; None where there are none."""
-        return max((one.severity for one in self.findings), key=_RANKS.__getitem__, default=None)
+        return max((one.severity for one in self.findings), key=_rank, default=None)
 
 
-_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+_rank = attrgetter("rank")
 
 
 class DirectoryAudit(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,12 +31,20 @@ class Severity(StrEnum):
     #: Something is lost, or cannot be read.
     ERROR = "error"
 
+    @property
+    def rank(self) -> int:
+        """How bad it is as a number, from 1; 0 is left for nothing."""
+        return _RANKS[self]
+
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity, 1)}
+
 
 #: Reason -> how bad it is.
 FINDINGS: dict[str, Severity] = {
     **{str(reason): Severity.ERROR for reason in DamageReason},
     "no-header": Severity.ERROR,  # the file has no header: nothing in it is a record
-    "unreadable": Severity.ERROR,  # the system does not give the file, or who read it died, twice
+    "unreadable": Severity.ERROR,  # the system does not give the file, or who read it died each time
     "no-trailer": Severity.ERROR,  # it has its final name, and no trailer
     "index-gap": Severity.WARNING,  # an index is higher than the next one
     "index-repeat": Severity.WARNING,  # an index is lower than the next one

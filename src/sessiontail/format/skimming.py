@@ -18,7 +18,7 @@ import msgspec
 
 from sessiontail.format.depth import DEEP_LINE_BYTES, MAX_DEPTH, TAKES_DEEPER
 
-__all__ = ["SkimmedCall", "SkimmedRow", "skim_lines"]
+__all__ = ["SkimmedRow", "skim_lines"]
 
 
 class SkimmedFunction(msgspec.Struct, gc=False):

@@ -9,7 +9,7 @@ from sessiontail.format.audit import SessionAudit
 from sessiontail.format.findings import Finding
 from sessiontail.reports.amounts import UNKNOWN, number, size
 from sessiontail.reports.histograms import in_utc
-from sessiontail.reports.markup import Html, Table, html, name, table
+from sessiontail.reports.markup import Html, Table, marked, name, table
 from sessiontail.reports.order import SEVERITIES, reasons_of, worst_first
 from sessiontail.reports.sections import Section
 
@@ -34,7 +34,7 @@ def _findings(ordered: list[SessionAudit], count: int) -> Html:
     rows = [
         [
             _session(one),
-            _severity(found.severity),
+            marked(found.severity),
             found.reason,
             _line(found.line),
             found.message,
@@ -80,8 +80,7 @@ def _found(one: SessionAudit) -> Html:
     """Return the reasons of a session's findings."""
     return Html(
         ", ".join(
-            f'<span class="{severity}">{html(reason)}</span>'
-            + (f" ({count:,})" if count > 1 else "")
+            marked(severity, reason) + (f" ({count:,})" if count > 1 else "")
             for severity, reason, count in reasons_of(one.findings_by_reason)
         )
         or "none"
@@ -91,10 +90,6 @@ def _found(one: SessionAudit) -> Html:
 def _session(one: SessionAudit) -> Html:
     called = one.id_text or one.path.name
     return Html(f"<code>{name(called)}</code>")
-
-
-def _severity(severity: str) -> Html:
-    return Html(f'<span class="{severity}">{severity}</span>')
 
 
 def _line(line: int | None) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sessiontail.format.inert import inert
 
-__all__ = ["Html", "Table", "html", "name", "table"]
+__all__ = ["Html", "Table", "html", "marked", "name", "table"]
 
 # Names of tools and files: what is longer is cut.
 _LONGEST = 200
@@ -45,6 +45,11 @@ def name(text: str) -> Html:
     """Return a name that somebody else chose: it turns the order of nothing around it."""
     cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     return Html(f"<bdi>{html(cut)}</bdi>")
+
+
+def marked(severity: str, text: str = "") -> Html:
+    """Return a severity, or a text, in the colour of that severity."""
+    return Html(f'<span class="{severity}">{html(text or severity)}</span>')
 
 
 def table(ident: str, one: Table) -> Html:

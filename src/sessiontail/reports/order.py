@@ -12,7 +12,6 @@ __all__ = ["SEVERITIES", "newest_first", "reasons_of", "worst_first"]
 
 #: The worst first.
 SEVERITIES = tuple(Severity)[::-1]
-_RANKS = {severity: rank for rank, severity in enumerate(Severity, 1)}
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -29,7 +28,7 @@ def worst_first(audits: Iterable[SessionAudit]) -> list[SessionAudit]:
     """Return the sessions, those with the worst finding first, and the newest of these."""
     return sorted(
         newest_first(audits),
-        key=lambda one: _RANKS.get(one.severity, 0) if one.severity else 0,
+        key=lambda one: one.severity.rank if one.severity else 0,
         reverse=True,
     )
 
@@ -40,4 +39,4 @@ def reasons_of(findings_by_reason: dict[str, int]) -> list[tuple[Severity, str, 
         (FINDINGS.get(reason, Severity.ERROR), reason, count)
         for reason, count in findings_by_reason.items()
     ]
-    return sorted(known, key=lambda one: (-_RANKS[one[0]], -one[2], one[1]))
+    return sorted(known, key=lambda one: (-one[0].rank, -one[2], one[1]))

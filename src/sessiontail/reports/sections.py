@@ -11,7 +11,7 @@ from sessiontail.format.lifecycle import SessionState
 from sessiontail.format.records import ChunkKind
 from sessiontail.reports.amounts import number, percent, size
 from sessiontail.reports.histograms import by_size, by_time
-from sessiontail.reports.markup import Html, Table, html, name, table
+from sessiontail.reports.markup import Html, Table, html, marked, name, table
 from sessiontail.reports.order import reasons_of
 from sessiontail.reports.svg import Bar, bars, columns
 from sessiontail.reports.tools import ToolUse, together, tools_of
@@ -203,7 +203,7 @@ def _findings(total: DirectoryAudit) -> Html:
         for severity, reason, _ in found
     ]
     rows = [
-        [reason, _marked(severity), f"{in_sessions[reason]:,}", f"{count:,}"]
+        [reason, marked(severity), f"{in_sessions[reason]:,}", f"{count:,}"]
         for severity, reason, count in found
     ]
     text = f"{', '.join(f'{in_sessions[reason]:,} {reason}' for _, reason, _ in found)}."
@@ -232,7 +232,3 @@ def _pair(chart: Html, figures: Html) -> Html:
 
 def _said(text: str) -> Html:
     return Html(f"<p>{html(text)}</p>" if text else "")
-
-
-def _marked(severity: str) -> Html:
-    return Html(f'<span class="{severity}">{severity}</span>')

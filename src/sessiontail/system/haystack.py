@@ -15,10 +15,10 @@ from functools import partial
 from sessiontail.system.files import SessionFile
 from sessiontail.system.slices import BUFFER_START, buffer_of
 
-__all__ = ["HAYSTACK_BYTES", "Haystack", "finds_beside_others"]
+__all__ = ["Haystack", "finds_beside_others"]
 
 # 1 MiB: 0.1 ms of searching and more, beside which a call costs nothing; most files are one read.
-HAYSTACK_BYTES = 1024 * 1024
+_SIZE_BYTES = 1024 * 1024
 
 
 class Haystack:
@@ -30,7 +30,7 @@ class Haystack:
 
     __slots__ = ("_buffer", "_find", "_find_folded", "_folded", "_view", "length", "size")
 
-    def __init__(self, size: int = HAYSTACK_BYTES) -> None:
+    def __init__(self, size: int = _SIZE_BYTES) -> None:
         self.size = size
         #: How many bytes were read last.
         self.length = 0

@@ -185,9 +185,9 @@ def _check(database: sqlite3.Connection, schema: Schema) -> None:
 
 if sys.platform == "win32":
 
-    def _try_lock(_: int, *, alone: bool) -> bool:
+    def _try_lock(_: int, *, alone: bool) -> bool:  # noqa: ARG001 - as below
         """Without ``flock``: a file that is open cannot be renamed there."""
-        return alone or True
+        return True
 
     def _unlock(_: int) -> None:
         """There was none."""
