@@ -118,8 +118,7 @@ class AuditFiles:
         #: What is known without a read, and what is to be folded.
         self.known: list[Audited] = []
         self.to_fold: list[ToFold] = []
-        #: Bytes of all files, and of those that are to be folded.
-        self.bytes_known = 0
+        #: Bytes that are to be folded.
         self.bytes_to_fold = 0
         #: By file: how many bytes are to be folded.
         self.sizes: dict[str, int] = {}
@@ -194,7 +193,6 @@ class AuditFiles:
                 audited = self._still(audited, file, status)
             if audited is not None:
                 self.known.append(audited)
-                self.bytes_known += status.st_size
                 continue
             state = self._folds.state_of(name, status)
             size = max(0, status.st_size - (state[1] if state else 0))

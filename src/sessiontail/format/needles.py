@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import groupby
 from typing import Any
 
 from msgspec import Struct
@@ -166,14 +167,8 @@ def _best(runs: Iterable[str], *, fold: bool) -> str:
 
 
 def _longest(runs: Iterable[str], takes: Callable[[str], bool]) -> str:
-    best = ""
-    for run in runs:
-        piece = ""
-        for letter in run:
-            piece = piece + letter if takes(letter) else ""
-            if len(piece.encode("utf-8")) > len(best.encode("utf-8")):
-                best = piece
-    return best
+    pieces = ("".join(letters) for run in runs for taken, letters in groupby(run, takes) if taken)
+    return max(pieces, key=lambda piece: len(piece.encode()), default="")
 
 
 def _is_plain(letter: str, *, fold: bool) -> bool:

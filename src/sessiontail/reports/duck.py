@@ -45,9 +45,7 @@ def need_duckdb() -> Any:
     try:
         import duckdb  # noqa: PLC0415 - an optional extra
     except ModuleNotFoundError as error:
-        raise MissingExtra(
-            "Parquet and SQL need duckdb: pip install duckdb"
-        ) from error
+        raise MissingExtra("Parquet and SQL need duckdb: pip install duckdb") from error
     return duckdb
 
 

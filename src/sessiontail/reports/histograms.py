@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 from sessiontail.format.audit import SessionAudit
+from sessiontail.format.audit_state import in_utc
 from sessiontail.reports.amounts import size
 
-__all__ = ["SizeClass", "Span", "Timeline", "by_size", "by_time", "in_utc"]
+__all__ = ["SizeClass", "Span", "Timeline", "by_size", "by_time"]
 
 # Columns of a chart: on a narrow screen, each is five pixels wide.
 _MOST_SPANS = 60
@@ -129,11 +130,3 @@ def _size_label(key: int) -> str:
 
 def _whole(count: int) -> str:
     return size(count).replace(".0 ", " ")
-
-
-def in_utc(moment: datetime) -> datetime:
-    """Return a moment in UTC, as far as the calendar goes."""
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:  # within a day of the year 1 or 9999
-        return moment.replace(tzinfo=UTC)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from sessiontail.format.audit import SessionAudit
+from sessiontail.format.audit_state import in_utc
 from sessiontail.format.findings import Finding
 from sessiontail.reports.amounts import UNKNOWN, number, size
-from sessiontail.reports.histograms import in_utc
 from sessiontail.reports.markup import Html, Table, marked, name, table
 from sessiontail.reports.order import SEVERITIES, reasons_of, worst_first
 from sessiontail.reports.sections import Section

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from sessiontail.format.audit import DirectoryAudit, SessionAudit, summarize
+from sessiontail.format.audit_state import in_utc
 from sessiontail.format.brief import counted
 from sessiontail.reports.amounts import UNKNOWN, number, size
-from sessiontail.reports.histograms import in_utc
 from sessiontail.reports.listings import listings_of
 from sessiontail.reports.markup import Html, html, name
 from sessiontail.reports.sections import Section, numbers_of

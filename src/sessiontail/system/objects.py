@@ -18,12 +18,12 @@ from sessiontail.system.kept import Kept
 from sessiontail.system.statuses import object_status
 from sessiontail.urls import is_url
 
-__all__ = ["BULK_BYTES", "BucketObject", "ask_for_ends", "begun_ahead", "opened_ahead"]
+__all__ = ["BucketObject", "ask_for_ends", "begun_ahead", "opened_ahead"]
 
 # 64 KiB: takes as long as 4 KiB, and has the whole of a short session.
 _BLOCK_BYTES = 64 * 1024
-#: What is asked for at most at once, and at once by who reads all.
-BULK_BYTES = 4 * 1024 * 1024
+# What is asked for at most at once, and at once by who reads all.
+_BULK_BYTES = 4 * 1024 * 1024
 # Of reads that are not longer, the blocks are kept, so many at least: 16 to 32 MB.
 _SHORT_BYTES = 256 * 1024
 _MOST_KEPT = 256
@@ -107,7 +107,7 @@ class BucketObject:
         """Have some bytes in the chunk, and more: those behind them, or those around them."""
         size = self._listed.size
         if self._chunk and 0 <= offset - self._start <= len(self._chunk):
-            self._want = min(2 * self._want, BULK_BYTES)
+            self._want = min(2 * self._want, _BULK_BYTES)
             self._chunk = self._ask(offset, min(max(end, offset + self._want), size))
             self._start = offset
             return
@@ -166,8 +166,8 @@ def opened_ahead(urls: Iterable[str]) -> Generator[Callable[[str], BucketObject]
     """
 
     def begin(url: str) -> BucketObject:
-        one = BucketObject(url, BULK_BYTES)
-        one.read(0, BULK_BYTES)
+        one = BucketObject(url, _BULK_BYTES)
+        one.read(0, _BULK_BYTES)
         return one
 
     left = iter(urls)
