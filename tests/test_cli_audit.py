@@ -227,7 +227,7 @@ def test_a_file_that_cannot_be_read_is_told_and_stops_nothing(sessions: Path) ->
 
     told = json.loads(done.stdout)
     assert done.returncode == 0
-    assert told["summary"]["unread"] == 1
+    assert told["summary"]["unreadable"] == 1
     assert told["summary"]["sessions"] == 4
     assert [one["rows"] for one in told["sessions"] if one["id"] == ONE] == [2]
 

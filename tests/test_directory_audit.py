@@ -303,7 +303,7 @@ async def test_a_file_that_kills_who_reads_it_is_told_and_stops_nothing_else(
     assert (told.was_read, told.rows, told.findings_by_reason) == (False, 0, {"unreadable": 1})
     assert "failed, 3 times: a worker process ended with -9" in told.findings[0].message
     assert {*audits} == {*rest}
-    assert summarize([told]).unread == 1
+    assert summarize([told]).unreadable == 1
 
 
 async def test_what_is_no_regular_file_is_told(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_unknown_usage_is_counted_beside_the_sum() -> None:
     assert total.usage == UsageTotal(
         prompt_tokens=1, completion_tokens=2, total_tokens=3, known=1, unknown=1, damaged=1
     )
-    assert (total.sessions, total.unread) == (4, 1)
+    assert (total.sessions, total.unreadable) == (4, 1)
 
 
 def test_findings_are_counted_by_reason_and_sessions_by_the_worst() -> None:

@@ -64,8 +64,8 @@ def print_total(out: Output, total: DirectoryAudit) -> None:
             f"{total.sessions:,}: {states}; {counted(total.conversations, 'conversation')}",
         )
     ]
-    if total.unread:
-        lines.append(("unread", f"{counted(total.unread, 'file')}, in no sum"))
+    if total.unreadable:
+        lines.append(("unreadable", f"{counted(total.unreadable, 'file')}, in no sum but the size"))
     torn = f", {size(total.torn_bytes)} of it torn" if total.torn_bytes else ""
     lines.append(("size", f"{size(total.size_bytes)}{torn}"))
     by_kind = own.rows_by_kind

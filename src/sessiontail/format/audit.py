@@ -172,8 +172,8 @@ class DirectoryAudit(msgspec.Struct, frozen=True, kw_only=True):
 
     sessions: int
     sessions_by_state: dict[str, int]
-    #: Files that could not be read: they are in no sum.
-    unread: int
+    #: Files that could not be read: of these, only bytes, states and findings are in the sums.
+    unreadable: int
     #: Sessions that begin a conversation: their parent is not there, or they have none.
     conversations: int
     size_bytes: int
@@ -217,7 +217,7 @@ def summarize(audits: Iterable[SessionAudit]) -> DirectoryAudit:
     parents: list[tuple[str, str | None]] = []
     usages: list[tuple[TokenUsage | None, bool]] = []
     own = Tally()
-    size = torn = rows = unread = unknown = 0
+    size = torn = rows = unreadable = unknown = 0
     for one in audits:
         states[str(one.state)] += 1
         reasons.update(one.findings_by_reason)
@@ -225,7 +225,7 @@ def summarize(audits: Iterable[SessionAudit]) -> DirectoryAudit:
         severities[str(one.severity or "none")] += 1
         size += one.size_bytes
         torn += one.torn_bytes
-        unread += not one.was_read
+        unreadable += not one.was_read
         if not one.was_read:
             continue
         if one.id_text is not None and one.created_at is not None:  # it has a header
@@ -237,7 +237,7 @@ def summarize(audits: Iterable[SessionAudit]) -> DirectoryAudit:
     return DirectoryAudit(
         sessions=sum(states.values()),
         sessions_by_state=dict(states),
-        unread=unread,
+        unreadable=unreadable,
         conversations=_conversations(parents),
         size_bytes=size,
         torn_bytes=torn,

@@ -97,7 +97,7 @@ def _glance(total: DirectoryAudit) -> str:
         (
             "Sessions",
             number(total.sessions),
-            f"{total.unread:,} could not be read" if total.unread else "",
+            f"{total.unreadable:,} could not be read" if total.unreadable else "",
         ),
         ("Conversations", number(total.conversations), ""),
         ("Rows", number(total.own_rows), f"and {copies:,} copies" if copies else ""),
