@@ -95,3 +95,19 @@ def test_a_file_that_goes_meanwhile_hides_nothing(chats: Chats) -> None:
     audits = {one.audit.id_text: told(one) for one in audited}
     assert audits[name(2)].inherited_rows is None
     assert audits[name(2)].own_rows == 6
+
+
+def test_of_two_files_of_one_id_each_child_has_the_rows_that_it_copied(chats: Chats) -> None:
+    """As where a closed session was taken up again: as many rows, and others."""
+    long, short = rows(("a" * 500, "b")), rows(("c", "d"))
+    chats.write(1, long)
+    chats.write(1, short, closed=False)
+    for number, copied in enumerate((long, short), 2):
+        chats.write(number, copied + chunk_line(2, "more"), parents=[])
+
+    found = asked(chats)
+
+    kin = [found[name(number)].kin for number in (2, 3)]
+    inherited = [one.inherited for one in kin if one is not None]
+    sizes = [sum(one.bytes_by_kind.values()) for one in inherited if one is not None]
+    assert sizes == [len(long), len(short)]

@@ -54,12 +54,13 @@ class AuditKin:
             if one.audit.created_at is not None and name is not None:  # it has a header
                 parents.setdefault(name, []).extend(one.audit.parent_texts)
         self._ids = parents.keys()
-        # By id and number of rows: a session that has no more than another has copied of it.
-        self._whole = {
-            (one.audit.id_text, one.audit.rows): one.audit.tally
-            for one in audited
-            if one.audit.lines == one.audit.rows + 1 + one.audit.closed
-        }
+        # By id and number of rows: a session that has no more than another has copied of it. None where
+        # two files are of one id.
+        self._whole: dict[tuple[str | None, int], Tally | None] = {}
+        for one in audited:
+            if one.audit.lines == one.audit.rows + 1 + one.audit.closed:
+                key = one.audit.id_text, one.audit.rows
+                self._whole[key] = None if key in self._whole else one.audit.tally
         self._in_cycle = {name for circle in circles_in(parents, parents) for name in circle}
         self._by_file = {one.audit.file: one for one in audited if one.rows}
         if ancestry.recall is None:
