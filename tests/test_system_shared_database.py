@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -43,6 +44,17 @@ def test_an_older_version_is_opened_and_a_newer_one_is_not(path: Path) -> None:
         pass
 
     with pytest.raises(Unusable, match="newer version"), opened(path, SCHEMA._replace(version=2)):
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners")
+def test_one_of_another_user_is_not_written_to(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could be read by who made it."""
+    with opened(path, SCHEMA):
+        pass
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+
+    with pytest.raises(Unusable, match="another user's; name another"), opened(path, SCHEMA):
         pass
 
 

@@ -52,7 +52,7 @@ def opened(path: Path, schema: Schema) -> Iterator[sqlite3.Connection]:
     """Open a database, making it where there is none; each statement is its own transaction.
 
     Raises:
-        Unusable: another program's, a newer version's, or no file; or others keep it locked.
+        Unusable: another program's, user's or newer version's, or no file; or others keep it locked.
         sqlite3.Error: as ``why_not`` explains.
         OSError: its directory cannot be written.
     """
@@ -136,6 +136,8 @@ def _is_there(path: Path) -> bool:
         return False
     if not stat.S_ISREG(status.st_mode):
         raise Unusable("no regular file; name another")
+    if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
+        raise Unusable("another user's; name another")  # who could read what is kept
     return status.st_size > 0
 
 
