@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from audits import MOMENT, audit, family, ident, tally, unread
-from sessiontail.cli.audit_choice import SORTS, chosen_of, ordered, tell_why_none
+from sessiontail.cli.audit_choice import SORTS, chosen_of, ordered
 from sessiontail.format.audit import SessionAudit
 
 
@@ -58,20 +57,6 @@ def test_a_session_without_a_time_is_not_left_out_silently(
     assert capsysbinary.readouterr().err == (
         b"sessiontail: 1 session left out: without a header, nothing says when it was created\n"
     )
-
-
-def test_why_there_are_none_is_said(
-    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    for place, count in [(tmp_path, 2), (tmp_path, 0), (tmp_path / "no", 0), ("s3://a/b", 0)]:
-        tell_why_none(str(place), count)
-
-    assert capsysbinary.readouterr().err.decode().splitlines() == [
-        f"sessiontail: none of the 2 sessions in {tmp_path} fits",
-        f"sessiontail: no sessions in {tmp_path}; name the directory where they lie",
-        f"sessiontail: {tmp_path}/no: no such directory; name the one where sessions lie",
-        "sessiontail: no sessions in s3://a/b; name the directory where they lie",
-    ]
 
 
 def test_equal_sessions_keep_the_newest_first() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import click
 
-from sessiontail.cli.audit_choice import SORTS, chosen_of, ordered, tell_why_none
+from sessiontail.cli.audit_choice import SORTS, chosen_of, ordered
 from sessiontail.cli.audit_forms import (
     ANSWER_FORMS,
     answer_as,
@@ -32,6 +32,7 @@ from sessiontail.cli.options import (
 )
 from sessiontail.cli.progress import ByteMeter
 from sessiontail.cli.targets import shorten
+from sessiontail.cli.telling import tell_why_none
 from sessiontail.cli.terminal import Output, note
 from sessiontail.directory.audit import AuditPass, audit_sessions
 from sessiontail.format.audit import DirectoryAudit, SessionAudit, summarize
@@ -194,7 +195,7 @@ def command(
             note(f"{to}: {counted(file.size, 'byte')}")
         out.flush()
     if not chosen:
-        tell_why_none(place, len(found))
+        tell_why_none(audits.directory, len(found), by_option=False)
         return 1
     bad = sum(total.sessions_by_severity.get(severity, 0) for severity in _FAILS.get(fail_on, ()))
     if bad:

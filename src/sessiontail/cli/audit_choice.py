@@ -1,10 +1,9 @@
-"""audits of sessions -> those that are asked for, in the order that is, and why there are none."""
+"""audits of sessions -> those that are asked for, in the order that is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sessiontail.cli.options import STATES
@@ -13,7 +12,7 @@ from sessiontail.format.audit import SessionAudit
 from sessiontail.format.brief import counted
 from sessiontail.reports.order import newest_first, worst_first
 
-__all__ = ["SORTS", "chosen_of", "ordered", "tell_why_none"]
+__all__ = ["SORTS", "chosen_of", "ordered"]
 
 _SORTS: dict[str, Callable[[SessionAudit], Any]] = {
     "size": lambda one: one.size_bytes,
@@ -56,13 +55,3 @@ def ordered(chosen: list[SessionAudit], sort: str, *, reverse: bool) -> list[Ses
     if sort in _SORTS:
         ordered.sort(key=_SORTS[sort], reverse=sort != "id")
     return ordered[::-1] if reverse else ordered
-
-
-def tell_why_none(place: str, count: int) -> None:
-    """Tell why no session is shown, of so many that there are."""
-    if count:
-        note(f"none of the {counted(count, 'session')} in {place} fits")
-    elif "://" in place or Path(place).is_dir():
-        note(f"no sessions in {place}; name the directory where they lie")
-    else:
-        note(f"{place}: no such directory; name the one where sessions lie")

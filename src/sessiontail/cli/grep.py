@@ -14,7 +14,6 @@ import click
 from sessiontail.cli.beside import unwrapped, watch_stdout
 from sessiontail.cli.found import FoundPrinter
 from sessiontail.cli.look import Look, look_options
-from sessiontail.cli.ls import tell_skipped
 from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.options import (
     KINDS,
@@ -26,6 +25,7 @@ from sessiontail.cli.options import (
 )
 from sessiontail.cli.progress import Meter
 from sessiontail.cli.targets import Finder, Target
+from sessiontail.cli.telling import tell_skipped, tell_why_none
 from sessiontail.cli.terminal import note
 from sessiontail.cli.words import given_ids
 from sessiontail.directory.search import Search
@@ -243,7 +243,7 @@ async def _search(
     if search.failed or missed:
         return 2
     if not printer.printed and not search.total:
-        note(_why_none(store, options))
+        _tell_why_none(store, options)
     return 0 if printer.printed else 1
 
 
@@ -293,9 +293,9 @@ def _tell(failed: Collection[PersistenceError]) -> None:
         note(f"and {counted(len(failed) - _NAMED, 'more file')} that cannot be read")
 
 
-def _why_none(store: SessionStore, options: SearchOptions) -> str:
-    if not store.directory.is_dir():
-        return f"{store.directory}: no such directory; give the one where sessions lie with --dir"
-    if any(options.get(name) is not None for name in ("states", "since", "until")):
-        return f"no session in {store.directory} fits"
-    return f"no sessions in {store.directory}; give another directory with --dir"
+def _tell_why_none(store: SessionStore, options: SearchOptions) -> None:
+    chosen = any(options.get(name) is not None for name in ("states", "since", "until"))
+    if chosen and store.directory.is_dir():
+        note(f"no session in {store.directory} fits")
+    else:
+        tell_why_none(store.directory, 0)

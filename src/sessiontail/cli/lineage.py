@@ -12,10 +12,10 @@ import click
 
 from sessiontail.cli.kin import print_kin
 from sessiontail.cli.look import Look, look_options
-from sessiontail.cli.ls import tell_skipped, tell_why_none
 from sessiontail.cli.options import directory_option, id_argument, output_option
 from sessiontail.cli.progress import Meter
 from sessiontail.cli.targets import Finder, Target
+from sessiontail.cli.telling import tell_skipped, tell_why_none
 from sessiontail.cli.terminal import note
 from sessiontail.directory.diagrams import MERMAID_LINKS, draw_dot, draw_mermaid
 from sessiontail.directory.lineage import Lineage
@@ -110,7 +110,7 @@ def command(
             f"{len(lineage.edges)}; -o svg draws any number"
         )
     if not whole.nodes:
-        tell_why_none(store, 0)
+        tell_why_none(store.directory, 0)
     return 0 if whole.nodes else 1
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -25,14 +24,14 @@ from sessiontail.cli.options import (
 )
 from sessiontail.cli.progress import Meter
 from sessiontail.cli.targets import shorten
+from sessiontail.cli.telling import tell_skipped, tell_why_none
 from sessiontail.cli.terminal import note
 from sessiontail.directory.outlines import SessionOutline, outlines_of
 from sessiontail.directory.scan import Scan
-from sessiontail.errors import PersistenceError
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
 
-__all__ = ["command", "tell_skipped", "tell_why_none"]
+__all__ = ["command"]
 
 _SORTS: dict[str, Callable[[PersistedSessionMeta], Any]] = {
     "created": lambda meta: meta.created_at,
@@ -44,8 +43,6 @@ _SORTS: dict[str, Callable[[PersistedSessionMeta], Any]] = {
     "state": lambda meta: STATES[::-1].index(meta.state),
     "id": lambda meta: str(meta.id),
 }
-# Names that a summary of skipped files gives for each reason.
-_NAMED = 3
 
 
 @click.command(
@@ -150,7 +147,7 @@ def command(
         note(f"{len(chosen) - len(shown)} more; -n {len(chosen)} shows all")
     tell_skipped(scan.skipped)
     if not chosen:
-        tell_why_none(store, len(metas))
+        tell_why_none(store.directory, len(metas))
     if not shown:
         return 1
     return 1 if any(meta.damaged_lines for meta in shown) or (verify and scan.skipped) else 0
@@ -186,31 +183,3 @@ async def _outline(
         )
     finally:
         meter.close()
-
-
-def tell_skipped(skipped: Collection[PersistenceError]) -> None:
-    """Tell how many files are no sessions, and why."""
-    if not skipped:
-        return
-    by_reason: dict[str, list[str]] = {}
-    for error in skipped:
-        by_reason.setdefault(error.message, []).append(error.path.name if error.path else "?")
-    parts = []
-    for reason, count in Counter(
-        {reason: len(by_reason[reason]) for reason in by_reason}
-    ).most_common():
-        names = by_reason[reason]
-        more = ", ..." if count > _NAMED else ""
-        parts.append(f"{count} x {reason} ({', '.join(sorted(names)[:_NAMED])}{more})")
-    files = "file" if len(skipped) == 1 else "files"
-    note(f"{len(skipped)} {files} skipped: {'; '.join(parts)}")
-
-
-def tell_why_none(store: SessionStore, count: int) -> None:
-    """Tell why no session is shown, of so many that there are."""
-    if count:
-        note(f"none of the {count} sessions in {store.directory} fits")
-    elif store.directory.is_dir():
-        note(f"no sessions in {store.directory}; give another directory with --dir")
-    else:
-        note(f"{store.directory}: no such directory; give the one where sessions lie with --dir")

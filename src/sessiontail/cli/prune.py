@@ -10,10 +10,10 @@ from typing import Any
 import anyio
 import click
 
-from sessiontail.cli.ls import tell_skipped
 from sessiontail.cli.options import directory_option, output_option, states_option
 from sessiontail.cli.progress import Meter
 from sessiontail.cli.rendering import age
+from sessiontail.cli.telling import tell_skipped
 from sessiontail.cli.terminal import Output, confirm, note
 from sessiontail.cli.values import Size, Span
 from sessiontail.directory.plan import PruneDecision, PrunePlan
