@@ -29,6 +29,7 @@ def test_options_are_what_is_asked() -> None:
         ({"context": -1}, ValueError),
         ({"context": 1.5}, TypeError),
         ({"max_per_session": -1}, ValueError),
+        ({"fixed": True}, TypeError),
     ],
 )
 def test_what_cannot_be_meant_is_refused(options: dict[str, Any], error: type[Exception]) -> None:

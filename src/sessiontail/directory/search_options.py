@@ -51,6 +51,9 @@ def question_of(
     pattern: str, *, max_line_bytes: int = MAX_LINE_BYTES, **options: Unpack[SearchOptions]
 ) -> Question:
     """Return what is searched for in each file, without what is inherited there."""
+    unknown = sorted(options.keys() - SearchOptions.__annotations__.keys())
+    if unknown:
+        raise TypeError(f"a search has no option {unknown[0]!r}")
     kinds, tools = options.get("kinds"), options.get("tools", ())
     most, context = options.get("max_per_session"), options.get("context", 0)
     checks.several("kinds", kinds)
