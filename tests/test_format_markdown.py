@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -13,9 +12,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from samples import ID
+from scribes import MOMENT, call, says, written
 from sessiontail import (
-    Chunk,
-    ChunkKind,
     Damage,
     DamageReason,
     Header,
@@ -28,36 +26,13 @@ from sessiontail.format.facts import Facts
 from sessiontail.format.laid_out import page_text
 from sessiontail.format.markdown import Markdown
 
-MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
-HEADER = Header(id=ID, created_at=MOMENT)
-FACTS = Facts(name="a.jsonl", state=SessionState.CLOSED)
 HOSTILE = (
     "<script>alert(1)</script>\n```\n~~~\n````` x\n# heading\n- [link](javascript:x) `\x1b\u202e"
 )
 
 
-def page(
-    *records: Record,
-    header: Header | None = HEADER,
-    facts: Facts = FACTS,
-    torn_bytes: int = 0,
-    left_out: int = 0,
-) -> str:
-    markdown = Markdown()
-    pieces = [*markdown.begin(header, facts)]
-    if left_out:
-        pieces += markdown.left_out(left_out, "4f2d")
-    for record in records:
-        pieces += markdown.take([record])
-    return "".join([*pieces, *markdown.end(torn_bytes)])
-
-
-def says(kind: str, content: Any, **payload: Any) -> Chunk:
-    return Chunk(kind=ChunkKind(kind), payload={"content": content, **payload})
-
-
-def call(name: str, arguments: str, call_id: str = "c") -> dict[str, Any]:
-    return {"id": call_id, "function": {"name": name, "arguments": arguments}}
+def page(*records: Record, **options: Any) -> str:
+    return written(Markdown(), *records, **options)
 
 
 def tokens(text: str) -> Sequence[Token]:

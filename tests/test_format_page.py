@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 from uuid import UUID
@@ -11,9 +10,8 @@ from uuid import UUID
 from hypothesis import given, strategies as st
 
 from samples import ID
+from scribes import MOMENT, call, says, written
 from sessiontail import (
-    Chunk,
-    ChunkKind,
     Damage,
     DamageReason,
     Header,
@@ -26,8 +24,6 @@ from sessiontail.format.facts import Facts
 from sessiontail.format.laid_out import page_text
 from sessiontail.format.page import Page
 
-MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
-HEADER = Header(id=ID, created_at=MOMENT)
 FACTS = Facts(name="a.jsonl", state=SessionState.CLOSED, size_bytes=1234)
 HOSTILE = "</pre></p></details><script>alert(1)</script><img src=x onerror=y>&amp;\"'\x1b\u202e\x00"
 VOID = {"meta"}
@@ -68,28 +64,8 @@ class Reader(HTMLParser):
         return [text for tag, text in self.texts if tag in tags]
 
 
-def page(
-    *records: Record,
-    header: Header | None = HEADER,
-    facts: Facts = FACTS,
-    torn_bytes: int = 0,
-    left_out: int = 0,
-) -> str:
-    made = Page()
-    pieces = [*made.begin(header, facts)]
-    if left_out:
-        pieces += made.left_out(left_out, "4f2d")
-    for record in records:
-        pieces += made.take([record])
-    return "".join([*pieces, *made.end(torn_bytes)])
-
-
-def says(kind: str, content: Any, **payload: Any) -> Chunk:
-    return Chunk(kind=ChunkKind(kind), payload={"content": content, **payload})
-
-
-def call(name: str, arguments: str) -> dict[str, Any]:
-    return {"id": "c", "function": {"name": name, "arguments": arguments}}
+def page(*records: Record, facts: Facts = FACTS, **options: Any) -> str:
+    return written(Page(), *records, facts=facts, **options)
 
 
 def body(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 from hostile import CASES
 from odd_lines import one_by_one
 from samples import ID
+from scribes import FACTS, MOMENT, says
 from sessiontail import (
     Chunk,
     ChunkKind,
@@ -21,16 +21,13 @@ from sessiontail import (
     DamageReason,
     Header,
     Record,
-    SessionState,
     TokenUsage,
     Trailer,
 )
 from sessiontail.format.facts import Facts
 from sessiontail.format.trajectory import Trajectory
 
-MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
 HEADER = Header(id=ID, created_at=MOMENT, parent_session_ids=(UUID(int=7),))
-FACTS = Facts(name="a.jsonl", state=SessionState.CLOSED)
 NO_MODEL = "The log has no model, agent version or time of a step."
 
 
@@ -49,10 +46,6 @@ def trajectory(
     value: dict[str, Any] = json.loads(text)
     assert atif.Trajectory.model_validate_json(text).to_json_dict() == value
     return value
-
-
-def says(kind: str, content: Any, **payload: Any) -> Chunk:
-    return Chunk(kind=ChunkKind(kind), payload={"content": content, **payload})
 
 
 def asks(*ids: str, arguments: str = "{}") -> Chunk:
