@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
-from commands import ONE, at_terminal, closed, run
+from commands import ONE, at_terminal, closed, command, run
 from sessiontail.cli.terminal import Output, confirm, note
 
 
@@ -109,3 +111,21 @@ def test_nothing_is_asked_where_nobody_can_answer(
         assert confirm("all?", yes=False) is False
     told = "sessiontail: nothing was deleted: add --yes to do it\n"
     assert capsys.readouterr() == ("", told * 2)
+
+
+@pytest.mark.parametrize("unbuffered", ["1", ""])
+def test_a_file_that_takes_only_a_part_is_told(tmp_path: Path, unbuffered: str) -> None:
+    """As a disk that is nearly full; with PYTHONUNBUFFERED nothing stands between."""
+    path = closed(tmp_path, ONE, "x" * 5000)
+    with (tmp_path / "out").open("wb") as out:
+        done = subprocess.run(
+            command("cat", path, "-o", "raw"),
+            stdout=out,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (1, b"sessiontail: cannot write: File too large\n")
+    assert (tmp_path / "out").read_bytes() == path.read_bytes()[:4096]

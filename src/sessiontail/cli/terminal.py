@@ -74,7 +74,10 @@ class Output:
         """Write bytes as they are."""
         if self._paged:
             self._start_pager()
-        self._buffer.write(data)
+        # With PYTHONUNBUFFERED stdout has no buffer: a disk that is nearly full takes a part.
+        view = memoryview(data)
+        while view:
+            view = view[self._buffer.write(view) or 0 :]
 
     def flush(self) -> None:
         """Hand everything to the reader of the output."""
