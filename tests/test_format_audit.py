@@ -132,8 +132,18 @@ def test_json_has_the_counts_beside_the_other_fields() -> None:
     )
     assert told["findings"][0]["severity"] == "warning"
     assert told["usage"] is None
-    assert json.loads(json.dumps(summarize([one]).to_dict()))["own_rows"] == 2
+    summed = json.loads(json.dumps(summarize([one]).to_dict()))
+    assert (summed["rows"], summed["own_rows"], summed["own"]["rows_by_kind"]) == (
+        2, 2, {"user": 1, "assistant": 1},
+    )  # fmt: skip
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(one), type=SessionAudit) == one
+
+
+def test_of_a_file_that_could_not_be_read_every_count_is_unknown() -> None:
+    told = audit(1, was_read=False, tally=Tally(), inherited=None, lines=0).to_dict()
+
+    numbers = {key: value for key, value in told.items() if isinstance(value, (int, dict))}
+    assert numbers == {"schema": 1, "was_read": False, "size_bytes": 100, "findings_by_reason": {}}
 
 
 def test_it_says_what_it_is() -> None:

@@ -74,14 +74,25 @@ class SessionAudit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return brief(self, short(self.id_text or "?"), str(self.state), rows, found)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the audit as JSON has it (``plain``): the tally's fields beside the others."""
+        """Return the audit as JSON has it (``plain``): the tally's fields beside the others.
+
+        Of a file that could not be read, every count is null: unknown, never zero.
+        """
         fields = plain(self)
         tally = fields.pop("tally")
         inherited = fields.pop("inherited")
+        counts = {**tally, "own_rows": self.own_rows, "inherited_rows": self.inherited_rows}
+        if not self.was_read:
+            counts = dict.fromkeys(counts)
+            fields |= dict.fromkeys(("lines", "torn_bytes", "closed", "lineage_operator"))
         findings = [one.to_dict() for one in self.findings]
-        counts = {"own_rows": self.own_rows, "inherited_rows": self.inherited_rows}
-        rest = {**tally, **counts, "inherited": inherited, "findings": findings}
-        return {"schema": SCHEMA, **fields, **rest}
+        return {
+            "schema": SCHEMA,
+            **fields,
+            **counts,
+            "inherited": inherited,
+            "findings": findings,
+        }
 
     @property
     def id(self) -> UUID | None:
@@ -197,11 +208,8 @@ class DirectoryAudit(msgspec.Struct, frozen=True, kw_only=True):
         return self.own.rows
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the sums as JSON has them (``plain``)."""
-        own = plain(self.own)
-        own_rows = own.pop("rows")
-        fields = {name: value for name, value in plain(self).items() if name != "own"}
-        return {"schema": SCHEMA, **fields, "own_rows": own_rows, **own}
+        """Return the sums as JSON has them (``plain``): what each session has added under ``own``."""
+        return {"schema": SCHEMA, **plain(self), "own_rows": self.own_rows}
 
 
 def summarize(audits: Iterable[SessionAudit]) -> DirectoryAudit:
