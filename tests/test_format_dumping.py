@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from typing import Any
 
 from sessiontail.format.dumping import dump
@@ -21,3 +23,32 @@ def test_what_is_nested_as_deeply_as_a_line_can_be_is_written() -> None:
         value = [value]
 
     assert dump({"payload": value}) == '{"payload": ' + "[" * 990 + "1" + "]" * 990 + "}"
+
+
+def test_two_threads_write_what_is_deep_one_after_the_other() -> None:
+    """The limit is the process's: who puts it back while the other one is deep would end that one."""
+    before = sys.getrecursionlimit()
+    inside: list[str] = []
+
+    class Innermost:
+        def __str__(self) -> str:
+            name = threading.current_thread().name
+            inside.append(name)
+            if name == "first":
+                second.start()
+                second.join(0.05)  # it would be done by then, were it let in
+                inside.append(name)
+            return "1"
+
+    def write() -> None:
+        value: Any = Innermost()
+        for _ in range(1500):
+            value = [value]
+        dump(value, indent=1)
+
+    first, second = (threading.Thread(target=write, name=name) for name in ("first", "second"))
+    first.start()
+    first.join()
+    second.join()
+
+    assert (inside, sys.getrecursionlimit()) == (["first", "first", "second"], before)
