@@ -119,7 +119,7 @@ def test_a_file_that_takes_only_a_part_is_told(tmp_path: Path, unbuffered: str) 
     path = closed(tmp_path, ONE, "x" * 5000)
     with (tmp_path / "out").open("wb") as out:
         done = subprocess.run(
-            command("cat", path, "-o", "raw"),
+            command("cat", path, "-o", "jsonl", "-k", "user"),
             stdout=out,
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
@@ -128,4 +128,5 @@ def test_a_file_that_takes_only_a_part_is_told(tmp_path: Path, unbuffered: str) 
         )
 
     assert (done.returncode, done.stderr) == (1, b"sessiontail: cannot write: File too large\n")
-    assert (tmp_path / "out").read_bytes() == path.read_bytes()[:4096]
+    whole = run("cat", path, "-o", "jsonl", "-k", "user").stdout.encode()
+    assert (tmp_path / "out").read_bytes() == whole[:4096]
