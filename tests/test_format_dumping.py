@@ -29,6 +29,7 @@ def test_two_threads_write_what_is_deep_one_after_the_other() -> None:
     """The limit is the process's: who puts it back while the other one is deep would end that one."""
     before = sys.getrecursionlimit()
     inside: list[str] = []
+    entered = threading.Event()
 
     class Innermost:
         def __str__(self) -> str:
@@ -36,8 +37,10 @@ def test_two_threads_write_what_is_deep_one_after_the_other() -> None:
             inside.append(name)
             if name == "first":
                 second.start()
-                second.join(0.05)  # it would be done by then, were it let in
+                entered.wait(0.3)  # what it would take to come here, were it let in, and more
                 inside.append(name)
+            else:
+                entered.set()
             return "1"
 
     def write() -> None:
