@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -45,6 +45,31 @@ CASES: list[tuple[Any, str | None]] = [
     (lambda: checks.several("kinds", ["user"]), None),
     (lambda: checks.several("kinds", "user"), "kinds: give a collection, such as ['user']"),
     (lambda: checks.several("kinds", ""), "kinds: give a collection, such as ['']"),
+    (lambda: checks.several("tools", b"rm"), "tools: give a collection, such as [b'rm']"),
+    (lambda: checks.several("tools", 5), "tools: give a collection, not int 5"),
+    (lambda: checks.flag("f", False), None),
+    (lambda: checks.flag("f", 1), "f is True or False, not int 1"),
+    (lambda: checks.flag("f", None), "f is True or False, not NoneType None"),
+    (lambda: checks.moment("since", None), None),
+    (lambda: checks.moment("since", datetime.now(UTC)), None),
+    (
+        lambda: checks.moment("since", datetime(2026, 1, 31)),  # noqa: DTZ001 - what is refused
+        "since has no time zone: 2026-01-31T00:00:00; give one, such as tzinfo=UTC",
+    ),
+    (lambda: checks.moment("since", "2h"), "since is a datetime with a time zone, not str '2h'"),
+    (lambda: checks.no_others("search", {"kinds"}, ("kinds", "ignore_case")), None),
+    (
+        lambda: checks.no_others("search", {"kind"}, ("kinds", "ignore_case")),
+        "search has no option 'kind'; did you mean 'kinds'?",
+    ),
+    (
+        lambda: checks.no_others("search", {"case"}, ("kinds", "ignore_case")),
+        "search has no option 'case'; did you mean 'ignore_case'?",
+    ),
+    (
+        lambda: checks.no_others("search", {"z"}, ("kinds", "ignore_case")),
+        "search has no option 'z'; it has kinds, ignore_case",
+    ),
     (lambda: checks.one_start(None, None), None),
     (lambda: checks.one_start("cursor", None), None),
     (lambda: checks.one_start(None, 0), None),

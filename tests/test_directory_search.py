@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import itertools
 import json
 import os
@@ -27,6 +28,7 @@ from sessiontail import (
     search,
 )
 from sessiontail.directory import errands
+from sessiontail.directory.search_options import SearchOptions
 from sessiontail.format.brief import place
 from sessiontail.session.asking import matches_of
 from sessiontail.system.files import SessionFile
@@ -268,3 +270,9 @@ async def test_a_bucket_is_searched_as_a_directory_is(tmp_path: Path) -> None:
 
     assert [(match.line, match.text) for match in found] == [(2, "jazz"), (4, "jazz 2")]
     assert [match.file for match in found] == [f"file://{match.file}" for match in there]
+
+
+def test_help_says_of_each_option_what_it_means() -> None:
+    said = inspect.getdoc(search) or ""
+
+    assert [name for name in SearchOptions.__annotations__ if f"\n    {name}: " not in said] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -30,8 +31,34 @@ def test_options_are_what_is_asked() -> None:
         ({"context": 1.5}, TypeError),
         ({"max_per_session": -1}, ValueError),
         ({"fixed": True}, TypeError),
+        ({"literal": 1}, TypeError),
+        ({"ignore_case": "no"}, TypeError),
+        ({"tools": [5]}, TypeError),
+        ({"ids": "4f2c"}, TypeError),
+        ({"paths": 5}, TypeError),
+        ({"states": "live"}, TypeError),
+        ({"since": "2h"}, TypeError),
+        ({"until": datetime(2026, 1, 31)}, ValueError),  # noqa: DTZ001 - what is refused
+        ({"inherited": "some"}, ValueError),
     ],
 )
 def test_what_cannot_be_meant_is_refused(options: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         question_of("jazz", **options)
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("kind", "kinds"), ("case", "ignore_case")])
+def test_a_misspelt_option_is_answered_with_the_nearest(typed: str, meant: str) -> None:
+    options: dict[str, Any] = {typed: True}
+
+    with pytest.raises(TypeError) as caught:
+        question_of("jazz", **options)
+
+    assert str(caught.value) == f"a search has no option {typed!r}; did you mean {meant!r}?"
+
+
+def test_a_pattern_that_is_no_text_is_refused_by_name() -> None:
+    pattern: Any = 5
+
+    with pytest.raises(TypeError, match="pattern is a str, not int 5"):
+        question_of(pattern)

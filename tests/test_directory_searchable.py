@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,3 +31,14 @@ async def test_what_is_not_known_of_what_is_to_come_is_refused(tmp_path: Path) -
         store.search_live("jazz", paths=["x"])
     with pytest.raises(TypeError):
         store.search_live("jazz", ids="4f2c")
+
+
+@pytest.mark.parametrize("options", [{"kind": "user"}, {"since": "2h"}, {"context": True}])
+async def test_what_cannot_be_meant_is_refused_at_the_call(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    store = SessionStore(tmp_path)
+
+    for search in (store.search, store.search_live):
+        with pytest.raises(TypeError, match=next(iter(options))):
+            search("jazz", **options)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from difflib import get_close_matches
 
 __all__ = [
     "age",
     "count",
+    "flag",
+    "moment",
+    "no_others",
     "no_plain_function",
     "one_of",
     "one_start",
@@ -34,9 +39,42 @@ def count(name: str, value: object) -> None:
 
 
 def several(name: str, value: object) -> None:
-    """Refuse a text where several are asked for: it would count as its letters."""
-    if isinstance(value, str):
-        raise TypeError(f"{name}: give a collection, such as [{str(value)!r}]")
+    """Refuse what is no collection, and a text: it would count as its letters."""
+    if isinstance(value, (str, bytes)):
+        shown = str(value) if isinstance(value, str) else value
+        raise TypeError(f"{name}: give a collection, such as [{shown!r}]")
+    if value is not None and not isinstance(value, Iterable):
+        raise TypeError(f"{name}: give a collection, not {type(value).__name__} {value!r}")
+
+
+def flag(name: str, value: object) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is True or False, not {type(value).__name__} {value!r}")
+
+
+def moment(name: str, value: object) -> None:
+    """Refuse what is no moment: without a time zone, a time is one of many. None passes."""
+    if value is None:
+        return
+    if not isinstance(value, datetime):
+        kind = type(value).__name__
+        raise TypeError(f"{name} is a datetime with a time zone, not {kind} {value!r}")
+    if value.utcoffset() is None:
+        said = value.isoformat()
+        raise ValueError(f"{name} has no time zone: {said}; give one, such as tzinfo=UTC")
+
+
+def no_others(what: str, given: Iterable[str], allowed: Iterable[str]) -> None:
+    """Refuse options that there are not, with the nearest that there is."""
+    names = [*allowed]
+    unknown = sorted(set(given) - set(names))
+    if not unknown:
+        return
+    # A part of a name, as "case" of ignore_case, is half of its letters.
+    near = get_close_matches(unknown[0], names, n=1, cutoff=0.5)
+    more = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names)}"
+    raise TypeError(f"{what} has no option {unknown[0]!r}; {more}")
 
 
 def one_start(after: object, last: object) -> None:

@@ -51,16 +51,30 @@ def search(
 ) -> Search:
     """Search the sessions of a directory, running ones as far as they are written.
 
-    Searched are what messages say, what assistants thought, what tools were given and gave; the
-    options are ``SearchOptions``. Arguments of a tool are searched as they were written, and where
-    these have a backslash and do not match, the texts in them, as the tool got them.
+    Searched are what messages say, what assistants thought, what tools were given and gave.
+    Arguments of a tool are searched as they were written, and where these have a backslash and do
+    not match, the texts in them, as the tool got them. Every option may be left out; several of
+    them together choose what fits all.
 
     Args:
         pattern: what is searched for: a regular expression (extra ``search``), or with
             ``literal=True`` a text. One of letters and digits alone is a text in any case.
         directory: where the session files lie; by default where openrath puts them.
-        max_line_bytes: a longer line is not searched.
-        options: see ``SearchOptions``.
+        max_line_bytes: a longer line is not searched; by default 64 MiB.
+        literal: True searches for the text as it stands. By default False.
+        ignore_case: True takes capitals and small letters for the same. By default False.
+        kinds: only chunks of these kinds: system, user, assistant, tool_result; "damage" among
+            them searches damaged lines too. By default all chunks.
+        tools: only arguments and results of tools with these names. By default everything.
+        ids: only these sessions, by whole ids. By default all.
+        paths: only these files; with ``ids``, those too. By default all.
+        states: only sessions that are closed, live, abandoned or unknown. By default in any state.
+        since: only sessions that were created at or after this moment, a datetime with a time zone.
+        until: only those that were created before that moment, a datetime with a time zone.
+        max_per_session: so many records that match, of each session. By default all.
+        context: so many lines of the same text before and behind each match. By default 0.
+        inherited: "skip" searches a row that a session has copied from an earlier one where it is
+            its session's own, and nowhere else; "include" searches it in both. By default "skip".
 
     Returns:
         An async iterator and context manager over ``Match`` values.
@@ -69,8 +83,10 @@ def search(
         InvalidPattern: it is no regular expression, or empty.
         MissingExtra: it is one, and the ``regex`` package is not installed.
         InvalidSessionId: one of ``ids`` is none.
-        ValueError, TypeError: an option cannot be meant.
+        TypeError: there is no such option, or it is of another type.
+        ValueError: an option cannot be meant; a moment has no time zone.
     """
+    checks.positive("max_line_bytes", max_line_bytes, int)
     question = question_of(pattern, max_line_bytes=max_line_bytes, **options)
     return Search(sessions_dir(directory), question, options)
 
@@ -87,9 +103,7 @@ class Search(AsyncPulled, AsyncEntered, AsyncIterator[Match], AsyncResource):
         self._errands: deque[tuple[Errand, Call[Brought]]] = deque()
         self._one_task = OneTask("search")
         self._closed = False
-        inherited = options.get("inherited", "skip")
-        checks.one_of("inherited", inherited, ("include", "skip"))
-        if inherited == "skip":
+        if options.get("inherited", "skip") == "skip":
             question = replace(question, find=_finder(question.max_line_bytes))
         self.directory = directory
         #: Session files that are searched; None before that is known.

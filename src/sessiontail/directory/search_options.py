@@ -29,7 +29,7 @@ class SearchOptions(TypedDict, total=False):
     #: Only chunks of these kinds; "damage" among them searches damaged lines too.
     kinds: Collection[ChunkKind | str] | None
     #: Only arguments and results of tools with these names.
-    tools: Collection[str]
+    tools: Collection[str] | None
     #: Only these sessions.
     ids: Collection[UUID | str] | None
     #: Only these files.
@@ -50,17 +50,17 @@ class SearchOptions(TypedDict, total=False):
 def question_of(
     pattern: str, *, max_line_bytes: int = MAX_LINE_BYTES, **options: Unpack[SearchOptions]
 ) -> Question:
-    """Return what is searched for in each file, without what is inherited there."""
-    unknown = sorted(options.keys() - SearchOptions.__annotations__.keys())
-    if unknown:
-        raise TypeError(f"a search has no option {unknown[0]!r}")
-    kinds, tools = options.get("kinds"), options.get("tools", ())
+    """Return what is searched for in each file, without what is inherited there.
+
+    Raises:
+        InvalidPattern: it is no regular expression, or empty.
+        MissingExtra: it is one, and the ``regex`` package is not installed.
+        TypeError: there is no such option, or it is of another type.
+        ValueError: an option cannot be meant.
+    """
+    _check(pattern, options)
+    kinds, tools = options.get("kinds"), options.get("tools")
     most, context = options.get("max_per_session"), options.get("context", 0)
-    checks.several("kinds", kinds)
-    checks.several("tools", tools)
-    checks.count("context", context)
-    if most is not None:
-        checks.count("max_per_session", most)
     return Question(
         pattern=text_pattern(
             pattern,
@@ -71,8 +71,28 @@ def question_of(
         kinds=None
         if kinds is None
         else frozenset(str(kind) if kind == "damage" else ChunkKind(kind).value for kind in kinds),
-        tools=frozenset(tools),
+        tools=frozenset(tools or ()),
         context=context,
         most=most,
         max_line_bytes=max_line_bytes,
     )
+
+
+def _check(pattern: object, options: SearchOptions) -> None:
+    """Refuse what cannot be meant, whichever of the options a search makes use of."""
+    if not isinstance(pattern, str):
+        raise TypeError(f"pattern is a str, not {type(pattern).__name__} {pattern!r}")
+    checks.no_others("a search", options, SearchOptions.__annotations__)
+    for name in ("literal", "ignore_case"):
+        checks.flag(name, options.get(name, False))
+    for name in ("kinds", "tools", "ids", "paths", "states"):
+        checks.several(name, options.get(name))
+    for tool in options.get("tools") or ():
+        if not isinstance(tool, str):
+            raise TypeError(f"tools are names, not {type(tool).__name__} {tool!r}")
+    for name in ("since", "until"):
+        checks.moment(name, options.get(name))
+    checks.count("context", options.get("context", 0))
+    if options.get("max_per_session") is not None:
+        checks.count("max_per_session", options["max_per_session"])
+    checks.one_of("inherited", options.get("inherited", "skip"), ("include", "skip"))

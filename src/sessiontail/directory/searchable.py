@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal, Protocol, Unpack
 from uuid import UUID
 
-from sessiontail import checks
 from sessiontail.directory.search import Search, search
 from sessiontail.directory.search_following import FollowingSearch
 from sessiontail.directory.search_options import SearchOptions, question_of
@@ -38,7 +37,10 @@ class Searchable:
     _max_line_bytes: int
 
     def search(self, pattern: str, **options: Unpack[SearchOptions]) -> Search:
-        """Return a stream of the matches in all sessions; see ``sessiontail.search``."""
+        """Return a stream of the matches in all sessions.
+
+        ``help(sessiontail.search)`` explains each of the options, which are the same here.
+        """
         most = self._max_line_bytes
         return search(pattern, directory=self.directory, max_line_bytes=most, **options)
 
@@ -66,7 +68,6 @@ class Searchable:
             if options.get(name) is not None:
                 raise ValueError(f"{name}= is for a search that ends")
         ids = options.get("ids")
-        checks.several("ids", ids)
         question = question_of(pattern, **options)
         tail = self.tail_all(
             include_closed=True,
