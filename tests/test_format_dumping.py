@@ -25,33 +25,36 @@ def test_what_is_nested_as_deeply_as_a_line_can_be_is_written() -> None:
     assert dump({"payload": value}) == '{"payload": ' + "[" * 990 + "1" + "]" * 990 + "}"
 
 
-def test_two_threads_write_what_is_deep_one_after_the_other() -> None:
-    """The limit is the process's: who puts it back while the other one is deep would end that one."""
+def test_two_threads_raise_the_limit_one_after_the_other() -> None:
+    """It is the process's: the second would put back what the first has raised, and not what was."""
     before = sys.getrecursionlimit()
     inside: list[str] = []
-    entered = threading.Event()
+    both, another = threading.Barrier(2, timeout=30), threading.Event()
 
-    class Innermost:
+    class TooDeep:
+        """Is so at the first try, in both threads before one of them tries again."""
+
+        def __init__(self) -> None:
+            self.tried = False
+
         def __str__(self) -> str:
+            if not self.tried:
+                self.tried = True
+                both.wait()
+                raise RecursionError
             name = threading.current_thread().name
+            if inside:
+                another.set()
             inside.append(name)
-            if name == "first":
-                second.start()
-                entered.wait(0.3)  # what it would take to come here, were it let in, and more
-                inside.append(name)
-            else:
-                entered.set()
+            another.wait(0.3)  # longer than the other one would need to come here, were it let in
+            inside.append(name)
             return "1"
 
-    def write() -> None:
-        value: Any = Innermost()
-        for _ in range(1500):
-            value = [value]
-        dump(value, indent=1)
+    pair = [threading.Thread(target=dump, args=(TooDeep(),)) for _ in range(2)]
+    for thread in pair:
+        thread.start()
+    for thread in pair:
+        thread.join()
 
-    first, second = (threading.Thread(target=write, name=name) for name in ("first", "second"))
-    first.start()
-    first.join()
-    second.join()
-
-    assert (inside, sys.getrecursionlimit()) == (["first", "first", "second"], before)
+    assert inside[0] == inside[1] != inside[2] == inside[3]
+    assert sys.getrecursionlimit() == before
