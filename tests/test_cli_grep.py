@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -151,7 +152,18 @@ def test_an_empty_directory_and_none_are_told_apart(tmp_path: Path) -> None:
         [],
         f"sessiontail: no sessions in {tmp_path}; give another directory with --dir\n",
     )
-    assert "no such directory" in found("--dir", tmp_path / "nowhere", "x")[2]
+
+
+def test_where_nothing_could_be_looked_at_it_is_an_error_in_one_line(tmp_path: Path) -> None:
+    shut = tmp_path / "shut"
+    shut.mkdir(mode=0)
+    if os.access(shut, os.R_OK):
+        shut /= "x" * 300  # root reads all, but no name is so long
+
+    for place, said in ((tmp_path / "nowhere", "no such directory"), (shut, str(shut))):
+        code, lines, told = found("--dir", place, "x")
+        assert (code, lines, told.count("\n")) == (2, [], 1)
+        assert said in told
 
 
 def test_damaged_lines_that_could_match_are_told(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from sessiontail.cli.terminal import note
 from sessiontail.cli.words import given_ids
 from sessiontail.directory.search import Search
 from sessiontail.directory.search_options import SearchOptions
-from sessiontail.errors import InvalidPattern, PatternTooSlow, PersistenceError
+from sessiontail.errors import PersistenceError
 from sessiontail.format.brief import counted
 from sessiontail.store import SessionStore
 
@@ -65,8 +65,9 @@ at each line. A pattern that takes more than 2 s for one text ends the search wi
 names the line. A line of output is ID:LINE:KIND TEXT, where LINE is that of the session's file.
 
 \b
-Exit codes: 0 found; 1 not found; 2 an error, also where a session could not be read, though others
-matched (as grep has them); 130 interrupted.
+Exit codes: 0 found; 1 not found, also where there are no sessions; 2 an error, also where a session
+could not be read, though others matched (as grep has them), and where the directory does not exist or
+cannot be read; 130 interrupted.
 """
 )
 @directory_option
@@ -192,8 +193,8 @@ def command(
         until=until,
         states=states or None,
     )
-    store = SessionStore(directory)
     try:
+        store = SessionStore(directory)
         # Before anything is read, and before a pager starts.
         store.search(pattern, **options).close()
         out = (look._replace(pager=False) if follow else look).open()
@@ -202,7 +203,7 @@ def command(
         )
         run = _follow if follow else _search
         return anyio.run(partial(run, store, pattern, options, ids, printer))
-    except (InvalidPattern, PatternTooSlow) as error:
+    except PersistenceError as error:  # 1 would say that it is not there
         note(str(error))
         return 2
 
@@ -244,6 +245,8 @@ async def _search(
         return 2
     if not printer.printed and not search.total:
         _tell_why_none(store, options)
+        if not store.directory.is_dir():
+            return 2
     return 0 if printer.printed else 1
 
 
