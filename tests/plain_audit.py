@@ -214,8 +214,16 @@ def inherited(one: Plain, everything: list[Plain]) -> int:
         for i, (*_, record) in enumerate(one.records[1 : most + 1], 1)
         if isinstance(record, Chunk) and record.kind.value == "assistant"
     ]
-    if not answers:
-        return 0
+    if not answers:  # a summary needs none: what it says is nobody else's
+        return max(
+            (
+                count
+                for count, other in zip(shared, earlier, strict=True)
+                if other.header and other.header.lineage_kind == "op_session_compress"
+                if count == len(other.first_rows)
+            ),
+            default=0,
+        )
     ends = [
         count
         for count, other in zip(shared, earlier, strict=True)

@@ -19,6 +19,7 @@ class Said:
         self.rows = rows
         self.finished = finished
         self.gone = False
+        self.sums_up = False
         self.at = at
 
     @property

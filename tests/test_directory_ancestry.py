@@ -54,6 +54,22 @@ def test_a_turn_inherits_what_the_one_before_has_though_it_does_not_name_it(chat
     assert third.read_bytes()[: found.end].endswith(rows(*FIRST[:2]))
 
 
+def test_what_goes_on_from_a_summary_inherits_it_though_nobody_has_answered(chats: Asked) -> None:
+    """Two chats may begin with the same question, but not with the same summary."""
+    summary = chunk_line(0, "They spoke of dates.")
+    chats.write(1, summary, lineage_kind="op_session_compress")
+    chats.write(2, chunk_line(0, "hello"))
+    goes_on = chats.write(
+        3, summary + chunk_line(1, "And then?") + chunk_line(2, "Ja.", "assistant")
+    )
+    asks = chats.write(4, chunk_line(0, "hello") + chunk_line(1, "Hi.", "assistant"))
+
+    found = chats.ask(goes_on)
+
+    assert (found.count, found.origin) == (1, UUID(name(1)))
+    assert chats.count(asks) == 0
+
+
 def test_where_its_first_parent_is_there_that_alone_is_compared(chats: Asked) -> None:
     chats.write(1, rows(*FIRST[:1]))
     chats.write(2, rows(*FIRST[:2]))

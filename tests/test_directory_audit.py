@@ -66,6 +66,9 @@ def family(directory: Path) -> Chats:
     chats.write(6, rows(*FIRST), parents=[name(5)])
     chats.write(7, one + ask + tell + chunk_line(4, "x") + b"{damaged\n" + chunk_line(9, "y"))
     chats.write(7, one, closed=False)
+    summary = chunk_line(0, "They said hello.")
+    chats.write(10, summary, lineage_kind="op_session_compress")
+    chats.write(11, summary + chunk_line(1, "go on") + chunk_line(2, "Yes.", "assistant"))
     (directory / "export.jsonl").write_bytes(session_bytes(2))
     (directory / f"{name(8)}.jsonl.__partial__").write_bytes(b'{"record_type": "hea')
     return chats
@@ -158,7 +161,7 @@ async def test_a_second_pass_opens_no_file(tmp_path: Path, monkeypatch: pytest.M
     second = await audited(tmp_path / "sessions", on_progress=known.append)
 
     assert second == first
-    assert (known[-1].files_known, known[-1].files, known[-1].bytes) == (10, 10, 0)
+    assert (known[-1].files_known, known[-1].files, known[-1].bytes) == (12, 12, 0)
 
 
 async def test_a_file_that_has_grown_is_read_from_where_the_last_pass_stopped(

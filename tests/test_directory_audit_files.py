@@ -106,7 +106,7 @@ def test_a_file_that_is_gone_is_forgotten(chats: Chats, cache: Cache) -> None:
     _, audited = pass_over(chats, cache)
 
     assert len(audited) == 1
-    names = {*cache.read("audits-1", str(chats.directory))}
+    names = {*cache.read("audits-2", str(chats.directory))}
     assert names == {"", f"{name(1)}.jsonl"}
 
 

@@ -19,7 +19,7 @@ from sessiontail.system.packs import Pack
 
 pytestmark = pytest.mark.anyio
 
-KIND = "heads 1"
+KIND = "heads 2"
 
 
 @pytest.fixture

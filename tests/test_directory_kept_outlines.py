@@ -21,7 +21,7 @@ from sessiontail.system.packs import Pack
 
 pytestmark = pytest.mark.anyio
 
-KIND = "outlines 1"
+KIND = "outlines 2"
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ __all__ = ["Heads"]
 # 512: to read so many takes 40 ms, to load SQLite and open the cache less than 8.
 _MUCH = 512
 # Of the values: another number for other fields, or another meaning of one.
-_KIND = "heads 1"
+_KIND = "heads 2"
 
 
 class _Head(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -32,7 +32,7 @@ __all__ = ["Added", "KeptOutlines"]
 # 512: to compare so many takes 60 ms, to ask for what is known of them less than 8.
 _MUCH = 512
 # Of the values: another number for other fields, or another meaning of one.
-_KIND = "outlines 1"
+_KIND = "outlines 2"
 
 
 class Added(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -21,7 +21,7 @@ from sessiontail.format.tally import MOST_LETTERS, Tally, brief_name
 __all__ = ["STATE_VERSION", "AuditState", "HeaderFacts", "OpenCalls", "in_utc"]
 
 #: Counted up when what is kept, or how it is counted, changes: what was kept before is no use then.
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 # Calls without a result that are told apart: an agent waits for some, not for ten thousand.
 _MOST_OPEN_CALLS = 10_000

@@ -17,6 +17,7 @@ from sessiontail.format.batch import Batch
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.findings import damage_finding
 from sessiontail.format.framing import Block, LongLine
+from sessiontail.format.inheritance import sums_up
 from sessiontail.format.marks import WINDOW_BYTES
 from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION
 from sessiontail.format.records import Chunk, ChunkKind, Damage, Header, Record, Trailer
@@ -62,6 +63,7 @@ class AuditFold:
             bytes(rows.digests),
             rows.ends.tolist(),
             rows.answers.tolist(),
+            sums_up(header.lineage_kind),
         )
 
     def add_lines(self, item: Block | LongLine) -> None:

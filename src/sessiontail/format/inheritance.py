@@ -18,7 +18,16 @@ from msgspec import Struct
 
 from sessiontail.format.records import Header, LineageKind
 
-__all__ = ["DIGEST_BYTES", "Match", "Order", "Rows", "common", "digest_of", "may_inherit"]
+__all__ = [
+    "DIGEST_BYTES",
+    "Match",
+    "Order",
+    "Rows",
+    "common",
+    "digest_of",
+    "may_inherit",
+    "sums_up",
+]
 
 # 16 bytes of blake2b: rows that are not the same have the same one in 2**64 by chance.
 DIGEST_BYTES = 16
@@ -50,6 +59,14 @@ def may_inherit(header: Header) -> bool:
     return bool(header.parent_session_ids) or header.lineage_kind not in _BEGINNINGS
 
 
+def sums_up(kind: LineageKind) -> bool:
+    """Say whether a session of this kind is the summary of another: one row, a user's.
+
+    Source: openrath 2.0.0, ``rath.session.compress``.
+    """
+    return kind is LineageKind.OP_SESSION_COMPRESS
+
+
 class Rows(Protocol):
     """The rows of one session: the chunks behind its header, up to its first line that is none."""
 
@@ -57,6 +74,8 @@ class Rows(Protocol):
     name: str
     #: Whether there will be no more.
     finished: bool
+    #: Whether it sums another up: what it says is nobody else's, so that a copy needs no answer.
+    sums_up: bool
     #: Whether its file is gone: others may have copies, and it counts no more itself.
     gone: bool
 

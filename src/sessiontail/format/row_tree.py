@@ -185,7 +185,11 @@ class Walk:
         depth, branch, origin = self._backed(branch, depth)
         answered = self.rows.answered(depth)
         if not answered:
-            # Two chats may both begin with "hello".
+            # Two chats may both begin with "hello", but not with one summary.
+            for end, where in self._way_back(branch, depth, 1):
+                summary = self._ended_at(where, end)
+                if summary is not None and summary.sums_up:
+                    return Match(end, depth, settled, summary)
             return Match(0, depth, settled, None)
         # A question behind the end of a session is the next one's, though it was asked before.
         for end, where in self._way_back(branch, depth, answered):

@@ -34,6 +34,7 @@ class RowsKept(msgspec.Struct, frozen=True, gc=False, array_like=True):
     digests: bytes
     ends: list[int]
     answers: list[int]
+    sums_up: bool = False
 
 
 class RowsRead:

@@ -29,6 +29,7 @@ class KeptRows(FileRows):
         self.id_text = kept.id_text
         self.parent_text = kept.parent_text
         self.may_inherit = kept.may_inherit
+        self.sums_up = kept.sums_up
         self.finished = kept.finished
         self._created_at = kept.created_at
         self._mark = kept.mark
@@ -74,4 +75,5 @@ class KeptRows(FileRows):
             bytes(self._digests),
             self._ends.tolist(),
             self._answers.tolist(),
+            self.sums_up,
         )

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
-from sessiontail.format.inheritance import DIGEST_BYTES, Order, digest_of, may_inherit
+from sessiontail.format.inheritance import DIGEST_BYTES, Order, digest_of, may_inherit, sums_up
 from sessiontail.format.marks import BEGIN, Mark
 from sessiontail.format.records import Chunk, ChunkKind, Header
 from sessiontail.system.files import SessionFile
@@ -75,6 +75,7 @@ class FileRows:
         "name",
         "names",
         "parent_text",
+        "sums_up",
     )
 
     def __init__(
@@ -88,12 +89,11 @@ class FileRows:
         self.file_id = file_id
         #: The file, as text.
         self.name = names[0]
-        #: The header's id; None: none was read so far.
+        #: The header's id, None before it was read; and the first parent that it names.
         self.id_text: str | None = None
-        #: The first parent that it names.
         self.parent_text: str | None = None
-        #: Whether it can begin with another's rows, by what the header says.
-        self.may_inherit = False
+        #: Whether it can begin with another's rows, and sums another up, by what the header says.
+        self.may_inherit = self.sums_up = False
         #: Whether there will be no more: a line that is no chunk ends them.
         self.finished = False
         #: Whether the file is not there any more.
@@ -291,5 +291,6 @@ class FileRows:
         self.id_text = str(header.id)
         self._created_at = header.created_at
         self.may_inherit = may_inherit(header)
+        self.sums_up = sums_up(header.lineage_kind)
         if header.parent_session_ids:
             self.parent_text = str(header.parent_session_ids[0])
