@@ -16,7 +16,7 @@ from sessiontail.format.audit_state import AuditState
 from sessiontail.format.findings import MOST_OF_A_REASON, Finding, finding
 from sessiontail.format.lifecycle import SessionState
 from sessiontail.format.records import LineageKind
-from sessiontail.format.tally import Tally
+from sessiontail.format.tally import Tally, brief_name
 
 __all__ = ["FileFacts", "conclude", "of_unread", "with_lineage"]
 
@@ -158,7 +158,8 @@ def _judge(state: AuditState, facts: FileFacts, found: _Findings) -> None:
         if not facts.is_wal and state.trailer_line is None:
             found.add("no-trailer", "it has the name of a closed session, and no trailer")
         if facts.stem.lower() != state.header.id_text:
-            found.add("name-differs", f"its header's id is {state.header.id_text}")
+            name, own = brief_name(facts.stem), state.header.id_text
+            found.add("name-differs", f"it is called {name}, its header's id is {own}")
     if torn > 0:
         found.add(
             "torn-tail",
