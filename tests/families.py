@@ -19,15 +19,20 @@ from sessiontail.directory.outlines import SessionOutline
 from sessiontail.session import counting, known
 from sessiontail.system.files import SessionFile
 
-__all__ = ["STEPS", "Family", "next_process", "opened"]
+__all__ = ["STEPS", "Family", "know_nothing", "next_process", "opened"]
 
 
-async def next_process(directory: Path, **options: Any) -> list[SessionOutline]:
-    """What a process gives that knows nothing of those before."""
+def know_nothing() -> None:
+    """Be like a process that knows nothing of those before."""
     known.forget()
     counting._counted.clear()
     ancestry._known.clear()
     outlines._titles.clear()
+
+
+async def next_process(directory: Path, **options: Any) -> list[SessionOutline]:
+    """What a process gives that knows nothing of those before."""
+    know_nothing()
     return await SessionStore(directory, **options).outlines()
 
 

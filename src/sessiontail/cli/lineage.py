@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -12,7 +13,7 @@ import click
 
 from sessiontail.cli.kin import print_kin
 from sessiontail.cli.look import Look, look_options
-from sessiontail.cli.options import directory_option, id_argument, output_option
+from sessiontail.cli.options import cache_option, directory_option, id_argument, output_option
 from sessiontail.cli.progress import Meter
 from sessiontail.cli.targets import Finder, Target
 from sessiontail.cli.telling import tell_skipped, tell_why_none
@@ -53,6 +54,7 @@ Exit codes: 0 shown, 1 none found, 2 usage.
 @click.option("--ancestors", is_flag=True, help="Of one session: what it descends from.")
 @click.option("--descendants", is_flag=True, help="Of one session: what descends from it.")
 @click.option("--named", is_flag=True, help="Only links that headers name; none by content.")
+@cache_option
 @output_option(
     "text",
     "json",
@@ -70,6 +72,7 @@ def command(
     ancestors: bool,
     descendants: bool,
     named: bool,
+    cache: bool,
     output: str,
     look: Look,
 ) -> int:
@@ -85,8 +88,8 @@ def command(
     """
     if session_id is None and (ancestors or descendants):
         raise click.UsageError("--ancestors and --descendants are of one session: name it")
-    store = SessionStore(directory)
-    whole, focus = anyio.run(_read, store, session_id)
+    store = SessionStore(directory, cache=cache)
+    whole, focus = anyio.run(partial(_read, cache=cache), store, session_id)
     if named:
         whole = whole.named()
     lineage = whole
@@ -114,7 +117,9 @@ def command(
     return 0 if whole.nodes else 1
 
 
-async def _read(store: SessionStore, text: str | None) -> tuple[Lineage, UUID | None]:
+async def _read(
+    store: SessionStore, text: str | None, *, cache: bool
+) -> tuple[Lineage, UUID | None]:
     """Return who descends from whom, and the session that the user means."""
     directory = store.directory
     target: Target | None = None
@@ -128,7 +133,7 @@ async def _read(store: SessionStore, text: str | None) -> tuple[Lineage, UUID | 
             directory = target.path.absolute().parent
     meter = Meter("comparing sessions")
     try:
-        lineage = await read_lineage(directory=directory, progress=meter.show)
+        lineage = await read_lineage(directory=directory, progress=meter.show, cache=cache)
     finally:
         meter.close()
     if target is not None:

@@ -20,6 +20,7 @@ async def read_lineage(
     *,
     directory: str | PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    cache: bool = True,
 ) -> Lineage:
     """Return who descends from whom among the sessions of a directory.
 
@@ -29,19 +30,20 @@ async def read_lineage(
     Args:
         directory: where the session files lie; by default where openrath puts them.
         progress: called now and then with how many of how many sessions are compared.
+        cache: False does without what earlier processes have kept of many files.
 
     Raises:
         PersistenceError: the directory cannot be read; one that is absent is empty.
     """
     where = sessions_dir(directory)
-    scan = Scan(where)
+    scan = Scan(where, cache=cache)
     metas = await in_thread(by_age, await scan.rest())
 
     def tell(done: int) -> None:
         if progress is not None:
             progress(done, len(metas))
 
-    outlines = await outlines_of(metas, where, progress=tell)
+    outlines = await outlines_of(metas, where, progress=tell, cache=cache)
     return replace(await in_thread(lineage_of, outlines), skipped=tuple(scan.skipped))
 
 
