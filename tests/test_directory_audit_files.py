@@ -19,6 +19,7 @@ from sessiontail.format.lifecycle import SessionState
 from sessiontail.session.auditing import Folded, answer_of, fold_batch, request_of
 from sessiontail.system import stamps
 from sessiontail.system.cache import Cache
+from sessiontail.system.threads import Threads
 
 
 @pytest.fixture
@@ -237,3 +238,16 @@ def test_a_wal_that_is_closed_meanwhile_over_an_older_file_is_there_once(chats: 
 
     assert len(folded(files)) == 2
     assert len(files.take(folded(files))) == 1
+
+
+def test_who_reads_the_lock_table_beside_waits_for_no_thread_that_is_not_there(
+    chats: Chats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many audits as there are threads: each has one, and waits for another."""
+    pool = Threads(1)
+    monkeypatch.setattr("sessiontail.directory.audit_files.threads", lambda: pool)
+    chats.write(1, rows(*FIRST), closed=False)
+
+    files = pool.submit(AuditFiles, chats.directory, None).result(60)
+
+    assert len(files.to_fold) == 1

@@ -170,9 +170,11 @@ class AuditFiles:
         if not any(name.endswith(WAL_ENDING) for name in self._names):
             return lambda: LockTable(b"")  # only a WAL is held by a writer
         try:
-            return threads().submit_at("", table_for, self._directory).result
+            beside = threads().submit_at("", table_for, self._directory)
         except NoThread:
             return lambda: table_for(self._directory)
+        # What no thread has begun by then is not waited for: all of them may wait like this one.
+        return lambda: table_for(self._directory) if beside.cancel() else beside.result()
 
     def _decode(self, kept: _Kept) -> dict[str, Audited]:
         """Return what was found before of files that have not changed, by name."""
