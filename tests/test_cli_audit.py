@@ -56,7 +56,13 @@ def test_people_get_the_worst_sessions_and_what_there_is_in_all(sessions: Path) 
         "rows      3; 3 user",
     ]
     assert "tokens    ?" in lines
-    assert done.stderr == "sessiontail: 1 more session; -n 3 shows all\n"
+    assert done.stderr.splitlines() == [
+        "sessiontail: 1 more session; -n 3 shows all",
+        f"sessiontail: lines and messages: `sessiontail audit {sessions} -o jsonl`",
+        f"sessiontail: a clean copy: `sessiontail repair ID --dir {sessions} --to FILE`",
+    ]
+    assert run("audit", sessions, "-o", "csv").stderr == ""
+    assert "sessiontail repair" in run("audit", "--help").stdout
 
 
 def test_the_directory_is_said_in_either_way_but_once(sessions: Path) -> None:
@@ -86,7 +92,7 @@ def test_findings_fail_a_build_if_they_are_bad_enough(
     if without:
         (sessions / without).unlink()
 
-    done = run("audit", sessions, "--fail-on", fail_on, "-n", "0")
+    done = run("audit", sessions, "--fail-on", fail_on, "-o", "csv")
 
     assert (done.returncode, done.stderr) == (code, told)
 

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from audits import audit, family, ident, tally, unread
-from sessiontail.cli.audit_text import print_audits, print_total
+from sessiontail.cli.audit_text import print_audits, print_total, ways_on
 from sessiontail.cli.terminal import Output
 from sessiontail.format.audit import SessionAudit, summarize
 from sessiontail.format.findings import finding
 
+LINES = "lines and messages: `sessiontail audit -o jsonl`"
+COPY = "a clean copy: `sessiontail repair ID --to FILE`"
 Streams = pytest.CaptureFixture[bytes]
 
 
@@ -59,7 +61,21 @@ def test_a_session_is_a_line_and_what_is_unknown_is_no_zero(capsysbinary: Stream
             "invalid-json,",
             "torn-tail",
         ],
-        ["error", "unknown", "?", "?", "8.8", "K", "?", "?", "?", ident(9), "unreadable"],
+        [
+            "error",
+            "unknown",
+            "?",
+            "?",
+            "8.8",
+            "K",
+            "?",
+            "?",
+            "?",
+            ident(9),
+            "unreadable",
+            "(Permission",
+            "denied)",
+        ],
     ]
     assert [rows[3][0], *rows[3][2:]] == ["closed", "4", "4", "1000", "B", "30", "2", "1", "one"]
 
@@ -75,6 +91,43 @@ def test_a_file_without_an_id_is_called_by_its_name(capsysbinary: Streams) -> No
     rows = table(capsysbinary, [audit(1, *torn, id_text=None, file="/x/no id.jsonl")])
 
     assert rows[1][-4:] == ["no", "id.jsonl", "1,001", "torn-tail"]
+
+
+def test_a_file_that_is_not_named_after_its_id_is_named(capsysbinary: Streams) -> None:
+    renamed = finding("name-differs", "it is called run, its header's id is another")
+    rows = table(capsysbinary, [audit(1, renamed, file="/x/run.jsonl")])
+
+    assert rows[1][-3:] == ["one", "name-differs", "(run.jsonl)"]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "ways"),
+    [
+        ([], []),
+        (["missing-parent", "index-gap"], [LINES]),
+        (["invalid-json", "no-header"], [LINES]),
+        (["invalid-json"], [LINES, COPY]),
+        (["torn-tail"], [LINES, COPY]),
+    ],
+)
+def test_where_something_is_found_it_is_said_how_to_go_on(
+    reasons: list[str], ways: list[str]
+) -> None:
+    odd = audit(1, *(finding(reason, "") for reason in reasons))
+
+    assert ways_on([audit(2), odd], None) == ways
+
+
+def test_how_to_go_on_names_the_directory_if_that_was_typed() -> None:
+    torn = [audit(1, finding("torn-tail", ""))]
+
+    assert ways_on(torn, "my logs") == [
+        "lines and messages: `sessiontail audit 'my logs' -o jsonl`",
+        "a clean copy: `sessiontail repair ID --dir 'my logs' --to FILE`",
+    ]
+    assert ways_on(torn, "s3://logs") == [
+        "lines and messages: `sessiontail audit s3://logs -o jsonl`"
+    ]
 
 
 def test_the_sums_say_of_how_many_sessions_they_are(capsysbinary: Streams) -> None:

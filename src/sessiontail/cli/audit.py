@@ -19,7 +19,7 @@ from sessiontail.cli.audit_forms import (
     print_answer,
     report_as,
 )
-from sessiontail.cli.audit_text import print_audits, print_total
+from sessiontail.cli.audit_text import print_audits, print_total, ways_on
 from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.options import (
@@ -62,6 +62,7 @@ Examples:
   sessiontail audit --sql "select tool, sum(own_calls) n from tools group by 1 order by n desc"
   sessiontail audit --sql "describe sessions" what there is to ask for
   sessiontail audit s3://bucket/sessions      closed sessions of a bucket
+  sessiontail repair ID --to clean.jsonl      a copy without what audit found damaged
 
 \b
 Exit codes: 0 fine, 1 no session fits, a finding as bad as --fail-on says, or the file cannot be
@@ -198,6 +199,9 @@ def command(
         tell_why_none(audits.directory, len(found), by_option=False)
         return 1
     bad = sum(total.sessions_by_severity.get(severity, 0) for severity in _FAILS.get(fail_on, ()))
+    if output == "text" and sql is None:
+        for way in ways_on(chosen, place if where or directory else None):
+            note(way)
     if bad:
         note(f"--fail-on {fail_on}: {counted(bad, 'session')}")
     return 1 if bad else 0

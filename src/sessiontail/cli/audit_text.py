@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from sessiontail.cli.rendering import age
@@ -11,17 +12,20 @@ from sessiontail.cli.terminal import Output
 from sessiontail.format.audit import DirectoryAudit, SessionAudit
 from sessiontail.format.brief import counted
 from sessiontail.format.lifecycle import SessionState
-from sessiontail.format.records import ChunkKind
+from sessiontail.format.records import ChunkKind, DamageReason
 from sessiontail.reports.amounts import UNKNOWN, number, size
 from sessiontail.reports.order import reasons_of
 from sessiontail.reports.tools import ToolUse, together, tools_of
+from sessiontail.urls import is_url
 
-__all__ = ["print_audits", "print_total"]
+__all__ = ["print_audits", "print_total", "ways_on"]
 
 _STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 # A screen has place for so many; -o jsonl has all.
 _MOST_TOOLS = 15
 _LEAST_FINDINGS = 20
+# What a clean copy is without; of a file that has no header there is none.
+_MENDED = {*map(str, DamageReason), "torn-tail"}
 
 
 def print_audits(out: Output, audits: Sequence[SessionAudit], short: dict[str, str]) -> None:
@@ -96,6 +100,26 @@ def print_total(out: Output, total: DirectoryAudit) -> None:
         _print_findings(out, total)
 
 
+def ways_on(audits: Iterable[SessionAudit], directory: str | None) -> list[str]:
+    """Return how to go on from what was found, a line each; none where nothing was.
+
+    Args:
+        audits: all that fit.
+        directory: where they lie, if that is to be typed again.
+    """
+    typed = [] if directory is None else [directory]
+    odd = [one.findings_by_reason.keys() for one in audits if one.findings_by_reason]
+    if not odd:
+        return []
+    ways = [f"lines and messages: `{shlex.join(['sessiontail', 'audit', *typed, '-o', 'jsonl'])}`"]
+    mends = any(_MENDED & reasons and "no-header" not in reasons for reasons in odd)
+    if mends and not is_url(directory or ""):
+        place = ["--dir", *typed] if typed else []
+        words = ["sessiontail", "repair", "ID", *place, "--to", "FILE"]
+        ways.append(f"a clean copy: `{shlex.join(words)}`")
+    return ways
+
+
 def _row(one: SessionAudit, short: dict[str, str], now: datetime) -> list[str]:
     own = one.own
     counts = (own.rows, one.rows, sum(own.tool_calls.values()), sum(own.tool_errors.values()))
@@ -113,10 +137,19 @@ def _row(one: SessionAudit, short: dict[str, str], now: datetime) -> list[str]:
         failed,
         ident,
         ", ".join(
-            reason if count == 1 else f"{count:,} {reason}"
+            (reason if count == 1 else f"{count:,} {reason}") + _more(one, reason)
             for _, reason, count in reasons_of(one.findings_by_reason)
         ),
     ]
+
+
+def _more(one: SessionAudit, reason: str) -> str:
+    """Return what a reason alone does not say: how the file is called, and why it is not read."""
+    if reason == "name-differs":
+        return f" ({one.path.name})"
+    if reason == "unreadable":
+        return "".join(f" ({found.message})" for found in one.findings if found.reason == reason)
+    return ""
 
 
 def _calls(total: DirectoryAudit) -> list[tuple[str, str]]:
