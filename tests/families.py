@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,9 +18,10 @@ from sessiontail import SessionStore
 from sessiontail.directory import ancestry, outlines
 from sessiontail.directory.outlines import SessionOutline
 from sessiontail.session import counting, known
+from sessiontail.system import stamps
 from sessiontail.system.files import SessionFile
 
-__all__ = ["STEPS", "Family", "know_nothing", "next_process", "opened"]
+__all__ = ["STEPS", "Family", "know_nothing", "next_process", "opened", "remember_few"]
 
 
 def know_nothing() -> None:
@@ -28,6 +30,15 @@ def know_nothing() -> None:
     counting._counted.clear()
     ancestry._known.clear()
     outlines._titles.clear()
+
+
+def remember_few(monkeypatch: pytest.MonkeyPatch, cache: Path, *many: ModuleType) -> None:
+    """Keep what is read in a cache of the test's: to these, one file is many, and has long been as it is."""
+    monkeypatch.setenv("SESSIONTAIL_CACHE", str(cache))
+    for module in many:
+        monkeypatch.setattr(module, "_MUCH", 1)
+    for where in (stamps, known, counting, ancestry):
+        monkeypatch.setattr(where, "SETTLED_S", 0)
 
 
 async def next_process(directory: Path, **options: Any) -> list[SessionOutline]:

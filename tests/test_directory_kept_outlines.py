@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from chats import FIRST, Chats, name, rows
-from families import STEPS, Family, next_process, opened
+from families import STEPS, Family, next_process, opened, remember_few
 from sessiontail import SessionStore
-from sessiontail.directory import ancestry, heads, kept_outlines, remembered
+from sessiontail.directory import heads, kept_outlines, remembered
 from sessiontail.directory.ancestry import Ancestry
 from sessiontail.format import migrations
-from sessiontail.session import counting, known
 from sessiontail.system import stamps
 from sessiontail.system.packs import Pack
 
@@ -33,12 +32,8 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One file is many, each has not changed for long, and the cache is one of the test's."""
-    for module in (remembered, heads, kept_outlines):
-        monkeypatch.setattr(module, "_MUCH", 1)
-    for where in (stamps, known, counting, ancestry):
-        monkeypatch.setattr(where, "SETTLED_S", 0)
     path = tmp_path / "cache.sqlite"
-    monkeypatch.setenv("SESSIONTAIL_CACHE", str(path))
+    remember_few(monkeypatch, path, remembered, heads, kept_outlines)
     return path
 
 

@@ -8,13 +8,11 @@ import anyio
 import pytest
 
 from chats import FIRST, GONE, Chats, name, rows
-from families import know_nothing, opened
+from families import know_nothing, opened, remember_few
 from kinships import numbers, outline
 from sessiontail import LineageEdge, SessionState, read_lineage
-from sessiontail.directory import ancestry, heads, kept_outlines, remembered
+from sessiontail.directory import heads, kept_outlines, remembered
 from sessiontail.directory.tracing import lineage_of
-from sessiontail.session import counting, known
-from sessiontail.system import stamps
 
 pytestmark = pytest.mark.anyio
 
@@ -82,11 +80,8 @@ async def test_a_directory_that_is_absent_is_empty(tmp_path: Path) -> None:
 async def test_what_an_earlier_process_has_compared_is_not_opened(
     chats: Chats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SESSIONTAIL_CACHE", str(chats.directory / "cache.sqlite"))
-    for module in (remembered, heads, kept_outlines):
-        monkeypatch.setattr(module, "_MUCH", 1)
-    for where in (stamps, known, counting, ancestry):
-        monkeypatch.setattr(where, "SETTLED_S", 0)
+    cache = chats.directory / "cache.sqlite"
+    remember_few(monkeypatch, cache, remembered, heads, kept_outlines)
     for i in range(1, 4):
         chats.write(i, rows(*FIRST[:i]))
     whole = await read_lineage(directory=chats.directory)
