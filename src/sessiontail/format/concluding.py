@@ -158,8 +158,10 @@ def _judge(state: AuditState, facts: FileFacts, found: _Findings) -> None:
         if not facts.is_wal and state.trailer_line is None:
             found.add("no-trailer", "it has the name of a closed session, and no trailer")
         if facts.stem.lower() != state.header.id_text:
-            name, own = brief_name(facts.stem), state.header.id_text
-            found.add("name-differs", f"it is called {name}, its header's id is {own}")
+            name = brief_name(facts.stem)
+            found.add(
+                "name-differs", f"it is called {name}, its header's id is {state.header.id_text}"
+            )
     if torn > 0:
         found.add(
             "torn-tail",
