@@ -12,7 +12,8 @@ import pytest
 
 from samples import ID, session_bytes
 from sessiontail import PersistenceError, SessionStore
-from sessiontail.directory.names import all_names, session_names, sessions_among
+from sessiontail.directory.names import all_names, prefix_of, session_names, sessions_among
+from sessiontail.urls import as_path
 
 WAL, FINAL = f"{ID}.jsonl.__partial__", f"{ID}.jsonl"
 
@@ -179,6 +180,14 @@ def test_the_names_of_a_directory_that_never_rests_are_read_three_times(
 
     assert session_names(tmp_path) == [FINAL]
     assert len(readings) == 3
+
+
+@pytest.mark.parametrize(
+    ("directory", "file"),
+    [("/s", b"/s/\xff"), ("/", b"/\xff"), ("s3://a/b", b"s3://a/b/\xff")],
+)
+def test_a_name_that_is_no_text_stands_behind_its_directory(directory: str, file: bytes) -> None:
+    assert os.fsencode(prefix_of(as_path(directory)) + os.fsdecode(b"\xff")) == file
 
 
 def test_no_session_that_is_closed_once_is_missed_however_many_there_are(tmp_path: Path) -> None:

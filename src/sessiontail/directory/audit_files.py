@@ -18,7 +18,7 @@ from typing import TypeAlias
 import msgspec
 
 from sessiontail.directory.kept_folds import KeptFolds, numbers_of
-from sessiontail.directory.names import session_names
+from sessiontail.directory.names import prefix_of, session_names
 from sessiontail.format.audit import SessionAudit
 from sessiontail.format.audit_state import STATE_VERSION, AuditState
 from sessiontail.format.concluding import FileFacts, conclude, of_unread
@@ -112,7 +112,7 @@ class AuditFiles:
 
     def __init__(self, directory: Path, cache: Cache | None) -> None:
         self._directory = str(directory)
-        self._prefix = os.path.join(directory, "")  # noqa: PTH118 - names that are no text
+        self._prefix = prefix_of(directory)
         # What a migration has made of a file, another program would read differently.
         self._cache = cache = None if any_registered() else cache
         #: What is known without a read, and what is to be folded.

@@ -7,13 +7,12 @@ each asks for the next files before it waits for one.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from sessiontail.directory.names import all_names, sessions_among
+from sessiontail.directory.names import all_names, prefix_of, sessions_among
 from sessiontail.directory.remembered import Remembered
 from sessiontail.directory.skipping import untold
 from sessiontail.errors import PersistenceError, SessionNotFound
@@ -140,7 +139,7 @@ def read_metas(
     skipped: list[PersistenceError] = []
     taken = cold = 0
     anew = detail is Detail.RECORDS
-    prefix = os.path.join(directory, "")  # noqa: PTH118 - names that are no text, and faster
+    prefix = prefix_of(directory)
     while some := [prefix + name for name in islice(names, _FILES_AHEAD)]:
         asked = (ahead or is_url(prefix)) and not anew
         if asked and ask_for(some, END_BYTES):

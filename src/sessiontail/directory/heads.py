@@ -6,13 +6,13 @@ process knows few of the files, and written once, where much was read anew.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from sessiontail.directory.ancestry import Ancestry
+from sessiontail.directory.names import prefix_of
 from sessiontail.format.migrations import any_registered
 from sessiontail.format.rows_read import RowsKept
 from sessiontail.session.kept_rows import KeptRows
@@ -56,7 +56,7 @@ class Heads:
         self, ancestry: Ancestry, directory: Path, metas: Sequence[PersistedSessionMeta]
     ) -> None:
         self._ancestry = ancestry
-        self._directory = os.path.join(directory, "")  # noqa: PTH118 - names that are no text
+        self._directory = prefix_of(directory)
         self._metas = metas
         self._asked = False
         # By path.

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from sessiontail.directory.ancestry import Ancestry
-from sessiontail.directory.names import session_names
+from sessiontail.directory.names import prefix_of, session_names
 from sessiontail.directory.scan import by_age
 from sessiontail.errors import PersistenceError
 from sessiontail.format.migrations import any_registered
@@ -59,7 +59,7 @@ class KeptOutlines:
 
     def __init__(self, directory: Path, metas: Sequence[PersistedSessionMeta]) -> None:
         self._directory = directory
-        self._prefix = os.path.join(directory, "")  # noqa: PTH118 - names that are no text
+        self._prefix = prefix_of(directory)
         self._metas = metas
         self._pack = Pack(_KIND, self._prefix)
         # By path: the fingerprint up to this file, and whether that proves it later. In order.

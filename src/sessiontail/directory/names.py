@@ -12,12 +12,20 @@ from sessiontail.system.paths import SESSION_FILE_SUFFIX, SESSION_PARTIAL_SUFFIX
 from sessiontail.system.stamps import SETTLED_S
 from sessiontail.urls import is_url
 
-__all__ = ["all_names", "session_names", "sessions_among"]
+__all__ = ["all_names", "prefix_of", "session_names", "sessions_among"]
 
 
 # How often the names are read where the directory changes meanwhile. Two have every file that was
 # renamed once: who closes a session renames it once. The third is for what is put aside and back.
 _LISTINGS = 3
+
+
+def prefix_of(directory: Path | str) -> str:
+    """Return what stands before each name of a directory.
+
+    To put text before text takes a tenth of the time of a path, and a name may be no text.
+    """
+    return os.path.join(directory, "")  # noqa: PTH118 - as above
 
 
 def session_names(directory: Path) -> list[str]:

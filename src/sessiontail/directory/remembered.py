@@ -6,7 +6,6 @@ is much to gain; it is written at the end, and only where much was read anew.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from datetime import UTC
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from sessiontail.directory.names import prefix_of
 from sessiontail.format.migrations import any_registered
 from sessiontail.session.known import keep_proven, unknown_among
 from sessiontail.session.meta import PersistedSessionMeta, with_state
@@ -46,7 +46,7 @@ class Remembered:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = os.path.join(directory, "")  # noqa: PTH118 - names that are no text
+        self._directory = prefix_of(directory)
         # When the first file may have been looked at; None: the cache is not asked.
         self._since_ns: int | None = None
         # By path.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from os import PathLike
@@ -12,7 +11,7 @@ from uuid import UUID
 
 from sessiontail import checks
 from sessiontail.directory.finding import locate
-from sessiontail.directory.names import session_names
+from sessiontail.directory.names import prefix_of, session_names
 from sessiontail.errors import PersistenceError, SessionNotFound
 from sessiontail.format.lifecycle import SessionState
 from sessiontail.session.meta import PersistedSessionMeta
@@ -80,7 +79,7 @@ class Searched:
         """Return the files by their names, those that changed last at the end. Blocks."""
         if self._named:
             return _by_change(self._chosen())
-        prefix = os.path.join(self._directory, "")  # noqa: PTH118 - text, a tenth of the time
+        prefix = prefix_of(self._directory)
         return _by_change([prefix + name for name in session_names(self._directory)])
 
     def of_metas(self, metas: Sequence[PersistedSessionMeta]) -> list[SearchedFile]:
