@@ -55,6 +55,14 @@ def test_a_file_without_an_id_is_called_by_its_name() -> None:
     assert page.texts["caption"] == ["The only session"]
 
 
+def test_a_file_that_is_not_named_after_its_id_is_named() -> None:
+    renamed = finding("name-differs", "")
+    pages = pages_of([audit(1, renamed, file="/x/run.jsonl"), audit(2)])
+
+    assert pages["sessions"].texts["code"] == [ident(1), "run.jsonl", ident(2)]
+    assert pages["single"].texts["code"] == [ident(1), "run.jsonl"]
+
+
 def test_what_is_cut_is_said() -> None:
     torn = [finding("torn-tail", "") for _ in range(2)]
     pages = pages_of([audit(number, *torn) for number in range(1, 302)])

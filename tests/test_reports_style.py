@@ -55,3 +55,14 @@ def test_a_browser_may_show_this_style_and_nothing_else() -> None:
     ) == POLICY
     assert not re.search(r"url\(|@import|<", STYLE)
     assert STYLE.count("{") == STYLE.count("}")
+
+
+def test_a_table_that_goes_on_beyond_a_narrow_screen_shows_a_shadow_there_but_not_on_paper() -> (
+    None
+):
+    shown, printed = re.findall(r"\n\.scroll\{([^}]*)\}", STYLE)
+
+    assert "overflow-x:auto" in shown
+    # What covers the shadows moves with the table; they stay at the edges.
+    assert shown.count(" local") == shown.count("var(--page)") == shown.count("var(--quiet)") == 2
+    assert "background:none" in printed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from audits import HOSTILE
+from sessiontail.format.findings import FINDINGS
 from sessiontail.reports.svg import Bar, bars, columns
 
 
@@ -35,12 +36,21 @@ def test_bars_are_in_proportion_and_the_failed_part_is_on_top() -> None:
 
 
 def test_a_hostile_name_is_text_and_a_long_one_is_cut() -> None:
-    svg = drawn(bars("a", HOSTILE, HOSTILE, [Bar(HOSTILE, 1, "1"), Bar("x" * 30, 0, "0")]))
+    svg = drawn(bars("a", HOSTILE, HOSTILE, [Bar(HOSTILE, 1, "1"), Bar("x" * 50, 0, "0")]))
 
     assert {one.tag for one in svg} == {"title", "desc", "text", "rect"}
     assert [one.text for one in svg.iter("text")] == [
-        "=</style><script>alert(1)…", "1", f"{'x' * 25}…", "0",
+        "=</style><script>alert(1)</script>\\x1b[2…", "1", f"{'x' * 37}…", "0",
     ]  # fmt: skip
+
+
+def test_a_label_has_the_place_that_its_figure_leaves_and_so_every_finding_is_whole() -> None:
+    whole = [f"{reason} ({severity})" for reason, severity in FINDINGS.items()]
+    svg = drawn(bars("a", "", "", [Bar(label, 1, "12,345") for label in whole]))
+    narrow = drawn(bars("a", "", "", [Bar("x" * 50, 1, "12,345 (12,345 failed)")]))
+
+    assert [one.text for one in svg.iter("text")][::2] == whole
+    assert next(one.text for one in narrow.iter("text")) == f"{'x' * 25}…"
 
 
 def test_nothing_but_zeros_is_drawn_too() -> None:

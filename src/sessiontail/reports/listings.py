@@ -88,8 +88,10 @@ def _found(one: SessionAudit) -> Html:
 
 
 def _session(one: SessionAudit) -> Html:
-    called = one.id_text or one.path.name
-    return Html(f"<code>{name(called)}</code>")
+    called = Html(f"<code>{name(one.id_text or one.path.name)}</code>")
+    if "name-differs" not in one.findings_by_reason:
+        return called
+    return Html(f"{called} in <code>{name(one.path.name)}</code>")
 
 
 def _line(line: int | None) -> str:

@@ -30,7 +30,11 @@ nav ul{display:flex;flex-wrap:wrap;gap:.25rem 1rem;list-style:none;padding:0;mar
 dt{color:var(--quiet);font-size:.875rem}
 dd{margin:0}
 dd b{display:block;font-size:1.4rem;font-weight:600;line-height:1.3;font-variant-numeric:tabular-nums}
-.scroll{overflow-x:auto;margin:1rem 0}
+.scroll{overflow-x:auto;margin:1rem 0;background:
+linear-gradient(90deg,var(--page) 40%,transparent) 0/2.5rem 100% no-repeat local,
+linear-gradient(-90deg,var(--page) 40%,transparent) 100%/2.5rem 100% no-repeat local,
+linear-gradient(90deg,var(--quiet),transparent) 0/.5rem 100% no-repeat,
+linear-gradient(-90deg,var(--quiet),transparent) 100%/.5rem 100% no-repeat}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 caption{text-align:left;padding-bottom:.35rem}
 th,td{padding:.3rem .75rem .3rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
@@ -55,7 +59,7 @@ footer{margin-top:3rem;font-size:.875rem}
 @media print{:root{--page:#fff;--panel:#f4f5f7;--text:#000;--quiet:#444;--line:#bbb;--bar:#2f6db5;
 --error:#b3261e;--warning:#8a5a00;--info:#4a6572;--link:#000}
 body{max-width:none;padding:0;font-size:10pt;print-color-adjust:exact}nav{display:none}
-.scroll{overflow:visible}h2,svg,.facts div,tr{break-inside:avoid}h2{break-after:avoid}}
+.scroll{overflow:visible;background:none}h2,svg,.facts div,tr{break-inside:avoid}h2{break-after:avoid}}
 """
 
 _HASH = b64encode(sha256(STYLE.encode()).digest()).decode()

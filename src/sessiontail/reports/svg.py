@@ -16,7 +16,8 @@ __all__ = ["Bar", "bars", "columns"]
 
 _BAR_HEIGHT = 40
 _PLOT = 120
-# Letters of a label that have a place beside its figure on a screen of 360 pixels.
+# Letters that have a place on a screen of 360 pixels: a label with its figure, and a label at least.
+_LINE = 40
 _LABEL = 26
 
 
@@ -45,7 +46,9 @@ def bars(ident: str, title: str, text: str, items: Sequence[Bar]) -> Html:
     drawn = []
     for i, item in enumerate(items):
         top = i * _BAR_HEIGHT
-        label = item.label if len(item.label) <= _LABEL else f"{item.label[: _LABEL - 1]}…"
+        most_letters = max(_LABEL, _LINE - 1 - len(item.figure))
+        long = len(item.label) > most_letters
+        label = f"{item.label[: most_letters - 1]}…" if long else item.label
         drawn += [
             f'<text x="0" y="{top + 14}">{html(label)}</text>',
             f'<text x="100%" y="{top + 14}" class="end">{html(item.figure)}</text>',
