@@ -106,8 +106,10 @@ def test_of_two_files_of_one_id_each_child_has_the_rows_that_it_copied(chats: Ch
         chats.write(number, copied + chunk_line(2, "more"), parents=[])
 
     found = asked(chats)
+    chats.write(1, long + chunk_line(2, "of this one alone"))
+    after = asked(chats)
 
-    kin = [found[name(number)].kin for number in (2, 3)]
+    kin = [found[name(2)].kin, found[name(3)].kin, after[name(2)].kin, after[name(3)].kin]
     inherited = [one.inherited for one in kin if one is not None]
     sizes = [sum(one.bytes_by_kind.values()) for one in inherited if one is not None]
-    assert sizes == [len(long), len(short)]
+    assert sizes == [len(long), len(short)] * 2

@@ -7,6 +7,7 @@ once more, up to where they end.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -54,13 +55,15 @@ class AuditKin:
             if one.audit.created_at is not None and name is not None:  # it has a header
                 parents.setdefault(name, []).extend(one.audit.parent_texts)
         self._ids = parents.keys()
-        # By id and number of rows: a session that has no more than another has copied of it. None where
+        # By id and number of rows: a session that has no more than another has copied of it. Not where
         # two files are of one id.
-        self._whole: dict[tuple[str | None, int], Tally | None] = {}
-        for one in audited:
-            if one.audit.lines == one.audit.rows + 1 + one.audit.closed:
-                key = one.audit.id_text, one.audit.rows
-                self._whole[key] = None if key in self._whole else one.audit.tally
+        files = Counter(one.audit.id_text for one in audited)
+        self._whole = {
+            (one.audit.id_text, one.audit.rows): one.audit.tally
+            for one in audited
+            if files[one.audit.id_text] == 1
+            and one.audit.lines == one.audit.rows + 1 + one.audit.closed
+        }
         self._in_cycle = {name for circle in circles_in(parents, parents) for name in circle}
         self._by_file = {one.audit.file: one for one in audited if one.rows}
         if ancestry.recall is None:
