@@ -236,19 +236,3 @@ def test_what_is_closed_sends_nothing_more(files: list[ToFold]) -> None:
 
     assert executor.calls == []
     assert len(folding.take()) == 1
-
-
-def test_another_function_reads_elsewhere(files: list[ToFold]) -> None:
-    executor, seen = Held(), []
-
-    def elsewhere(request: bytes) -> bytes:
-        seen.append(request)
-        return fold_batch(request)
-
-    lane = Lane(executor, 1)
-    folding = FoldingOut(files, {}, [lane], max_line_bytes=1 << 20, came=int, function=elsewhere)
-    folding.send()
-    executor.do()
-
-    assert len(folding.take()) == 5
-    assert len(seen) == 1

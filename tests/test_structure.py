@@ -138,7 +138,7 @@ def test_only_files_imports_aiofiles() -> None:
 
 #: What is imported where: a floor, or a single module.
 EXTRAS = {
-    "click": "cli", "distributed": "directory/cluster", "duckdb": "reports", "obstore": "system/buckets",
+    "click": "cli", "distributed": "directory/cluster", "duckdb": "reports/duck", "obstore": "system/buckets",
     "rath": "openrath", "regex": "format/patterns", "rich": "cli", "starlette": "service",
     "stringzilla": "system/haystack", "uvicorn": "service",
 }  # fmt: skip

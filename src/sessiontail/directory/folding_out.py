@@ -53,7 +53,6 @@ class FoldingOut:
         lanes: take the batches.
         max_line_bytes: a longer line is one ``Damage``.
         came: called, in any thread, when something came back.
-        function: what is called with a request; ``fold_batch``, or one that reads elsewhere.
     """
 
     def __init__(
@@ -64,7 +63,6 @@ class FoldingOut:
         *,
         max_line_bytes: int,
         came: Callable[[], object],
-        function: Callable[[bytes], bytes] = fold_batch,
     ) -> None:
         self._files = deque(files)
         self._sizes = sizes
@@ -74,7 +72,6 @@ class FoldingOut:
         self._given_up: set[int] = set()
         self._max_line_bytes = max_line_bytes
         self._came = came
-        self._function = function
         self._again: deque[_Batch] = deque()
         self._back: deque[tuple[int, _Batch, Future[bytes]]] = deque()
         # Of a future that is over at once, the callback comes within the call that made it.
@@ -126,7 +123,7 @@ class FoldingOut:
         request = request_of(batch.files, max_line_bytes=self._max_line_bytes)
         self._out[number] += 1
         try:
-            future = lane.executor.submit(self._function, request)
+            future = lane.executor.submit(fold_batch, request)
         except Exception as error:  # noqa: BLE001 - of whatever executor: as if it had died
             future = Future()
             future.set_exception(error)
