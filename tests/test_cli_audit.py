@@ -190,6 +190,18 @@ def test_a_query_that_fails_only_on_what_is_there_is_one_line_too(sessions: Path
     assert done.stderr.count("\n") == 1
 
 
+def test_who_may_read_a_report_says_the_umask(sessions: Path, tmp_path: Path) -> None:
+    to = tmp_path / "report.html"
+    before = os.umask(0o027)
+    try:
+        run("audit", sessions, "--to", to)
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(before)
+
+    assert to.stat().st_mode & 0o777 == 0o640
+
+
 @pytest.mark.parametrize("arguments", [["-o", "parquet"], ["--sql", "SELECT 1"]])
 def test_without_duckdb_a_line_says_what_to_install(
     sessions: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]

@@ -237,8 +237,10 @@ def _query(audits: list[SessionAudit], sql: str) -> QueryResult:
 
 @contextmanager
 def _copy(to: str | None, *, replace: bool) -> Iterator[FreshFile | None]:
-    """Yield the file that comes to be; none is left where that fails."""
-    file = None if to is None else FreshFile(Path(to), replace=replace, mode=0o644)
+    """Yield the file that comes to be, with the mode of any new one; none is left where that fails."""
+    umask = os.umask(0o077)  # there is no other way to ask for it
+    os.umask(umask)
+    file = None if to is None else FreshFile(Path(to), replace=replace, mode=0o666 & ~umask)
     try:
         yield file
     finally:
