@@ -167,6 +167,11 @@ def test_a_query_is_answered_as_a_table_or_for_programs(sessions: Path) -> None:
         (["--sql", "SELECT 1", "-o", "html"], "--sql has no -o html; take text, json, jsonl, csv"),
         (["--sql", "SELECT 1", "-n", "1"], "-n is of sessions; write LIMIT in the query"),
         (["--to", "x"], "--to x: say in which form, with -o json, jsonl, csv, parquet or html"),
+        (["--to", "-"], "'-' is no file; leave out --to to print"),
+        (
+            ["-o", "text", "--to", "t.txt"],
+            "-o text is for a terminal; --to takes -o json, jsonl, csv, parquet or html",
+        ),
         (["--scheduler", "here"], "--scheduler here: give an address, such as tcp://host:8786"),
         (["--fail-on", "info"], "'info' is not one of 'warning', 'error'"),
     ],

@@ -84,6 +84,7 @@ def test_what_is_not_to_be_had_is_one_line_and_no_file(tmp_path: Path) -> None:
             1,
             f"{tmp_path}/old: there is such a file",
         ),
+        ((path, "-o", "html", "--to", "-"), 2, "'-' is no file; leave out --to to print"),
         ((path, "-o", "html", "--to", path, "--force"), 1, f"{path}: the session's own file"),
         ((path, "-o", "html", "--to", "/dev/full", "--force"), 1, "/dev/full: no regular file"),
         ((path, "-o", "html", "--to", tmp_path / "no/a"), 1, f"{tmp_path}/no: no such directory"),

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import pytest
 
-from sessiontail.cli.values import Moment, Size, Span, Window, WindowType
+from sessiontail.cli.values import Moment, NewFile, Size, Span, Window, WindowType
 
 
 def meant(kind: Any, text: str) -> Any:
@@ -104,3 +104,11 @@ def test_what_is_a_value_already_stays() -> None:
         (WindowType(), Window(last=3)),
     ):
         assert kind.convert(value, None, None) is value
+
+
+def test_a_file_is_called_what_is_typed_but_a_dash_is_refused_with_what_to_do() -> None:
+    assert meant(NewFile(), "./-") == "./-"
+    with pytest.raises(click.BadParameter, match="'-' is no file; leave out --to to print"):
+        meant(NewFile(), "-")
+    with pytest.raises(click.BadParameter, match="'-' is no file; name a new one"):
+        meant(NewFile(printed=False), "-")

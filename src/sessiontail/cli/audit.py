@@ -34,6 +34,7 @@ from sessiontail.cli.progress import ByteMeter
 from sessiontail.cli.targets import shorten
 from sessiontail.cli.telling import tell_why_none
 from sessiontail.cli.terminal import Output, note
+from sessiontail.cli.values import NewFile
 from sessiontail.directory.audit import AuditPass, audit_sessions
 from sessiontail.format.audit import DirectoryAudit, SessionAudit, summarize
 from sessiontail.format.brief import counted
@@ -102,7 +103,7 @@ written, 2 usage, 130 interrupted.
 @click.option(
     "--to",
     metavar="FILE",
-    type=click.Path(),
+    type=NewFile(),
     help="Write to this file, whole or not at all; its ending says the form, if -o does not.",
 )
 @click.option("--force", "replace", is_flag=True, help="Replace FILE if it is there.")
@@ -164,6 +165,10 @@ def command(
     out = look.open()
     if scheduler is not None and "://" not in scheduler:
         raise click.UsageError(f"--scheduler {scheduler}: give an address, such as tcp://host:8786")
+    if "output" in typed and output == "text" and to is not None:
+        raise click.UsageError(
+            "-o text is for a terminal; --to takes -o json, jsonl, csv, parquet or html"
+        )
     _check(output, to, sql, number, terminal=out.terminal)
     with _copy(to, replace=replace) as file:
         meter = ByteMeter("reading")

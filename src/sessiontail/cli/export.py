@@ -10,6 +10,7 @@ from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.options import directory_option, id_argument
 from sessiontail.cli.targets import Finder
 from sessiontail.cli.terminal import note
+from sessiontail.cli.values import NewFile
 from sessiontail.directory.exports import Export, export_session
 from sessiontail.format.brief import counted, short
 from sessiontail.format.exporting import FORMS, ExportForm
@@ -46,7 +47,7 @@ Exit codes: 0 exported; 1 not found, no session, or not to be read or written; 2
 @click.option(
     "--to",
     metavar="FILE",
-    type=click.Path(),
+    type=NewFile(),
     help="A new file, there when all of it is.  [default: standard output]",
 )
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")

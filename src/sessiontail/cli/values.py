@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 
-__all__ = ["Moment", "Regex", "Size", "Span", "Window", "WindowType"]
+__all__ = ["Moment", "NewFile", "Regex", "Size", "Span", "Window", "WindowType"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -24,6 +24,26 @@ class Window(NamedTuple):
     last: int | None = None
     #: From this one on, counted from 1.
     first: int = 1
+
+
+class NewFile(click.ParamType[str]):
+    """The name of a file that is to be written.
+
+    Args:
+        printed: whether the command prints where no file is named.
+    """
+
+    name = "file"
+
+    def __init__(self, *, printed: bool = True) -> None:
+        self._printed = printed
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name; "-" means standard output elsewhere, and would be a file's name here."""
+        if value == "-":
+            what = "leave out --to to print" if self._printed else "name a new one"
+            self.fail(f"'-' is no file; {what}", param, ctx)
+        return str(value)
 
 
 class Span(click.ParamType[timedelta]):
