@@ -58,6 +58,21 @@ def test_a_session_with_nothing_to_mend_is_copied(tmp_path: Path) -> None:
     assert to.read_bytes() == path.read_bytes()
 
 
+def test_of_two_files_it_is_said_which_one_was_copied(tmp_path: Path) -> None:
+    final, wal = closed(tmp_path, ONE, "a"), crashed(tmp_path, ONE)
+    words = ("--dir", tmp_path, "--force", "--to", tmp_path / "clean.jsonl")
+
+    by_id = run("repair", "4f2c", *words)
+    by_path = run("repair", final, *words)
+
+    assert by_id.stderr.splitlines()[-1] == (
+        f"sessiontail: there are two files: this is a copy of {wal.name}; for the other one: "
+        f"repair {final}"
+    )
+    assert "two files" not in by_path.stderr
+    assert "has two files" in " ".join(run("repair", "--help").stdout.split())
+
+
 def test_as_data_it_is_one_object(tmp_path: Path) -> None:
     path, to = crashed(tmp_path, ONE), tmp_path / "clean.jsonl"
 
@@ -93,6 +108,7 @@ def test_what_is_not_to_be_had_is_one_line_and_no_file(tmp_path: Path) -> None:
             f"{tmp_path}/empty.jsonl: no header",
         ),
         ((path,), 2, "missing option '--to'"),
+        ((path, "--to", "-"), 2, "invalid value for '--to': '-' is no file; name a new one"),
     ):
         done = run("repair", "--dir", tmp_path, *words)
 

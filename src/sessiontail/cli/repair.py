@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import anyio
 import click
@@ -12,12 +13,14 @@ from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.options import directory_option, id_argument, output_option
 from sessiontail.cli.targets import Finder
 from sessiontail.cli.terminal import note
+from sessiontail.cli.values import NewFile
 from sessiontail.directory.repairs import repair_session
 from sessiontail.format.brief import counted
 from sessiontail.format.dumping import dump
 from sessiontail.format.mending import Mend, MendAction
 from sessiontail.session.repairing import Repaired
 from sessiontail.store import SessionStore
+from sessiontail.system.paths import path_paths
 
 __all__ = ["command"]
 
@@ -42,7 +45,7 @@ to be read or written, and FILE is as it was; 2 usage; 3 no header, so nothing t
     "--to",
     metavar="FILE",
     required=True,
-    type=click.Path(),
+    type=NewFile(printed=False),
     help="The copy; a new file, never the session's own.",
 )
 @click.option("--close", is_flag=True, help="Add a trailer where there is none.")
@@ -70,16 +73,21 @@ def command(
     the whole one gets a line of its own; a second header, lines that are no records and a torn end
     are left out. Every other line stays as it is, byte for byte, but that characters which end a
     line to openrath's own reader are written as escapes. Nothing is renumbered, nothing is done in
-    place. FILE is there when all of it is.
+    place. FILE is there when all of it is. Where an ID has two files, because a session was opened
+    again, the one that ends in .__partial__ is copied, and that is told; a path names either.
 
     A session that is being written is copied as far as it is written, and that is told; it cannot be
     closed.
     """
     out = look.open(output)
 
+    named = False
+
     async def mend(on_mend: Callable[[Mend], object] | None) -> Repaired:
+        nonlocal named
         store = SessionStore(directory)
         target = await Finder(store).find(session_id)
+        named = target.path is not None
         return await repair_session(
             target.session_id,
             path=target.path,
@@ -97,7 +105,18 @@ def command(
     if told.writer_pid is not None:
         note(f"process {told.writer_pid} is writing it: the copy ends where it ended just now")
     note(f"{os.fspath(told.to)}: {_summary(told)}")
+    if not named:
+        _tell_of_another(told.path)
     return 0
+
+
+def _tell_of_another(path: Path) -> None:
+    """Say which file was copied, where the session has two."""
+    paths = path_paths(path)
+    other = paths.final if path == paths.wal else paths.wal
+    if path.exists() and other.exists():
+        copied = f"there are two files: this is a copy of {path.name}"
+        note(f"{copied}; for the other one: repair {other}")
 
 
 def _tell(mend: Mend) -> None:
