@@ -42,8 +42,8 @@ def test_each_session_is_a_row_with_the_types_that_are_said() -> None:
 
 def test_findings_and_tools_are_tables_of_their_own() -> None:
     with tables_of(family()) as tables:
-        found = tables.execute("SELECT * EXCLUDE (path) FROM findings ORDER BY ALL").fetchall()
-        tools = tables.execute("SELECT * EXCLUDE (path) FROM tools ORDER BY ALL").fetchall()
+        found = tables.execute("SELECT * EXCLUDE (file) FROM findings ORDER BY ALL").fetchall()
+        tools = tables.execute("SELECT * EXCLUDE (file) FROM tools ORDER BY ALL").fetchall()
 
     assert found == [
         (ident(2), "info", "missing-parent", None, None, "no file of its parent"),

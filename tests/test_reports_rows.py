@@ -18,7 +18,7 @@ def test_a_child_has_what_is_its_own_beside_what_its_file_has() -> None:
 
     assert {name: value for name, value in row.items() if name not in NESTED} == {
         "id": ident(2),
-        "path": f"/sessions/{ident(2)}.jsonl",
+        "file": f"/sessions/{ident(2)}.jsonl",
         "state": "closed",
         "was_read": True,
         "created_at": "2026-01-02T05:04:00+00:00",
@@ -73,7 +73,7 @@ def test_of_a_file_that_was_not_read_no_count_is_known() -> None:
 
     known = {name for name, value in row.items() if value is not None}
     assert known == {
-        "id", "path", "state", "was_read", "severity", "finding_count", "findings_by_reason",
+        "id", "file", "state", "was_read", "severity", "finding_count", "findings_by_reason",
         "size_bytes", "parent_session_ids", "findings", "tools",
     }  # fmt: skip
     assert row["was_read"] is False
@@ -82,7 +82,7 @@ def test_of_a_file_that_was_not_read_no_count_is_known() -> None:
 def test_a_name_that_is_no_utf_8_is_shown_as_one_that_is() -> None:
     row = session_row(audit(file="/sessions/\udcff.jsonl"))
 
-    assert row["path"] == "/sessions/\\udcff.jsonl"
+    assert row["file"] == "/sessions/\\udcff.jsonl"
 
 
 def test_unknown_tokens_are_none() -> None:

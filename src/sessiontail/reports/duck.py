@@ -31,7 +31,7 @@ INSERT INTO sessions SELECT {", ".join(f'one."{name}"' for name in _TYPES)}
 FROM (SELECT unnest(from_json_strict(?, '{json.dumps([_TYPES])}')) AS one)
 """  # noqa: S608 - names and types of this package
 _VIEWS = [
-    f"CREATE VIEW {name} AS SELECT id, path, unnest({name}, recursive := true) FROM sessions"  # noqa: S608 - likewise
+    f"CREATE VIEW {name} AS SELECT id, file, unnest({name}, recursive := true) FROM sessions"  # noqa: S608 - likewise
     for name in NESTED
 ]
 

@@ -29,7 +29,7 @@ NESTED = {
 #: Column -> its type, as DuckDB calls it.
 COLUMNS = {
     "id": "VARCHAR",
-    "path": "VARCHAR",
+    "file": "VARCHAR",
     "state": "VARCHAR",
     "was_read": "BOOLEAN",
     "created_at": "TIMESTAMPTZ",
@@ -70,7 +70,7 @@ def session_row(audit: SessionAudit) -> dict[str, Any]:
     usage = audit.usage
     return {
         "id": audit.id_text,
-        "path": _text(audit.file),
+        "file": _text(audit.file),
         "state": str(audit.state),
         "was_read": read,
         "created_at": plain(audit.created_at),
