@@ -83,6 +83,21 @@ def test_who_is_its_own_ancestor_is_told_and_who_comes_from_there_is_not(chats: 
     }  # fmt: skip
 
 
+def test_a_forebear_that_is_put_there_later_is_found_at_once(chats: Chats) -> None:
+    """Copied in within the second for which a listing is believed, beside a child that was listed."""
+    ancestry = Ancestry(chats.directory)
+    chats.write(2, rows(*FIRST))
+    counts = []
+    for _ in range(2):
+        files = AuditFiles(chats.directory, None)
+        audited = files.take(answer_of(fold_batch(request_of(files.to_fold))))
+        AuditKin(audited, ancestry, 1 << 20).ask(audited)
+        counts.append({one.audit.id_text: told(one).inherited_rows for one in audited})
+        chats.write(1, rows(*FIRST[:2]))
+
+    assert counts == [{name(2): 0}, {name(1): 0, name(2): 4}]
+
+
 def test_a_file_that_goes_meanwhile_hides_nothing(chats: Chats) -> None:
     chats.write(1, rows(*FIRST))
     child = chats.write(2, rows(*FIRST), parents=[name(1)])

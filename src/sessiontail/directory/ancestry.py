@@ -92,6 +92,11 @@ class Ancestry:
         with self._lock:
             return bool(self._rows or self._walks)
 
+    def look_anew(self) -> None:
+        """List the directory at the next question, however short ago that was."""
+        with self._lock:
+            self._changed_ns, self._stale_s = -1, 0.0
+
     @contextmanager
     def still(self) -> Iterator[None]:
         """Let nobody read on meanwhile."""

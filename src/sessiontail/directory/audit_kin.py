@@ -66,6 +66,7 @@ class AuditKin:
         }
         self._in_cycle = {name for circle in circles_in(parents, parents) for name in circle}
         self._by_file = {one.audit.file: one for one in audited if one.rows}
+        ancestry.look_anew()  # what was put there within the last second counts too
         if ancestry.recall is None:
             ancestry.recall = self._restore
 
