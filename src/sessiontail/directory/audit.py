@@ -180,7 +180,6 @@ class AuditPass(AsyncPulled, AsyncEntered, AsyncIterator[SessionAudit], AsyncRes
     async def _begin(self) -> None:
         files, self._lanes = await self._in_thread(self._open)
         home, signal = Home(), self._came
-        self._files = files
         self._out = FoldingOut(
             files.to_fold,
             files.sizes,
@@ -190,13 +189,15 @@ class AuditPass(AsyncPulled, AsyncEntered, AsyncIterator[SessionAudit], AsyncRes
         )
         self._phase = _Phase.FOLD
         self._out.send()
-        self._meet(files.known)
+        self._tell()
 
     def _open(self) -> tuple[AuditFiles, list[Lane]]:
         """Look what there is to do, and who does it; in a thread."""
-        files = AuditFiles(self.directory, self._cache)
+        files = self._files = AuditFiles(self.directory, self._cache)
         to_read = files.bytes_to_fold
-        return files, lanes_of(self._executor, self._jobs, self._place, to_read, self._stack)
+        lanes = lanes_of(self._executor, self._jobs, self._place, to_read, self._stack)
+        self._meet(files.known)
+        return files, lanes
 
     async def _fold(self) -> None:
         """Wait until some files came back."""
@@ -207,6 +208,7 @@ class AuditPass(AsyncPulled, AsyncEntered, AsyncIterator[SessionAudit], AsyncRes
         if self._out.over:
             self._phase = _Phase.ASK
         self._meet(audited)
+        self._tell()
 
     def _take(self) -> list[Audited]:
         """Take what came back; in a thread."""
@@ -230,7 +232,6 @@ class AuditPass(AsyncPulled, AsyncEntered, AsyncIterator[SessionAudit], AsyncRes
                 self._waiting.append(one)
                 continue
             self._ready.append(one)
-        self._tell()
 
     async def _ask(self) -> None:
         """Ask some what the others say of them, all being folded; the oldest first."""
