@@ -176,6 +176,16 @@ async def test_an_absent_directory_is_waited_for_and_one_that_goes_too(tmp_path:
         assert moment.rows == 2
 
 
+async def test_an_empty_directory_that_comes_is_told_of_without_a_session(tmp_path: Path) -> None:
+    directory = tmp_path / "later"
+    store = SessionStore(directory, sweep_interval_s=0.05, poll_interval_s=0.05)
+    async with monitor_of(store) as monitor:
+        assert not (await anext(monitor)).present
+        directory.mkdir()
+        with anyio.fail_after(30):
+            assert (await anext(monitor)).present
+
+
 async def test_a_file_that_cannot_be_read_is_named_and_stops_no_other(store: SessionStore) -> None:
     (store.directory / f"{TWO}.jsonl.__partial__").mkdir()
     with Actor(store.directory).open().say("one"):

@@ -205,6 +205,8 @@ class Following:
                 await checkpoint()
                 self._paused_s = now_s = time.monotonic()
                 self._take_what_came(turns)
+            if until:  # that the directory came or went is told there, and is no session's turn
+                return None
             if turns.starved:  # not only when a thread is back: it may need none
                 turns.let_one_open()
             turn = self._schedule.next(now_s)
