@@ -139,8 +139,9 @@ def test_stopped_it_gives_the_terminal_to_the_shell_and_takes_it_again(
 def test_an_absent_directory_is_waited_for(tmp_path: Path) -> None:
     directory = tmp_path / "later"
     with top(directory) as terminal:
-        terminal.read_until("no such directory: it is waited for")
+        terminal.read_until("no such directory yet: waiting for it")
         directory.mkdir()
+        terminal.read_until("no session runs yet")
         with Actor(directory).open().say("one"):
             terminal.read_until(rf"live +{str(ID)[:8]} +1 ")
         assert terminal.end(signal.SIGINT) == 130

@@ -32,6 +32,7 @@ SORTS: dict[str, Callable[[SessionActivity], Any]] = {
     "damage": lambda one: (one.damaged_lines, sum(one.findings_by_reason.values())),
 }
 _BETWEEN = " · "
+_ABSENT = "no such directory yet: waiting for it"
 # A tool's name may be as long as its author likes; on a screen its column keeps this width.
 _TOOL = 16
 # Columns, by number.
@@ -81,11 +82,14 @@ def screenful(
         width: columns of the terminal; None: there is none.
         height: lines of the terminal; None: no end.
     """
+    chosen = [one for one in moment.sessions if not states or one.state in states]
+    if not (chosen or moment.present):  # of which nothing is known: its sums would be zeros
+        where = out.styled(_cut(f"{title}:", width), "bold")
+        return Screenful([where, out.styled(_cut(_ABSENT, width))][:height])
     lines = [out.styled(line) for line in _wrapped(_sums(moment, title, rated=rated), width)]
     if lines:
         lines[0] = out.styled(lines[0], "bold")
     lines += _warnings(out, moment, width)
-    chosen = [one for one in moment.sessions if not states or one.state in states]
     if not chosen:
         return Screenful([*lines, out.styled(_none(moment, width))][:height])
     chosen.sort(key=SORTS[sort], reverse=True)
@@ -140,8 +144,6 @@ def _warnings(out: Output, moment: DirectoryActivity, width: int | None) -> list
 
 
 def _none(moment: DirectoryActivity, width: int | None) -> str:
-    if not moment.present:
-        return _cut("no such directory: it is waited for", width)
     return _cut("none of these sessions fits" if moment.sessions else "no session runs yet", width)
 
 
