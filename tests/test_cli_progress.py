@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -50,7 +51,9 @@ def test_a_meter_without_stderr_shows_nothing(monkeypatch: pytest.MonkeyPatch) -
     meter.close()
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, columns: int, *files: int) -> str:
+def shown(
+    monkeypatch: pytest.MonkeyPatch, columns: int, show: Callable[[ByteMeter], object]
+) -> str:
     """What a meter of bytes shows after ten seconds."""
     stderr = Terminal()
     monkeypatch.setattr(sys, "stderr", stderr)
@@ -60,7 +63,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, columns: int, *files: int) -> str:
     monkeypatch.setenv("COLUMNS", str(columns))
     meter = ByteMeter("reading")
     meter._since_s = 90.0
-    meter.show_files(*files)
+    show(meter)
     meter.close()
     return stderr.getvalue()
 
@@ -71,7 +74,9 @@ def test_a_meter_of_bytes_says_how_much_how_fast_and_how_many_files(
     said = "1,000 of 2,000 files, 50 M of 100 M, 5.0 M/s"
     done = (1000, 2000, 50 << 20, 100 << 20)
 
-    wide, narrow = shown(monkeypatch, 100, *done), shown(monkeypatch, 60, *done)
+    wide, narrow = (
+        shown(monkeypatch, columns, lambda meter: meter.show_files(*done)) for columns in (100, 60)
+    )
 
     assert said in wide
     assert "━" in wide
@@ -82,4 +87,24 @@ def test_a_meter_of_bytes_says_how_much_how_fast_and_how_many_files(
 def test_where_nothing_is_to_be_read_only_files_are_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert "5 of 9 files " in shown(monkeypatch, 100, 5, 9, 0, 0)
+    assert "5 of 9 files " in shown(monkeypatch, 100, lambda meter: meter.show_files(5, 9, 0, 0))
+
+
+def test_of_one_file_only_bytes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    got = shown(monkeypatch, 100, lambda meter: meter.show_bytes(50 << 20, 100 << 20))
+
+    assert "reading: 50 M of 100 M, 5.0 M/s" in got
+
+
+def test_what_is_done_before_and_behind_the_counting_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def show(meter: ByteMeter) -> None:
+        meter.show(0, None, what="looking at the directory")
+        first = sys.stderr.getvalue()  # type: ignore[attr-defined] # a ``Terminal``
+        meter.show_bytes(1, 2)
+
+        assert "looking at the directory" in first
+        assert "%" not in first
+
+    assert "reading: 1 B of 2 B" in shown(monkeypatch, 100, show)

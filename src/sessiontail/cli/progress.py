@@ -29,16 +29,20 @@ class Meter:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
-    def show(self, done: int, total: int | None, said: str = "") -> None:
+    def show(
+        self, done: int, total: int | None, said: str = "", *, what: str | None = None
+    ) -> None:
         """Show that ``done`` of ``total`` are done; the first moments show nothing.
 
         Args:
             done: how much.
             total: of how much; None: it is not known.
             said: the same in words, where a meter has place for them.
+            what: what is being done, where that is not the meter's own.
         """
         if not self._on or time.monotonic() - self._since_s < _PATIENCE_S:
             return
+        doing = what or self._what
         if self._progress is None:
             from rich.console import Console  # noqa: PLC0415 - 50 ms that a short listing saves
             from rich.progress import Progress  # noqa: PLC0415 - likewise
@@ -47,10 +51,12 @@ class Meter:
             self._progress = Progress(
                 *self._columns(console.width), console=console, transient=True
             )
+            self._task = self._progress.add_task(doing, total=total, said=said or doing)
             self._progress.start()
-            self._task = self._progress.add_task(self._what, total=total, said=said)
         assert self._task is not None
-        self._progress.update(self._task, completed=done, total=total, said=said)
+        self._progress.update(
+            self._task, completed=done, total=total, said=said or doing, description=doing
+        )
 
     def close(self) -> None:
         """Remove what was shown."""
@@ -69,12 +75,18 @@ class ByteMeter(Meter):
     def show_files(self, files_done: int, files: int, bytes_done: int, bytes_all: int) -> None:
         """Show how far the files are, and the bytes that are to be read; there may be none."""
         said = f"{files_done:,} of {files:,} files"
-        if not bytes_all:
+        if bytes_all:
+            self.show(bytes_done, bytes_all, f"{said}, {self._amount(bytes_done, bytes_all)}")
+        else:
             self.show(files_done, files, said)
-            return
-        rate = int(bytes_done / max(time.monotonic() - self._since_s, 0.001))
-        said += f", {size(bytes_done)} of {size(bytes_all)}, {size(rate)}/s"
-        self.show(bytes_done, bytes_all, said)
+
+    def show_bytes(self, done: int, of: int) -> None:
+        """Show how far the bytes of one file are."""
+        self.show(done, of, f"{self._what}: {self._amount(done, of)}")
+
+    def _amount(self, done: int, of: int) -> str:
+        rate = int(done / max(time.monotonic() - self._since_s, 0.001))
+        return f"{size(done)} of {size(of)}, {size(rate)}/s"
 
     def _columns(self, width: int) -> list[ProgressColumn]:
         from rich.progress import (  # noqa: PLC0415 - as in ``show``
