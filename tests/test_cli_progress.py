@@ -101,7 +101,7 @@ def test_what_is_done_before_and_behind_the_counting_is_said(
 ) -> None:
     def show(meter: ByteMeter) -> None:
         meter.show(0, None, what="looking at the directory")
-        first = sys.stderr.getvalue()  # type: ignore[attr-defined] # a ``Terminal``
+        first = sys.stderr.getvalue()  # type: ignore[union-attr] # a ``Terminal``
         meter.show_bytes(1, 2)
 
         assert "looking at the directory" in first
