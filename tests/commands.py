@@ -83,12 +83,22 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-W", "error", "-m", "sessiontail", *map(str, arguments)]
 
 
-def run(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[str]:
+class Shown(io.TextIOWrapper):
+    """What says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def run(
+    *arguments: str | Path, given: bytes = b"", watched: bool = False
+) -> subprocess.CompletedProcess[str]:
     """Run the command in this process; return what a process of its own would.
 
-    ``given`` is what its standard input says.
+    ``given`` is what its standard input says; ``watched``: standard error is a terminal.
     """
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
+    out = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="")
+    err = (Shown if watched else io.TextIOWrapper)(io.BytesIO(), "utf-8", newline="")
     with (
         redirect_stdout(out),
         redirect_stderr(err),

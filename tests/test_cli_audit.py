@@ -26,6 +26,7 @@ from commands import (
     start,
 )
 from pages import Page
+from sessiontail.cli import progress
 
 
 @pytest.fixture(autouse=True)
@@ -276,3 +277,16 @@ def test_an_interrupt_ends_it_without_a_trace(sessions: Path) -> None:
     started.send_signal(signal.SIGINT)
 
     assert end(started) == (130, b"", b"")
+
+
+def test_when_all_is_read_it_says_what_is_done_then(
+    sessions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_PATIENCE_S", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+
+    done = run("audit", sessions, "-o", "csv", watched=True)
+
+    assert done.returncode == 0
+    assert "comparing sessions" in done.stderr

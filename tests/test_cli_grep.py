@@ -25,6 +25,7 @@ from commands import (
     run,
     start,
 )
+from sessiontail.cli import progress
 from sessiontail.session.asking import matches_of
 
 
@@ -256,3 +257,18 @@ def test_it_ends_when_nobody_reads_what_follows(tmp_path: Path) -> None:
     assert running.stderr is not None
     assert running.stderr.read().count(b"\n") == 1
     running.stderr.close()
+
+
+def test_while_nothing_is_searched_it_says_what_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_PATIENCE_S", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    closed(tmp_path, ONE, "jazz")
+
+    done = run("grep", "--dir", tmp_path, "jazz", watched=True)
+
+    assert done.returncode == 0
+    assert "looking at the directory" in done.stderr
+    assert "-:--:--" not in done.stderr

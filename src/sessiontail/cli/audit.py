@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -36,6 +37,7 @@ from sessiontail.cli.telling import tell_why_none
 from sessiontail.cli.terminal import Output, note
 from sessiontail.cli.values import NewFile
 from sessiontail.directory.audit import AuditPass, audit_sessions
+from sessiontail.directory.audit_progress import AuditProgress
 from sessiontail.format.audit import DirectoryAudit, SessionAudit, summarize
 from sessiontail.format.brief import counted
 from sessiontail.reports.duck import need_duckdb
@@ -177,9 +179,7 @@ def command(
             jobs=jobs,
             executor=scheduler,
             cache=cache,
-            on_progress=lambda far: meter.show_files(
-                far.files_done, far.files, far.bytes_done, far.bytes
-            ),
+            on_progress=partial(_show, meter),
         )
         found = anyio.run(_collect, audits, meter)
         chosen = ordered(chosen_of(found, states, since, until), sort, reverse=reverse)
@@ -251,6 +251,14 @@ def _copy(to: str | None, *, replace: bool) -> Iterator[FreshFile | None]:
     finally:
         if file is not None:
             file.discard()
+
+
+def _show(meter: ByteMeter, far: AuditProgress) -> None:
+    """Show how far it is; when all is read, what each has of the others is found out."""
+    if far.files_done < far.files:
+        meter.show_files(far.files_done, far.files, far.bytes_done, far.bytes)
+    else:
+        meter.show(far.files, far.files, what="comparing sessions")
 
 
 async def _collect(audits: AuditPass, meter: ByteMeter) -> list[SessionAudit]:

@@ -283,8 +283,11 @@ async def _targets(store: SessionStore, ids: tuple[str, ...]) -> tuple[list[Targ
 async def _show(search: Search, meter: Meter, printer: FoundPrinter) -> None:
     """Hand over what was printed, and show how far it is, until there are matches at a terminal."""
     while True:
-        if search.total is not None and not (printer.printed and sys.stdout.isatty()):
-            meter.show(search.searched_bytes, search.total_bytes)
+        if not (printer.printed and sys.stdout.isatty()):
+            if search.searched_bytes:
+                meter.show(search.searched_bytes, search.total_bytes)
+            else:  # which files there are, and what each has inherited
+                meter.show(0, None, what="looking at the directory")
         printer.flush()
         await anyio.sleep(_MOVES_S)
 
