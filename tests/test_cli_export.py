@@ -11,6 +11,7 @@ import pytest
 
 from chats import FIRST, Chats, name, rows
 from commands import ONE, TORN, chunk, closed, command, crashed, header, run
+from sessiontail.cli import progress
 
 
 def test_messages_are_those_of_cat_to_the_byte(tmp_path: Path) -> None:
@@ -130,3 +131,22 @@ def test_ctrl_c_is_130_without_a_traceback_or_a_file(tmp_path: Path) -> None:
 
     assert first == b"---\n"
     assert (process.returncode, rest) == (130, b"")
+
+
+def test_at_a_terminal_it_shows_how_far_it_is_unless_the_page_goes_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_PATIENCE_S", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    path = closed(tmp_path, ONE, "a")
+    words = ("export", path, "-o", "html")
+
+    saved = run(*words, "--to", tmp_path / "page", watched=True)
+    piped = run(*words, watched=True)
+    quiet = run(*words)
+
+    for done in (saved, piped):
+        assert done.returncode == 0
+        assert "looking at the directory" in done.stderr
+    assert (piped.stdout, quiet.stderr) == (quiet.stdout, "")

@@ -221,3 +221,21 @@ async def test_a_line_of_3_mb_is_exported_whole(tmp_path: Path) -> None:
 
     for form in ("messages", "markdown", "html", "atif"):
         assert "x" * 3_000_000 in await exported(ID, form=form, directory=tmp_path)
+
+
+async def test_it_says_how_far_it_is_of_how_much(tmp_path: Path) -> None:
+    path = tmp_path / f"{ID}.jsonl"
+    data = header_line() + b"".join(chunk_line(i, "x" * 1000) for i in range(1000))
+    path.write_bytes(data)
+
+    async with export_session(path=path, form="markdown") as export:
+        before = (export.bytes_done, export.size_bytes)
+        await anext(export)
+        first = export.bytes_done
+        async for _ in export:
+            pass
+        last = (export.bytes_done, export.size_bytes)
+
+    assert before == (0, None)
+    assert 0 < first < len(data)
+    assert last == (len(data), len(data))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import anyio
 import click
 
+from sessiontail.cli.beside import unwrapped
 from sessiontail.cli.look import Look
 from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.options import directory_option, id_argument
+from sessiontail.cli.progress import ByteMeter
 from sessiontail.cli.targets import Finder
 from sessiontail.cli.terminal import note
 from sessiontail.cli.values import NewFile
@@ -18,6 +20,9 @@ from sessiontail.session.ends import no_header
 from sessiontail.store import SessionStore
 
 __all__ = ["command"]
+
+# How often the bar moves.
+_MOVES_S = 0.1
 
 
 @click.command(
@@ -86,12 +91,17 @@ def command(
             inherited="include" if inherited else None,
         )
         async with export:
-            if to is not None:
-                await export.save(to, force=force)
-            else:
-                async for piece in export:
-                    out.bytes(piece.encode())
-                out.flush()
+            with unwrapped():
+                async with anyio.create_task_group() as beside:
+                    if to is not None or not out.terminal:
+                        beside.start_soon(_show, export)
+                    if to is not None:
+                        await export.save(to, force=force)
+                    else:
+                        async for piece in export:
+                            out.bytes(piece.encode())
+                        out.flush()
+                    beside.cancel_scope.cancel()
             if form == "messages":
                 _tell_left_out(export)
             if (left := export.inherited) is not None and left.count:
@@ -103,6 +113,20 @@ def command(
         return 0
 
     return anyio.run(write)
+
+
+async def _show(export: Export) -> None:
+    """Show how far it is, until this is cancelled."""
+    meter = ByteMeter("exporting")
+    try:
+        while True:
+            if export.size_bytes is None:  # what the session has inherited is found out
+                meter.show(0, None, what="looking at the directory")
+            else:
+                meter.show_bytes(export.bytes_done, export.size_bytes)
+            await anyio.sleep(_MOVES_S)
+    finally:
+        meter.close()
 
 
 def _tell_left_out(export: Export) -> None:

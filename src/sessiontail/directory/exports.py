@@ -125,6 +125,8 @@ class Export(AsyncPulled, AsyncEntered, AsyncIterator[str], AsyncResource):
         self._read = self._ended = False
         #: Lines that are no records, so far.
         self.damaged_lines = 0
+        #: Bytes of the file when reading began; None before that.
+        self.size_bytes: int | None = None
 
     def __repr__(self) -> str:
         return f"<Export as {self._form} of {self._reader!r}>"
@@ -157,6 +159,11 @@ class Export(AsyncPulled, AsyncEntered, AsyncIterator[str], AsyncResource):
     def header(self) -> Header | None:
         """The session's header, once it was read; a file without one is no session."""
         return self._reader.header
+
+    @property
+    def bytes_done(self) -> int:
+        """Bytes of the file that are read."""
+        return self._reader.offset
 
     @property
     def torn_bytes(self) -> int:
@@ -222,6 +229,8 @@ class Export(AsyncPulled, AsyncEntered, AsyncIterator[str], AsyncResource):
     def _gather(self) -> Facts:
         """Return what is known of the session beside its rows. Blocks."""
         path, count = self.path, self._count_within
+        with suppress(OSError):  # gone since, which nothing but this depends on
+            self.size_bytes = path.stat().st_size
         inherited = 0 if count is None else inherited_count(path, count)
         with suppress(PersistenceError):  # no header: what there is of it is shown all the same
             meta = first_meta((str(path),), Detail.ENDS)
