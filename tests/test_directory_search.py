@@ -276,3 +276,10 @@ def test_help_says_of_each_option_what_it_means() -> None:
     said = inspect.getdoc(search) or ""
 
     assert [name for name in SearchOptions.__annotations__ if f"\n    {name}: " not in said] == []
+
+
+def test_a_misspelt_directory_is_answered_with_the_right_name(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"dir": tmp_path}
+
+    with pytest.raises(TypeError, match="no option 'dir'; did you mean 'directory'"):
+        search("jazz", **options)

@@ -86,6 +86,8 @@ def search(
         TypeError: there is no such option, or it is of another type.
         ValueError: an option cannot be meant; a moment has no time zone.
     """
+    names = ("directory", "max_line_bytes", *SearchOptions.__annotations__)
+    checks.no_others("search", options, names)
     checks.positive("max_line_bytes", max_line_bytes, int)
     question = question_of(pattern, max_line_bytes=max_line_bytes, **options)
     return Search(sessions_dir(directory), question, options)
