@@ -127,6 +127,9 @@ class AuditFiles:
         self._hidden: list[str] = []
         self._statuses = self._stat_all(session_names(directory))
         self._names = frozenset([*self._statuses, *self._hidden])
+        # Closed files that have a WAL beside them; seldom any.
+        wals = {name.removesuffix(WAL_ENDING) for name in self._names if name.endswith(WAL_ENDING)}
+        self._twins = wals & self._names
         # Those that were taken: name, device, inode.
         self._taken: set[tuple[str, int, int]] = set()
         locks = self._ask_for_locks()
@@ -297,9 +300,9 @@ class AuditFiles:
         )
 
     def _has_twin(self, file: str) -> bool:
-        name = os.path.basename(file)  # noqa: PTH119 - names that are no text
-        final = name.removesuffix(WAL_ENDING)
-        return (final if final != name else name + WAL_ENDING) in self._names
+        if not self._twins:
+            return False
+        return os.path.basename(file).removesuffix(WAL_ENDING) in self._twins  # noqa: PTH119 - names that are no text
 
     def _state_of(self, file: str, status: os.stat_result, *, closed: bool) -> SessionState:
         """Return how a session stands, as a listing says it."""

@@ -221,22 +221,26 @@ class AuditFold:
         answered: list[str] = []
         # Asked in these rows, and not answered so far: by id, the tool's name and the row.
         fresh: dict[str, tuple[str, int]] = {}
+        open_before = calls.count
         for number, row in enumerate(rows, tally.rows + 1):
-            payload, kind = row.payload, row.kind
+            kind = row.kind
             if kind == "assistant":
-                for call in payload.tool_calls or ():
+                for call in row.payload.tool_calls or ():
                     name, call_id = call.function.name, call.id
                     called.append(name)
-                    if call_id in fresh or calls.count:
+                    if open_before or call_id in fresh:
                         # It may have been asked before under the same id: the oldest goes first.
                         calls.ask_all(fresh)
                         fresh.clear()
                         calls.ask(call_id, name, number)
+                        open_before = calls.count
                     else:
                         fresh[call_id] = name, number
             elif kind == "tool_result":
+                payload = row.payload
                 call_id = payload.tool_call_id
                 asked = fresh.pop(call_id)[0] if call_id in fresh else calls.answer(call_id)
+                open_before = calls.count
                 if asked is None:
                     tally.unasked_results += 1
                 answered.append(payload.name or asked or "")
