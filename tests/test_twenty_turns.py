@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,11 +13,14 @@ from uuid import UUID
 import anyio
 import anyio.to_thread
 import pytest
+from rath.llm import Provider
+from rath.session.compress import run_session_compress
 from rath.session.session import Session
 
 from agents import Agent, calls, says
 from commands import run
-from sessiontail import Chunk, SessionStore, load_session
+from plain_audit import comparable, plain_audits
+from sessiontail import Chunk, SessionStore, audit_sessions, load_session
 from sessiontail.directory.conversations import ConversationTurn
 from sessiontail.session import sieve
 
@@ -179,3 +184,46 @@ async def test_what_a_parent_has_no_more_is_its_childs_own(
         harm(sessions / f"{chat.asked[0]}.jsonl")
 
     assert await counts(chat) == left
+
+
+async def test_a_real_family_is_audited_as_a_plain_reading_counts_it(
+    chat: Chat, sessions: Path
+) -> None:
+    """Chained, forked, merged, detached and compressed, and gone on with after each."""
+
+    def live() -> None:
+        first = chat.ask("one", "1", tool=True)
+        second = chat.ask("two", "2", first)
+        chat.ask("fork", "f", second.fork())
+        chat.ask("alone", "d", second.detach())
+        other = chat.ask("other", "o")
+        chat.ask("both", "b", second.merge(other))
+        summary = run_session_compress(
+            second,
+            chat.system,
+            agent_provider=Provider(model="script"),
+            executor=told(),
+            persist=True,
+        )
+        chat.ask("after", "a", summary)
+
+    await anyio.to_thread.run_sync(live)
+    for number, path in enumerate(
+        sorted(sessions.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    ):
+        os.utime(path, (10**9 + number, 10**9 + number))
+
+    for options in ({"executor": "thread"}, {"executor": "processes", "jobs": 2}):
+        async with audit_sessions(cache=False, **options) as audits:
+            found = [audit async for audit in audits]
+
+        assert {one.file: comparable(one) for one in found} == plain_audits(sessions)
+    after = max(found, key=lambda one: one.created_at or datetime.min.replace(tzinfo=UTC))
+    assert (len(found), after.inherited_rows, after.own_rows) == (8, 1, 2)
+
+
+def told() -> Agent:
+    """A model that sums up once."""
+    agent = Agent([says("They spoke of one and two.")])
+    agent.step()
+    return agent
