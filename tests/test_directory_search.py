@@ -240,7 +240,7 @@ async def test_what_cannot_be_meant_is_refused_before_anything_is_read(tmp_path:
     with pytest.raises(InvalidPattern):
         search("(", directory=tmp_path)
     with pytest.raises(ValueError, match="inherited"):
-        search("x", directory=tmp_path, inherited="some")  # type: ignore[arg-type]
+        search("x", directory=tmp_path, inherited="some")  # type: ignore[arg-type] # what is tested
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(PersistenceError):
         await anext(search("x", directory=tmp_path / "file"))

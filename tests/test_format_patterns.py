@@ -32,7 +32,7 @@ def test_a_literal_is_what_it_says() -> None:
 
 
 @pytest.mark.parametrize("ignore_case", [False, True])
-def test_a_literal_is_found_across_the_steps_of_a_search(ignore_case: bool) -> None:  # noqa: FBT001
+def test_a_literal_is_found_across_the_steps_of_a_search(*, ignore_case: bool) -> None:
     for before in range(64 * 1024 - 4, 64 * 1024 + 2):
         found = spans(made("jazz", literal=True, ignore_case=ignore_case), "x" * before + "jazz")
 
