@@ -48,6 +48,9 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             env={**env, "TERM": "xterm"},
+            # The kernel stops no process whose group is orphaned, as that of a test run may be: it
+            # would give the screen back and take it again at a stroke.
+            process_group=0,
         )
         os.close(theirs)
         self.got = b""
