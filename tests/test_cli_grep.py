@@ -209,7 +209,7 @@ def test_at_a_terminal_matches_are_marked(tmp_path: Path) -> None:
     assert b"all that \x1b[7mjazz\x1b[0m" in shown
 
 
-def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_and_not_that_nothing_was_found(tmp_path: Path) -> None:
     closed(tmp_path, ONE, "jazz")
 
     with Path("/dev/full").open("wb") as full:
@@ -221,7 +221,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
         )
 
     assert (done.returncode, done.stderr) == (
-        1, b"sessiontail: cannot write: No space left on device\n",
+        2, b"sessiontail: cannot write: No space left on device\n",
     )  # fmt: skip
 
 

@@ -74,6 +74,10 @@ Completion of commands, options and ids; for bash, in ~/.bashrc (zsh, fish likew
 class Stopped(Exception):
     """A command was interrupted, or its output failed: click would end the process itself."""
 
+    def __init__(self, command: str | None) -> None:
+        #: The exit code where it failed: 1 is no failure of grep's.
+        self.failed = 2 if command == "grep" else 1
+
 
 class _Told(logging.Handler):
     """Keeps what is warned of until the command is done: a bar may be drawn meanwhile."""
@@ -104,7 +108,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except (OSError, KeyboardInterrupt) as error:
-            raise Stopped from error
+            raise Stopped(ctx.invoked_subcommand) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names, in the order of the help."""
@@ -196,7 +200,7 @@ def _explain(error: BaseException) -> int | None:
     if isinstance(cause, OSError):
         _drop_stdout()
         note(f"cannot write: {cause.strerror or cause}")
-        return 1
+        return error.failed if isinstance(error, Stopped) else 1
     code = _code(cause)
     if code is not None:
         note(str(cause))
