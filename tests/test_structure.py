@@ -22,9 +22,9 @@ PACKAGE = Path(sessiontail.__file__).parent
 # other.
 FLOORS = [
     "_lazy", "urls", "errors", "checks", "format", "system", "session", "directory", "reports", "by_id", "store",
-    "persistence", "openrath",
+    "persistence", "openrath", "relay",
 ]  # fmt: skip
-EDGES = ["cli", "service"]
+EDGES = ["cli", "mcp", "service"]
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 #: By its name below the package: ``format.records``.
@@ -138,9 +138,10 @@ def test_only_files_imports_aiofiles() -> None:
 
 #: What is imported where: a floor, or a single module.
 EXTRAS = {
-    "click": "cli", "distributed": "directory/cluster", "duckdb": "reports/duck", "obstore": "system/buckets",
-    "rath": "openrath", "regex": "format/patterns", "rich": "cli", "starlette": "service",
-    "stringzilla": "system/haystack", "uvicorn": "service",
+    "click": "cli", "distributed": "directory/cluster", "duckdb": "reports/duck", "mcp": "mcp",
+    "obstore": "system/buckets", "prometheus_client": "service", "rath": "openrath", "redis": "relay",
+    "regex": "format/patterns", "rich": "cli", "starlette": "service", "stringzilla": "system/haystack",
+    "uvicorn": "service",
 }  # fmt: skip
 
 
