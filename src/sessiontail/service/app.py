@@ -1,0 +1,74 @@
+"""a store -> the application: its routes, what stands before them, and what runs beside them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from anyio import create_task_group
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route
+
+from sessiontail.service.context import Context, Limits
+from sessiontail.service.endpoints import Endpoint
+from sessiontail.service.problems import Problems, answer_http_error
+from sessiontail.store import SessionStore
+
+__all__ = ["create_app"]
+
+# The rows of each module.
+_ENDPOINTS: tuple[Endpoint, ...] = ()
+# What is no row of the API: the page, other applications that are mounted.
+_ROUTES: tuple[Callable[[Context], Iterable[BaseRoute]], ...] = ()
+# What is open from the start of the application to its end.
+_LIFESPANS: tuple[Callable[[Context], AbstractAsyncContextManager[object]], ...] = ()
+
+
+def create_app(
+    store: SessionStore,
+    *,
+    token: str | None = None,
+    allowed_hosts: Iterable[str] = (),  # noqa: ARG001 - the guard that asks for them comes next
+    limits: Limits | None = None,
+) -> Starlette:
+    """Return the application that serves a store's sessions; it serves them and changes nothing.
+
+    It can be mounted in another ASGI application, under any path, whether or not that one runs its
+    lifespan.
+
+    Args:
+        store: whose sessions.
+        token: what every client must know; None: who reaches it may read.
+        allowed_hosts: names under which it is reached, besides those of this machine's loopback.
+        limits: what may be asked for.
+    """
+    context = Context(store, limits or Limits(), token=token, endpoints=_ENDPOINTS)
+    app = Starlette(
+        routes=[*map(_route, _ENDPOINTS), *(one for more in _ROUTES for one in more(context))],
+        middleware=[Middleware(Problems)],
+        exception_handlers={HTTPException: answer_http_error},
+        lifespan=partial(_lifespan, context),
+    )
+    app.state.context = context
+    return app
+
+
+def _route(endpoint: Endpoint) -> Route:
+    return Route(endpoint.path, endpoint.handle, methods=[endpoint.method])
+
+
+@asynccontextmanager
+async def _lifespan(context: Context, _: Starlette) -> AsyncIterator[None]:
+    async with context.store, create_task_group() as tasks:
+        context.tasks = tasks
+        try:
+            async with AsyncExitStack() as stack:
+                for lifespan in _LIFESPANS:
+                    await stack.enter_async_context(lifespan(context))
+                yield
+        finally:
+            context.tasks = None
+            tasks.cancel_scope.cancel()
