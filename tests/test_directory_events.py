@@ -326,3 +326,43 @@ async def test_a_watch_beside_a_huge_session_reads_its_ends(
 
     assert count <= 1_000_000
     assert (abandoned.kind, abandoned.meta.chunk_count) == ("abandoned", 10_001)
+
+
+async def test_sessions_that_grow_are_known_while_an_event_is_waited_for(
+    store: SessionStore,
+) -> None:
+    first, second, still = (Actor(store.directory, UUID(int=i)) for i in (1, 2, 3))
+    for actor in (first, second, still):
+        actor.open().say("before")
+    async with store, store.watch() as watch:
+        await watch.begin()
+        assert await watch.grown(9) == []
+        first.say("one", "two")
+        second.say("three")
+        assert await nothing_more(watch)
+        longest = await watch.grown(1)
+        rest = await watch.grown(9)
+        again = await watch.grown(9)
+
+    found = {meta.id: (meta.chunk_count, meta.size_bytes) for meta in [*longest, *rest]}
+    assert found == {first.id: (3, len(first.data)), second.id: (2, len(second.data))}
+    assert (len(longest), len(rest), again) == (1, 1, [])
+
+
+async def test_who_grew_is_told_again_to_who_was_cancelled_while_asking(
+    store: SessionStore,
+) -> None:
+    gone, actor = Actor(store.directory, UUID(int=1)), Actor(store.directory)
+    gone.open().say("before")
+    actor.open().say("before")
+    async with store, store.watch() as watch:
+        await watch.begin()
+        gone.say("one")
+        actor.say("one")
+        assert await nothing_more(watch)
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await watch.grown(9)
+        gone.wal.unlink()
+
+        assert [meta.id for meta in await watch.grown(9)] == [actor.id]

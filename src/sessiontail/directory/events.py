@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
@@ -27,8 +29,9 @@ from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind, SessionState
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.pulling import AsyncEntered, AsyncPulled, OneTask
-from sessiontail.session.summary import Detail, read_meta
+from sessiontail.session.summary import Detail, read_and_keep, read_meta
 from sessiontail.system.calls import Call
+from sessiontail.system.files import in_thread
 from sessiontail.system.locks import LockTable
 from sessiontail.system.paths import split_name, stem_paths
 from sessiontail.system.stats import StoreStats
@@ -94,6 +97,8 @@ class SessionWatch(AsyncPulled, AsyncEntered, AsyncIterator[SessionEvent], Async
         self._one_task = OneTask("SessionWatch")
         # Reads the meta of the next event.
         self._call: Call[PersistedSessionMeta | None] | None = None
+        # Whose records came since they were asked for, the longest waiting first.
+        self._grown: dict[str, None] = {}
 
     def __repr__(self) -> str:
         state = "ended" if self._following.closed else counted(len(self._metas), "session")
@@ -113,6 +118,42 @@ class SessionWatch(AsyncPulled, AsyncEntered, AsyncIterator[SessionEvent], Async
         with self._one_task:
             return await self._next()
 
+    async def begin(self) -> None:
+        """Watch and take stock, unless that was done: what happens from now on is told.
+
+        Raises:
+            StopAsyncIteration: this was closed.
+            PersistenceError: the directory cannot be read.
+            StreamBusy: another task waits for the next event.
+        """
+        with self._one_task:
+            if self._existing is None:
+                await self._begin()
+
+    async def grown(self, most: int) -> list[PersistedSessionMeta]:
+        """Return the metas of sessions whose records came since this was asked; it does not wait.
+
+        They are noticed while an event is waited for, by another task too. Those that wait longest
+        come first; of a session that is gone meanwhile there is none.
+
+        Args:
+            most: so many at most; the others wait.
+        """
+        stems = [*islice(self._grown, most)]
+        for stem in stems:
+            del self._grown[stem]
+        if not stems:
+            return []
+        try:
+            metas = await in_thread(
+                _grown_metas, self._directory, stems, place=str(self._directory)
+            )
+        except BaseException:  # they are still to be told of
+            self._grown = {**dict.fromkeys(stems), **self._grown}
+            raise
+        self._metas.update((stem, meta) for stem, meta in metas if stem in self._metas)
+        return [meta for _, meta in metas]
+
     async def _next(self) -> SessionEvent:
         while not self._following.closed:
             if self._existing is None:
@@ -122,7 +163,9 @@ class SessionWatch(AsyncPulled, AsyncEntered, AsyncIterator[SessionEvent], Async
                 await checkpoint()  # there may be 100,000
                 return SessionEvent(EventKind.STARTED, self._existing.popleft())
             if not self._news:
-                await self._following.next_lane(self._news)
+                lane = await self._following.next_lane(self._news)
+                if lane is not None:
+                    self._grown[lane.stem] = None
                 self._following.handed_over()
                 continue
             stem, kind = self._news[0]
@@ -134,6 +177,7 @@ class SessionWatch(AsyncPulled, AsyncEntered, AsyncIterator[SessionEvent], Async
             meta = call.result()
             if kind is EventKind.DELETED:
                 meta = self._metas.pop(stem, None)
+                self._grown.pop(stem, None)
             elif meta is not None:
                 self._metas[stem] = meta
             else:
@@ -176,6 +220,18 @@ class SessionWatch(AsyncPulled, AsyncEntered, AsyncIterator[SessionEvent], Async
                 state = SessionState.UNKNOWN  # copied, or written without a lock, just now
             return msgspec.structs.replace(meta, state=state)
         return None
+
+
+def _grown_metas(directory: Path, stems: list[str]) -> list[tuple[str, PersistedSessionMeta]]:
+    """Read metas as a listing does, blocking: of a file that grew, only what was added."""
+    locks = LockTable.read()
+    found = []
+    for stem in stems:
+        for name in stem_paths(stem, directory).newest_first:
+            with suppress(PersistenceError):
+                found.append((stem, read_and_keep(name, locks, detail=Detail.LINES)[0]))
+                break
+    return found
 
 
 def _note(
