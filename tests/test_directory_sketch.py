@@ -27,7 +27,7 @@ def ends(path: str) -> tuple[tuple[float, float], tuple[float, float]]:
 def meets(point: tuple[float, float], node: dict[str, Any], edge: float) -> bool:
     """Whether a point lies on the upper or lower edge of a box, which rounding moves a bit."""
     inside = node["x"] - 0.6 <= point[0] <= node["x"] + node["width"] + 0.6
-    return inside and abs(point[1] - node["y"] - edge) < 0.6
+    return bool(inside and abs(point[1] - node["y"] - edge) < 0.6)
 
 
 def test_a_box_and_its_line_are_told_where_they_stand_and_in_words() -> None:
