@@ -1,0 +1,214 @@
+"""one watch of a directory -> numbered news for all clients of an application.
+
+It begins with the first client that listens, and goes on for a while without any, so that one who
+lost its connection finds what it missed. Numbers count for one run of the server, which ``boot``
+names. Between two watches nothing is known: a number from before is then not reached, and its client
+is told to list again.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import anyio
+import msgspec
+
+from sessiontail.directory.events import SessionWatch
+from sessiontail.errors import PersistenceError
+from sessiontail.service.context import Context
+from sessiontail.service.news_log import CHANGED, NewsEntry, NewsLog
+from sessiontail.service.problems import problem_of
+from sessiontail.session.meta import PersistedSessionMeta
+from sessiontail.system.calls import Background
+
+__all__ = ["UNREADABLE", "News", "news_lifespan"]
+
+logger = logging.getLogger("sessiontail.service")
+
+#: The directory, or a session's file, cannot be read.
+UNREADABLE = "unreadable"
+
+# A session that grows is told of so often.
+_INTERVAL_S = 1.0
+# And so many of them at once: 140 KB a client.
+_MOST_GROWN = 200
+# Without any client the watch goes on for so long.
+_LINGER_S = 60.0
+# What failed is tried again after so long.
+_AGAIN_S = 1.0
+# And that it failed is told again after so long.
+_TELL_AGAIN_S = 60.0
+
+_dump = msgspec.json.Encoder().encode
+
+
+class News:
+    """What happens in the directory of an application; its part, made by ``context.part(News)``.
+
+    Args:
+        context: whose store is watched.
+        interval_s: a session that grows is told of so often.
+        linger_s: so long the watch goes on without any client.
+    """
+
+    def __init__(
+        self, context: Context, *, interval_s: float = _INTERVAL_S, linger_s: float = _LINGER_S
+    ) -> None:
+        self._context = context
+        self._interval_s = interval_s
+        self._linger_s = linger_s
+        #: Names this run of the server: numbers of another one say nothing here.
+        self.boot = secrets.token_hex(4)
+        self._news = NewsLog()
+        self._listeners = 0
+        self._left_s = 0.0
+        self._failed_s = -_TELL_AGAIN_S
+        # What watches; None while nobody needs it.
+        self._task: Background | None = None
+        # Set when the watch has begun, or could not; when there are news; when it has ended.
+        self._begun = anyio.Event()
+        self._told = anyio.Event()
+        self._ended = anyio.Event()
+
+    @property
+    def last(self) -> int:
+        """The number of the last news."""
+        return self._news.last
+
+    @property
+    def watching(self) -> bool:
+        """Whether the directory is watched now."""
+        return self._task is not None
+
+    def reaches(self, number: int) -> bool:
+        """Say whether all is known of what came behind a number of this boot."""
+        return self._news.reaches(number)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Have the directory watched meanwhile."""
+        self._listeners += 1
+        if self._task is None:
+            self._begun, self._told, self._ended = anyio.Event(), anyio.Event(), anyio.Event()
+            self._task = Background(self._run)
+        try:
+            yield
+        finally:
+            self._listeners -= 1
+            self._left_s = time.monotonic()
+
+    async def begun(self) -> None:
+        """Wait until it is watched, or turned out to be unreadable; while listening."""
+        await self._begun.wait()
+
+    async def after(self, number: int) -> list[NewsEntry]:
+        """Wait for what comes behind a number; while listening.
+
+        Returns:
+            The news, oldest first; empty where they are not all known (see ``reaches``).
+        """
+        while number == self._news.last:
+            await self._told.wait()
+        return self._news.after(number) if self.reaches(number) else []
+
+    async def aclose(self) -> None:
+        """End the watch; who listens hears nothing more."""
+        if self._task is not None:
+            self._task.stop()
+            with anyio.CancelScope(shield=True):
+                await self._ended.wait()
+
+    async def _run(self) -> None:
+        try:
+            while not self._forsaken:
+                await self._watch_on()
+        finally:
+            self._task = None
+            self._ended.set()
+
+    async def _watch_on(self) -> None:
+        """Watch until nobody has listened for long, or it fails."""
+        try:
+            self._news.skip()
+            async with self._context.store.watch() as watch:
+                await self._begin(watch)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._read, watch)
+                    await self._tell_growth(watch)
+                    tasks.cancel_scope.cancel()
+        except Exception:
+            # The other clients' streams hang on it.
+            logger.exception("the watch of the directory has failed, and is begun anew")
+            await anyio.sleep(_AGAIN_S)
+
+    async def _begin(self, watch: SessionWatch) -> None:
+        failed = False
+        while not self._forsaken:
+            try:
+                await watch.begin()
+            except PersistenceError as error:
+                failed = True
+                self._tell_unreadable(error)
+                self._begun.set()
+                await anyio.sleep(_AGAIN_S)
+                continue
+            if failed:
+                self._news.skip()
+            self._begun.set()
+            self._wake()
+            return
+
+    async def _read(self, watch: SessionWatch) -> None:
+        while True:
+            try:
+                event = await anext(watch)
+            except PersistenceError as error:
+                self._tell_unreadable(error)
+                await anyio.sleep(_AGAIN_S)
+                continue
+            await self._add(event.kind.value, event.meta)
+            self._wake()
+
+    async def _tell_growth(self, watch: SessionWatch) -> None:
+        while not self._forsaken:
+            await anyio.sleep(self._interval_s)
+            if self._listeners:
+                grown = await watch.grown(_MOST_GROWN)
+                for meta in grown:
+                    await self._add(CHANGED, meta)
+                if grown:
+                    self._wake()
+
+    @property
+    def _forsaken(self) -> bool:
+        """Whether nobody has listened for long."""
+        return not self._listeners and time.monotonic() - self._left_s >= self._linger_s
+
+    async def _add(self, kind: str, meta: PersistedSessionMeta) -> None:
+        described = {**meta.to_dict(), "file": meta.path.name, "title": None}
+        self._news.add(kind, meta.id_text, _dump(described))
+
+    def _tell_unreadable(self, error: PersistenceError) -> None:
+        """Tell it, unless that was done a short while ago: each look at it fails anew."""
+        now_s = time.monotonic()
+        if now_s - self._failed_s >= _TELL_AGAIN_S:
+            self._failed_s = now_s
+            self._news.add(UNREADABLE, None, _dump({"detail": problem_of(error).detail}))
+            self._wake()
+
+    def _wake(self) -> None:
+        told, self._told = self._told, anyio.Event()
+        told.set()
+
+
+@asynccontextmanager
+async def news_lifespan(context: Context) -> AsyncIterator[None]:
+    """End the watch with the application."""
+    try:
+        yield
+    finally:
+        await context.part(News).aclose()
