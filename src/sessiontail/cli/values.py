@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import click
 
+from sessiontail.format.moments import moment_of, span_of
+
 __all__ = ["Moment", "NewFile", "Regex", "Size", "Span", "Window", "WindowType"]
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -57,7 +58,7 @@ class Span(click.ParamType[timedelta]):
         """Return the span."""
         if isinstance(value, timedelta):
             return value
-        span = _span(str(value))
+        span = span_of(str(value))
         if span is None:
             self.fail(f"{value!r} is no span of time; write 90s, 15m, 2h, 3d or 1w", param, ctx)
         return span
@@ -74,15 +75,12 @@ class Moment(click.ParamType[datetime]):
         """Return the moment, aware."""
         if isinstance(value, datetime):
             return value
-        try:
-            span = _span(str(value))
-            if span is not None:
-                return datetime.now(UTC) - span
-            return datetime.fromisoformat(str(value)).astimezone(UTC)
-        except (ValueError, OverflowError):
+        moment = moment_of(str(value), datetime.now(UTC))
+        if moment is None:
             self.fail(
                 f"{value!r} is no time; write 2h, 3d, 2026-01-31 or 2026-01-31T08:00", param, ctx
             )
+        return moment
 
 
 class Size(click.ParamType[int]):
@@ -140,13 +138,3 @@ class Regex(click.ParamType[re.Pattern[str]]):
                 param,
                 ctx,
             )
-
-
-def _span(text: str) -> timedelta | None:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
-    if match is None:
-        return None
-    try:
-        return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
-    except OverflowError:
-        return None

@@ -12,17 +12,27 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from sessiontail.service.context import Context, Limits
+from sessiontail.service import health, login
+from sessiontail.service.context import Context, Limits, LoginPage
 from sessiontail.service.endpoints import Endpoint
+from sessiontail.service.hosts import LOOPBACK, Hosts
 from sessiontail.service.problems import Problems, answer_http_error
+from sessiontail.service.security import Guard
+from sessiontail.service.tokens import Token
 from sessiontail.store import SessionStore
 
 __all__ = ["create_app"]
 
 # The rows of each module.
-_ENDPOINTS: tuple[Endpoint, ...] = ()
+_ENDPOINTS: tuple[Endpoint, ...] = (
+    *health.ENDPOINTS,
+    *login.ENDPOINTS,
+)
 # What is no row of the API: the page, other applications that are mounted.
 _ROUTES: tuple[Callable[[Context], Iterable[BaseRoute]], ...] = ()
+# By the first part of the path, what else than GET and HEAD is answered.
+_METHODS = {"/login": ("POST",), "/mcp": ("GET", "POST", "DELETE")}
+_LOGIN_PAGE: LoginPage | None = None
 # What is open from the start of the application to its end.
 _LIFESPANS: tuple[Callable[[Context], AbstractAsyncContextManager[object]], ...] = ()
 
@@ -31,7 +41,7 @@ def create_app(
     store: SessionStore,
     *,
     token: str | None = None,
-    allowed_hosts: Iterable[str] = (),  # noqa: ARG001 - the guard that asks for them comes next
+    allowed_hosts: Iterable[str] = LOOPBACK,
     limits: Limits | None = None,
 ) -> Starlette:
     """Return the application that serves a store's sessions; it serves them and changes nothing.
@@ -42,13 +52,26 @@ def create_app(
     Args:
         store: whose sessions.
         token: what every client must know; None: who reaches it may read.
-        allowed_hosts: names under which it is reached, besides those of this machine's loopback.
+        allowed_hosts: names, addresses and networks under which it is reached; a request with
+            another Host is refused.
         limits: what may be asked for.
+
+    Raises:
+        ValueError: the token is no word, or a host is none.
     """
-    context = Context(store, limits or Limits(), token=token, endpoints=_ENDPOINTS)
+    limits = limits or Limits()
+    context = Context(store, limits, token=token, endpoints=_ENDPOINTS, login_page=_LOGIN_PAGE)
+    guard = Middleware(
+        Guard,
+        hosts=Hosts(allowed_hosts),
+        token=None if token is None else Token(token),
+        limits=limits,
+        methods=_METHODS,
+        login_page=_LOGIN_PAGE,
+    )
     app = Starlette(
         routes=[*map(_route, _ENDPOINTS), *(one for more in _ROUTES for one in more(context))],
-        middleware=[Middleware(Problems)],
+        middleware=[guard, Middleware(Problems)],
         exception_handlers={HTTPException: answer_http_error},
         lifespan=partial(_lifespan, context),
     )

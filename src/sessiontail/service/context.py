@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from anyio.abc import TaskGroup
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 
 from sessiontail.service.endpoints import Endpoint
 from sessiontail.store import SessionStore
 
-__all__ = ["Context", "Limits", "context_of"]
+__all__ = ["Context", "Limits", "LoginPage", "context_of"]
 
 _T = TypeVar("_T")
 
@@ -43,6 +44,13 @@ class Limits:
     search_s: float = 10.0
 
 
+class LoginPage(Protocol):
+    """Gives the page on which a person enters the token."""
+
+    def __call__(self, request: Request, *, failed: bool) -> Response:
+        """Return the page, a 401; ``failed``: what was entered is wrong."""
+
+
 @dataclass(eq=False)
 class Context:
     """What the handlers of one application share."""
@@ -53,6 +61,8 @@ class Context:
     token: str | None = None
     #: All rows of the API, for its description.
     endpoints: tuple[Endpoint, ...] = ()
+    #: None: there is none, and a problem says that the token is needed.
+    login_page: LoginPage | None = None
     #: For tasks as long as the application; None where nobody runs its lifespan.
     tasks: TaskGroup | None = None
     _parts: dict[Callable[[Context], Any], Any] = field(default_factory=dict, repr=False)
