@@ -64,6 +64,20 @@ def test_what_is_no_regular_expression_is_refused(pattern: str) -> None:
         made(pattern)
 
 
+def test_repeats_that_take_gigabytes_to_write_out_are_refused_before_they_do() -> None:
+    with pytest.raises(InvalidPattern) as caught:
+        made("((((a){50}){50}){50}){50}")
+
+    assert caught.value.message == (
+        "'((((a){50}){50}){50}){50}' has some 12,755,101 pieces when its repeats are written out, "
+        "50,000 at most: repeat fewer times, or with * and +"
+    )
+
+
+def test_a_set_that_python_may_read_otherwise_one_day_is_searched_without_a_warning() -> None:
+    assert spans(made("[[a]x"), "[x") == [(0, 2)]
+
+
 def test_an_empty_pattern_is_refused() -> None:
     with pytest.raises(InvalidPattern) as caught:
         made("")

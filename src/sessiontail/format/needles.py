@@ -20,6 +20,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from sessiontail.format.re_tree import tree_of
+
 __all__ = ["EXOTIC", "Needles", "needles_of_literal", "needles_of_regex"]
 
 # A piece of one byte is in nearly every line.
@@ -63,11 +65,8 @@ def needles_of_regex(pattern: str, *, ignore_case: bool) -> Needles | None:
     """
     if "[:" in pattern or "{" in _BOUNDS.sub("", _ESCAPED.sub("", pattern)):
         return None
-    try:
-        parsed = re._parser.parse(pattern, re.MULTILINE)  # type: ignore[attr-defined]  # noqa: SLF001 - what re itself understands; without it, no needles
-    except (AttributeError, re.error, RecursionError, OverflowError, ValueError):
-        return None
-    if parsed.state.flags & re.VERBOSE:
+    parsed = tree_of(pattern)
+    if parsed is None or parsed.state.flags & re.VERBOSE:
         return None
     reader = _Reader()
     try:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from sessiontail.errors import InvalidPattern, MissingExtra
+from sessiontail.format.expansion import pieces_written_out
 from sessiontail.format.needles import Needles, needles_of_literal, needles_of_regex
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ __all__ = ["MOST_SECONDS", "TextPattern", "TooSlow", "text_pattern"]
 
 #: So long a regular expression may take for one text; usual ones take microseconds.
 MOST_SECONDS = 2.0
+
+# What regex makes of a pattern with so many pieces takes 35 MB and 50 ms.
+_MOST_PIECES = 50_000
 
 # 64 Ki characters: the slowest literal, one without case, is searched for in 1 ms.
 _STEP = 64 * 1024
@@ -140,6 +144,12 @@ def _compiled(pattern: str, *, ignore_case: bool) -> regex.Pattern[str]:
             "regular expressions need the package regex: pip install regex; "
             "without it, search for a literal text (-F, literal=True)"
         ) from error
+    pieces = pieces_written_out(pattern)
+    if pieces > _MOST_PIECES:
+        raise InvalidPattern(
+            f"{pattern!r} has some {pieces:,} pieces when its repeats are written out, "
+            f"{_MOST_PIECES:,} at most: repeat fewer times, or with * and +"
+        )
     flags = regex.VERSION0 | regex.MULTILINE | (regex.IGNORECASE if ignore_case else 0)
     try:
         return regex.compile(pattern, flags)
