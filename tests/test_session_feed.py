@@ -45,6 +45,23 @@ async def test_at_the_end_everything_is_released_and_it_stays_at_its_end(
     assert held_of(store.directory) == []
 
 
+async def test_the_place_of_a_record_is_its_own_line_though_blank_lines_follow(
+    tmp_path: Path,
+) -> None:
+    lines = DATA.splitlines(keepends=True)
+    data = b"".join([lines[0], b"\n", *lines[1:3], b"\n\n"])
+    (tmp_path / f"{ID}.jsonl").write_bytes(data)
+    places = []
+    async with SessionStore(tmp_path).read(ID) as feed:
+        before = (feed.place, feed.at_hand)
+        async for _ in feed:
+            places.append((feed.place, feed.at_hand))
+
+    second = len(lines[0]) + 1
+    assert before == ((None, None), 0)
+    assert places == [((1, 0), 2), ((3, second), 1), ((4, second + len(lines[1])), 0)]
+
+
 @pytest.mark.parametrize("count", range(len(OWED) + 1))
 async def test_leaving_it_releases_everything_and_keeps_the_cursor(
     store: SessionStore, count: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
@@ -146,3 +147,15 @@ def test_dropping_before_anything_was_read_moves_nothing() -> None:
     stream.drop()
 
     assert stream.position == START
+
+
+def test_the_place_of_a_record_has_no_line_where_reading_began_too_far_from_the_start() -> None:
+    (batch,) = batches(b"".join(LINES))
+    far = msgspec.structs.replace(batch, start=msgspec.structs.replace(batch.start, lines=None))
+    stream = RecordStream(START)
+    stream.put(far)
+    before = stream.place
+    stream.take()
+    stream.take()
+
+    assert (before, stream.place) == ((None, None), (None, behind(1)[0]))

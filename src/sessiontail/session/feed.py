@@ -123,6 +123,20 @@ class RecordFeed(AsyncPulled, AsyncEntered, AsyncIterator[Record], AsyncResource
         return self._stream.position.lines
 
     @property
+    def place(self) -> tuple[int | None, int | None]:
+        """The line of the record that was handed over last, and where it begins in the file.
+
+        The line is None where reading began too far from the file's start; both are before the
+        first record.
+        """
+        return self._stream.place
+
+    @property
+    def at_hand(self) -> int:
+        """How many records are read already: so many come without waiting."""
+        return 0 if self._ended else self._stream.waiting
+
+    @property
     def torn_bytes(self) -> int:
         """Bytes after the last newline, when the end of the file was last met."""
         return self._reader.torn_bytes if self._reader else 0

@@ -68,6 +68,14 @@ class RecordStream:
         assert self._batch is not None
         return self._batch, self._next - 1
 
+    @property
+    def place(self) -> tuple[int | None, int | None]:
+        """The line of the record that was handed over last, and where it begins; None: of none."""
+        if self._batch is None or not self._next:
+            return None, None
+        line, offset = self._batch.line_of(self._next - 1)
+        return line if self._batch.start.lines is not None else None, offset
+
     def take_rest(self) -> list[Record]:
         """Hand over all that wait."""
         assert self._batch is not None
