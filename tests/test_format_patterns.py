@@ -98,6 +98,15 @@ def test_without_the_package_only_texts_are_searched_for(monkeypatch: pytest.Mon
     )
 
 
+@pytest.mark.slow
+def test_a_pattern_that_takes_all_memory_that_it_may_have_is_stopped() -> None:
+    find = made("(a|aa)+$").finder("a" * 10_000_000 + "b", most_s=60)
+
+    with pytest.raises(TooSlow) as caught:
+        find(0)
+    assert isinstance(caught.value.__cause__, MemoryError)
+
+
 def test_a_pattern_that_explodes_is_stopped() -> None:
     find = made("(a|aa)+$").finder("a" * 60 + "b", most_s=0.05)
 

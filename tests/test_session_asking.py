@@ -101,6 +101,6 @@ def test_a_pattern_that_explodes_is_an_error_that_names_the_line() -> None:
         ]
 
     assert str(caught.value) == (
-        f"x.jsonl:7 (byte 9): the pattern takes more than 2 s for one text of session {ID}: "
+        f"x.jsonl:7 (byte 9): the pattern takes more than 2 s, or a gigabyte, for one text of session {ID}: "
         "write it so that it can match in one way only, or search for a literal text"
     )

@@ -39,7 +39,7 @@ Find: TypeAlias = Callable[[int], "tuple[int, int] | None"]
 
 
 class TooSlow(Exception):
-    """A pattern took too long for a text."""
+    """A pattern took too long for a text, or all the memory that ``regex`` gives itself."""
 
 
 class TextPattern:
@@ -128,7 +128,7 @@ class _Regex(TextPattern):
             began = clock()
             try:
                 found = search(text, start, timeout=left, concurrent=True)
-            except TimeoutError as error:
+            except (TimeoutError, MemoryError) as error:  # about a gigabyte of ways to go back
                 raise TooSlow from error
             left -= clock() - began
             return None if found is None else found.span()

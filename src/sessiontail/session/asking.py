@@ -147,7 +147,8 @@ def matches_of(
             )
     except TooSlow:
         raise PatternTooSlow(
-            f"the pattern takes more than {MOST_SECONDS:g} s for one text of session {session_id}: "
+            f"the pattern takes more than {MOST_SECONDS:g} s, or a gigabyte, for one text of session "
+            f"{session_id}: "
             "write it so that it can match in one way only, or search for a literal text",
             path=path,
             line=line(),
