@@ -22,7 +22,7 @@ import anyio
 from sessiontail.format.records import Chunk, ChunkKind, Header, LineageKind, TokenUsage
 from sessiontail.session.writer import SessionWriter
 
-__all__ = ["ROLES"]
+__all__ = ["ROLES", "Turn", "calls", "header", "result", "says", "system", "user"]
 
 ROLES = ("coder", "researcher", "planner")
 
@@ -135,11 +135,17 @@ async def write(writer: SessionWriter, turns: tuple[Turn, ...]) -> None:
         await anyio.sleep(_PAUSE_S)
 
 
-def header(session_id: UUID, operator: str, kind: LineageKind, *parents: UUID) -> Header:
-    """Return the header of a session that begins now."""
+def header(
+    session_id: UUID,
+    operator: str,
+    kind: LineageKind,
+    *parents: UUID,
+    created_at: datetime | None = None,
+) -> Header:
+    """Return the header of a session that begins now, or then."""
     return Header(
         id=session_id,
-        created_at=datetime.now(UTC),
+        created_at=created_at or datetime.now(UTC),
         parent_session_ids=parents,
         lineage_operator=operator,
         lineage_kind=kind,
