@@ -22,6 +22,7 @@ from sessiontail import (
     DamageReason,
     Header,
     InvalidSessionId,
+    LineNotFound,
     Outcome,
     PersistenceError,
     Record,
@@ -496,3 +497,44 @@ async def test_an_answer_of_the_turn_before_is_not_waited_for(store: SessionStor
     own = await store.wait_for(name(2), is_answer, timeout=60, inherited="skip")
 
     assert [record.text for record in (first, own) if isinstance(record, Chunk)] == ["Hi.", "No."]
+
+
+async def test_reading_begins_at_any_line(sessions: SessionStore) -> None:
+    put(sessions, f"{ID}.jsonl", header_line() + b"".join(chunk_line(i, f"{i}") for i in range(4)))
+
+    cursor = await sessions.cursor_at(ID, 4)
+    async with sessions.read(ID, after=cursor) as reader:
+        records = [record async for record in reader]
+        assert reader.line == 5
+
+    assert texts(records) == ["2", "3"]
+
+
+async def test_the_line_that_comes_next_has_a_place_too(sessions: SessionStore) -> None:
+    path = put(sessions, f"{ID}.jsonl.__partial__", header_line())
+    tail = sessions.tail(ID, after=await sessions.cursor_at(ID, 2))
+
+    with path.open("ab") as file:
+        file.write(chunk_line(0, "new"))
+
+    assert texts([await anext(tail)]) == ["new"]
+    await tail.aclose()
+
+
+async def test_a_copy_has_lines_too(sessions: SessionStore) -> None:
+    put(sessions, "copy.jsonl", session_bytes())
+
+    assert await sessions.cursor_at(str(ID), 1)
+    with pytest.raises(LineNotFound, match=r"copy\.jsonl: there is no line 5: the session has 3 "):
+        await sessions.cursor_at(ID, 5)
+
+
+async def test_a_line_that_cannot_be_is_refused(sessions: SessionStore) -> None:
+    with pytest.raises(ValueError, match="line is more than 0, not 0"):
+        await sessions.cursor_at(ID, 0)
+    with pytest.raises(TypeError, match="line is a number"):
+        await sessions.cursor_at(ID, "1")  # type: ignore[arg-type]
+    with pytest.raises(InvalidSessionId):
+        await sessions.cursor_at("../x", 1)
+    with pytest.raises(SessionNotFound):
+        await sessions.cursor_at(ID, 1)

@@ -19,6 +19,7 @@ from sessiontail.format.folding import PersistedSession
 from sessiontail.format.inheritance import may_inherit
 from sessiontail.format.records import Record
 from sessiontail.session.deleting import delete_both, delete_session_file
+from sessiontail.session.line_places import cursor_of
 from sessiontail.session.loading import load_file
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.reading import SessionReader
@@ -259,6 +260,22 @@ class SessionsById:
         self._paths(session_id)  # refuses what is no id
         found = await in_thread(self._locate, session_id, place=str(self.directory))
         return await in_thread(first_meta, found.newest_first, detail, place=str(self.directory))
+
+    async def cursor_at(self, session_id: UUID | str, line: int) -> str:
+        """Return the cursor where a line begins, for ``after``; also of the line that comes next.
+
+        Args:
+            session_id: which session: its WAL, else the closed file.
+            line: from 1. Of a large file, lines are counted once, and then what is added.
+
+        Raises:
+            LineNotFound: the file has fewer lines.
+            DamagedSession: the file does not start with a header.
+        """
+        checks.positive("line", line, int)
+        self._paths(session_id)  # refuses what is no id
+        found = await in_thread(self._locate, session_id, place=str(self.directory))
+        return await in_thread(cursor_of, found.newest_first, line, place=str(self.directory))
 
     def _paths(self, session_id: UUID | str | None) -> SessionPaths:
         if session_id is None:

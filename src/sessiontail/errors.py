@@ -7,6 +7,7 @@
     ├── SessionBusy             a writer holds the session, so it is not touched
     ├── SessionEnded            the session ended before what was waited for
     ├── CursorInvalid           the cursor does not fit the file
+    ├── LineNotFound            the file has fewer lines
     ├── StreamBusy              two tasks pull from one stream (session/pulling)
     ├── InvalidPattern          what is to be searched for is no pattern
     ├── PatternTooSlow          a pattern takes too long for a text, so the search stops there
@@ -27,6 +28,7 @@ __all__ = [
     "DamagedSession",
     "InvalidPattern",
     "InvalidSessionId",
+    "LineNotFound",
     "MissingExtra",
     "PatternTooSlow",
     "PersistenceError",
@@ -106,6 +108,10 @@ class SessionEnded(PersistenceError):
 
 class CursorInvalid(PersistenceError):
     """The cursor is damaged, or does not fit the file; nothing was read from it."""
+
+
+class LineNotFound(PersistenceError):
+    """The file has fewer lines, so far; the message says how many."""
 
 
 class InvalidPattern(PersistenceError, ValueError):

@@ -1,4 +1,4 @@
-"""open file -> the position so many lines before its end. Blocks: for threads."""
+"""open file -> the position so many lines before its end, or behind a newline. Blocks: for threads."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from sessiontail.errors import DamagedSession
 from sessiontail.format.cursor import START, Position
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.marks import WINDOW_BYTES, fingerprint
+from sessiontail.format.records import Header
 from sessiontail.session.counting import COUNTED_BYTES, Brief, lines_so_far
 from sessiontail.session.ends import END_BYTES, header_of, trailer_of
 from sessiontail.session.lines import lines_back, newlines
 from sessiontail.system.files import SessionFile
 
-__all__ = ["position_before_end"]
+__all__ = ["position_at", "position_before_end"]
 
 
 def position_before_end(file: SessionFile, last: int, end: int | None = None) -> Position:
@@ -35,12 +36,34 @@ def position_before_end(file: SessionFile, last: int, end: int | None = None) ->
     offset = lines_back(file, size, last)
     if offset < first:  # in the blank lines before the header
         return START
+    return _position(file, offset, _lines_before(file, status, offset), decoder, header)
+
+
+def position_at(file: SessionFile, offset: int, lines: int) -> Position:
+    """Return the position at a place just behind a newline, blocking.
+
+    Args:
+        file: the session's.
+        offset: the place.
+        lines: so many lines are before it.
+
+    Raises:
+        DamagedSession: the file does not start with a header.
+    """
+    decoder = RecordDecoder()
+    header, first = header_of(file, decoder, file.read_now(0, END_BYTES))
+    return START if offset < first else _position(file, offset, lines, decoder, header)
+
+
+def _position(
+    file: SessionFile, offset: int, lines: int | None, decoder: RecordDecoder, header: Header
+) -> Position:
     brief = Brief()
     trailer_of(file.read_now(max(0, offset - END_BYTES), min(offset, END_BYTES)), brief)
     window = min(offset, WINDOW_BYTES)
     return Position(
         offset,
-        _lines_before(file, status, offset),
+        lines,
         decoder.header_version,
         brief.trailer is not None,
         fingerprint(file.read_now(0, window)),
