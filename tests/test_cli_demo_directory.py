@@ -26,10 +26,10 @@ async def test_sessions_move_in_it_and_then_it_is_gone(
             store = SessionStore(directory)
             before = len(await store.list())
             async with store.watch() as watch:
-                first = await anext(watch)
+                while (await anext(watch)).kind != "started":
+                    pass
 
     assert before >= 10
-    assert first.kind == "started"
     assert list(tmp_path.iterdir()) == []
 
 
