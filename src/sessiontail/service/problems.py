@@ -17,6 +17,7 @@ from sessiontail.errors import (
     DamagedSession,
     InvalidPattern,
     InvalidSessionId,
+    LineNotFound,
     MissingExtra,
     PatternTooSlow,
     PersistenceError,
@@ -45,6 +46,7 @@ _TOLD: tuple[tuple[type[PersistenceError], int], ...] = (
     (InvalidPattern, 400),
     (PatternTooSlow, 400),
     (CursorInvalid, 409),
+    (LineNotFound, 404),
     (MissingExtra, 501),
 )
 # What is said instead of the others' messages.
