@@ -31,6 +31,7 @@ COMMANDS = {
     "prune": "Delete old sessions by rule; shows the plan first.",
     "export": "Write a session as messages, a page or a trajectory.",
     "repair": "Write a clean copy of a damaged session.",
+    "serve": "Serve a live page, and the same over HTTP for programs.",
     "demo": "Watch agents at work, here and now; needs no sessions.",
     "help": "Show how one of these is used, with examples.",
 }

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from sessiontail.service import health, login
+from sessiontail.service import audits, events, health, lineages, login, searches, usage
 from sessiontail.service.context import Context, Limits, LoginPage
 from sessiontail.service.endpoints import Endpoint
 from sessiontail.service.hosts import LOOPBACK, Hosts
@@ -27,6 +27,11 @@ __all__ = ["create_app"]
 _ENDPOINTS: tuple[Endpoint, ...] = (
     *health.ENDPOINTS,
     *login.ENDPOINTS,
+    *audits.ENDPOINTS,
+    *searches.ENDPOINTS,
+    *lineages.ENDPOINTS,
+    *usage.ENDPOINTS,
+    *events.ENDPOINTS,
 )
 # What is no row of the API: the page, other applications that are mounted.
 _ROUTES: tuple[Callable[[Context], Iterable[BaseRoute]], ...] = ()

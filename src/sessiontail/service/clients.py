@@ -1,0 +1,148 @@
+"""who has a stream open -> whether one more may begin, figures, and an end for all of them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from anyio import CancelScope, current_time
+
+from sessiontail.service.context import Context
+from sessiontail.service.problems import Problem
+
+__all__ = ["Client", "Clients", "Figures"]
+
+# What is being sent when all streams end is sent first, for so long at most.
+_LAST_SEND_S = 0.25
+# So long a client waits before it asks again for a stream that it may not have now.
+_RETRY = {"Retry-After": "5"}
+
+
+@dataclass
+class Figures:
+    """What the streams of an application have done so far."""
+
+    #: Streams that began.
+    begun: int = 0
+    #: Clients that took nothing for too long, and were disconnected.
+    slow_clients: int = 0
+    #: Streams that were refused: too many of one client, or of all.
+    refused: int = 0
+    #: Records that were handed to a connection, ``end`` events among them.
+    records: int = 0
+    bytes: int = 0
+    #: From when a record was read to when it was handed to a connection: the last one, seconds.
+    lag_s: float = 0.0
+    #: The sum of all of these.
+    lag_sum_s: float = 0.0
+
+    def sent(self, records: int, read_s: float) -> None:
+        """Count records that were handed to a connection.
+
+        Args:
+            records: how many.
+            read_s: when the first of them was read, on the monotonic clock.
+        """
+        self.records += records
+        self.lag_s = max(0.0, time.monotonic() - read_s)
+        self.lag_sum_s += self.lag_s * records
+
+
+class Client:
+    """One open stream."""
+
+    __slots__ = ("_scope", "ending", "farewell", "sending")
+
+    def __init__(self) -> None:
+        #: Called when all streams end; its stream then has a moment to end by itself.
+        self.farewell: Callable[[], None] | None = None
+        #: Whether the stream is to end, at the end of what is being sent.
+        self.ending = False
+        #: Whether something is being sent.
+        self.sending = False
+        self._scope: CancelScope | None = None
+
+    def runs_in(self, scope: CancelScope) -> None:
+        """Note what is cancelled when the stream is to end."""
+        self._scope = scope
+        if self.ending:
+            scope.cancel()
+
+    def end(self) -> None:
+        """End the stream: at once where it waits, else when what is being sent was sent."""
+        self.ending = True
+        if self.farewell is not None:
+            self.farewell()
+        if self._scope is None:
+            return
+        if self.sending or self.farewell is not None:
+            self._scope.deadline = current_time() + _LAST_SEND_S
+        else:
+            self._scope.cancel()
+
+
+class Clients:
+    """The open streams of an application; its part, made by ``context.part(Clients)``."""
+
+    def __init__(self, context: Context) -> None:
+        self.figures = Figures()
+        #: Whether no stream may begin any more.
+        self.closing = False
+        self._limits = context.limits
+        self._open: set[Client] = set()
+        self._by_address: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @contextmanager
+    def joined(self, address: str) -> Iterator[Client]:
+        """Count one more stream meanwhile.
+
+        Args:
+            address: the client's, without its port.
+
+        Raises:
+            Problem: 429, this client has too many; 503, all together have, or the server ends.
+        """
+        self._refuse(address)
+        client = Client()
+        self._open.add(client)
+        self._by_address[address] += 1
+        self.figures.begun += 1
+        try:
+            yield client
+        finally:
+            self._open.discard(client)
+            self._by_address[address] -= 1
+            if not self._by_address[address]:
+                del self._by_address[address]
+
+    def end(self) -> None:
+        """End all streams, and let none begin: the server stops. On the event loop only."""
+        self.closing = True
+        for client in [*self._open]:
+            client.end()
+
+    @staticmethod
+    def closed() -> Problem:
+        """Return what is said to who comes while the server stops."""
+        return Problem(503, "the server stops; ask again when it is back", headers=_RETRY)
+
+    def _refuse(self, address: str) -> None:
+        most, of_one = self._limits.streams, self._limits.streams_per_client
+        if self.closing:
+            problem = self.closed()
+        elif self._by_address[address] >= of_one:
+            detail = f"this client has {of_one} streams open, as many as it may; close one"
+            problem = Problem(429, detail, headers=_RETRY)
+        elif len(self._open) >= most:
+            detail = f"{most} streams are open, as many as there may be; try again later"
+            problem = Problem(503, detail, headers=_RETRY)
+        else:
+            return
+        self.figures.refused += 1
+        raise problem

@@ -1,0 +1,148 @@
+"""uvicorn's connections, counted: one too many is refused, one that asks for nothing is cut.
+
+uvicorn limits what a request's head may be, but not how long a client takes to send it (slowloris), and
+it counts connections only once they have sent one. Here a connection counts from its first moment, and
+has so many seconds for each head; whoever is above the number is answered 503 at once, and those that
+are open go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, TypeAlias
+
+import anyio
+from anyio import CancelScope
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sessiontail.service.sse import ABORT
+
+__all__ = ["HEAD_TIMEOUT_S", "Connections"]
+
+#: For the head of a request.
+HEAD_TIMEOUT_S = 10.0
+# So often it is looked who is too slow.
+_LOOK_S = 1.0
+
+_REFUSAL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
+    b"Connection: close\r\n\r\n"
+)
+
+# Both ends of a connection: no two that are open have the same.
+_Ends: TypeAlias = tuple[object, object]
+
+
+class Connections:
+    """The open connections of a server.
+
+    Args:
+        most: so many may be open.
+        head_timeout_s: a client has so long for the head of a request.
+    """
+
+    def __init__(self, most: int, head_timeout_s: float = HEAD_TIMEOUT_S) -> None:
+        self.most = most
+        #: How many were refused.
+        self.refused = 0
+        self._head_timeout_s = head_timeout_s
+        self._open: dict[_Ends, _Connection] = {}
+        # What answers a request now.
+        self._answering: set[CancelScope] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def protocol(self) -> type[asyncio.Protocol]:
+        """Return what uvicorn makes of each connection."""
+        return type("Connection", (_Connection,), {"counted_by": self})
+
+    def wrapped(self, app: ASGIApp) -> ASGIApp:
+        """Return an application that marks which connection it answers."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            connection = self._open.get((scope.get("client"), scope.get("server")))
+            if scope["type"] != "http" or connection is None:
+                await app(scope, receive, send)
+                return
+            scope.setdefault("extensions", {})[ABORT] = {"abort": connection.abort}
+            connection.waits_since_s = None
+            with CancelScope() as answering:
+                self._answering.add(answering)
+                try:
+                    await app(scope, receive, send)
+                finally:
+                    self._answering.discard(answering)
+                    connection.waits_since_s = time.monotonic()
+
+        return answer
+
+    async def cut_slow(self) -> None:
+        """Cut, until cancelled, whoever takes too long for the head of a request."""
+        while True:
+            await anyio.sleep(min(_LOOK_S, self._head_timeout_s / 4))
+            before_s = time.monotonic() - self._head_timeout_s
+            for connection in [*self._open.values()]:
+                since_s = connection.waits_since_s
+                if since_s is not None and since_s < before_s:
+                    connection.abort()
+
+    def cut(self) -> None:
+        """Cut all connections, and end what answers them."""
+        for connection in [*self._open.values()]:
+            connection.abort()
+        for answering in [*self._answering]:
+            answering.cancel()
+
+    def enter(self, ends: _Ends, connection: _Connection) -> bool:
+        """Count a connection; say whether it may stay."""
+        if len(self._open) >= self.most:
+            self.refused += 1
+            return False
+        self._open[ends] = connection
+        return True
+
+    def leave(self, ends: _Ends) -> None:
+        """Count a connection no more."""
+        self._open.pop(ends, None)
+
+
+class _Connection(H11Protocol):
+    """A connection that counts."""
+
+    counted_by: Connections
+    #: Since when no request is answered on it; None: one is.
+    waits_since_s: float | None = None
+    _ends: _Ends | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        ends = (_address(transport, "peername"), _address(transport, "sockname"))
+        if not self.counted_by.enter(ends, self):
+            transport.write(_REFUSAL)
+            transport.close()
+            return
+        self._ends = ends
+        self.waits_since_s = time.monotonic()
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._ends is not None:
+            super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._ends is not None:
+            self.counted_by.leave(self._ends)
+            super().connection_lost(exc)
+
+    def abort(self) -> None:
+        """End the connection at once; what was not sent is dropped."""
+        self.transport.abort()
+
+
+def _address(transport: asyncio.BaseTransport, which: str) -> tuple[Any, ...] | None:
+    """Return an end of a connection as uvicorn has it in a request's scope."""
+    found = transport.get_extra_info(which)
+    return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None

@@ -1,0 +1,188 @@
+r"""a record, where it stands, its cursor -> the bytes of an event of a stream: SSE, or a line of JSON.
+
+Whatever a session says, the framing holds: JSON escapes newline and CR, and what else some program
+takes for a line end (U+2028) is escaped as ``-o jsonl`` escapes it, lone surrogates too. An event is
+named by its cursor, which stands behind it: who resumes with the id of an event gets the one after it.
+The id of an end is a cursor and the outcome, ``<cursor>~closed``, so that who comes back with it is told
+that there is nothing more. Nothing here opens or waits.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from typing import Any, Literal, TypeAlias
+from uuid import UUID
+
+from sessiontail.errors import CursorInvalid
+from sessiontail.format.dumping import dump
+from sessiontail.format.inert import inert_json
+from sessiontail.format.lifecycle import Outcome
+from sessiontail.format.records import Record
+
+__all__ = [
+    "NDJSON",
+    "SSE",
+    "Form",
+    "Frame",
+    "end_frame",
+    "end_id",
+    "frame_of",
+    "heartbeat",
+    "joined",
+    "opening",
+    "parse_id",
+    "preferred",
+    "record_json",
+    "sse_event",
+    "valid_json",
+]
+
+SSE = "text/event-stream"
+NDJSON = "application/x-ndjson"
+
+Form: TypeAlias = Literal["sse", "ndjson"]
+
+_MARK = "~"
+
+# Strings are stepped over: what looks like a constant in a text is text.
+_CONSTANT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|NaN|-?Infinity')
+
+
+class Frame:
+    """One event, encoded once for all who get it.
+
+    Args:
+        event: ``header``, ``chunk``, ``trailer``, ``damage`` or ``end``.
+        event_id: the cursor behind it.
+        data: one line of JSON.
+    """
+
+    __slots__ = ("_head", "event", "event_id", "read_s", "sse")
+
+    def __init__(self, event: str, event_id: str, data: bytes) -> None:
+        self.event = event
+        self.event_id = event_id
+        #: When it was read, on the monotonic clock.
+        self.read_s = time.monotonic()
+        #: As an event of an SSE stream.
+        self.sse = sse_event(event, event_id, data)
+        self._head = len(self.sse) - len(data) - 2
+
+    @property
+    def data(self) -> bytes:
+        """One line of JSON."""
+        return self.sse[self._head : -2]
+
+    @property
+    def ndjson(self) -> bytes:
+        """As a line of JSON."""
+        head = f'{{"event": "{self.event}", "id": "{self.event_id}", "data": '.encode()
+        return head + self.data + b"}\n"
+
+
+def frame_of(record: Record, session_id: UUID | str, line: int | None, cursor: str) -> Frame:
+    """Return the frame of a record.
+
+    Args:
+        record: the record.
+        session_id: whose it is.
+        line: its line, from 1; None where that is unknown.
+        cursor: where the next record begins.
+    """
+    event = str(type(record).__name__).lower()
+    return Frame(event, cursor, record_json(record, session_id, line).encode())
+
+
+def end_frame(outcome: Outcome, cursor: str) -> Frame:
+    """Return the frame that says how a session ended."""
+    return Frame("end", end_id(cursor, outcome), f'{{"outcome": "{outcome.value}"}}'.encode())
+
+
+def sse_event(event: str, event_id: str, data: bytes) -> bytes:
+    """Return an event of an SSE stream; its data is one line."""
+    return f"id: {event_id}\nevent: {event}\ndata: ".encode() + data + b"\n\n"
+
+
+def record_json(record: Record, session_id: UUID | str, line: int | None) -> str:
+    """Return a record as ``-o jsonl`` prints it, with its ``line``, as valid JSON on one line."""
+    return valid_json({**record.to_dict(session_id), "line": line})
+
+
+def valid_json(value: dict[str, Any]) -> str:
+    """Return what came from a log as JSON on one line that every parser takes.
+
+    NaN and the infinities, which Python writes and no other parser reads, are null; lone surrogates
+    are escaped, so that it can be encoded.
+    """
+    text = dump(value)
+    if "NaN" in text or "Infinity" in text:
+        text = _CONSTANT.sub(_without_constant, text)
+    return inert_json(text)
+
+
+def _without_constant(found: re.Match[str]) -> str:
+    return found[0] if found[0].startswith('"') else "null"
+
+
+def end_id(cursor: str, outcome: Outcome) -> str:
+    """Return the id of the event that says how a session ended."""
+    return f"{cursor}{_MARK}{outcome.value}"
+
+
+def parse_id(text: str | None) -> tuple[str | None, Outcome | None]:
+    """Return the cursor in an event's id, or a cursor itself, and the outcome if it was an end's.
+
+    Nothing, or only blanks, is the start of a session.
+
+    Raises:
+        CursorInvalid: what stands behind the cursor is no outcome.
+    """
+    cursor, mark, outcome = (text or "").strip().partition(_MARK)
+    if not mark:
+        return cursor or None, None
+    try:
+        return cursor, Outcome(outcome)
+    except ValueError:
+        raise CursorInvalid(
+            "the id is damaged: perhaps cut off when it was copied; start without it"
+        ) from None
+
+
+def opening(form: Form) -> bytes:
+    """Return what a stream begins with: how long a browser waits before it comes back."""
+    return b"retry: 1000\n\n" if form == "sse" else b""
+
+
+def heartbeat(form: Form) -> bytes:
+    """Return what says that a stream is alive, and is no event: a comment, or white space."""
+    return b": \n\n" if form == "sse" else b" "
+
+
+def joined(frames: Iterable[Frame], form: Form) -> bytes:
+    """Return frames as the bytes of a stream."""
+    if form == "sse":
+        return b"".join([frame.sse for frame in frames])
+    return b"".join([frame.ndjson for frame in frames])
+
+
+def preferred(accept: Iterable[str]) -> Form:
+    """Return the form that a request's Accept headers prefer; without any wish, SSE."""
+    wishes: dict[str, float] = {}
+    for header in accept:
+        for part in header.split(","):
+            name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+            weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+            wishes[name] = max(wishes.get(name, 0.0), _weight(weight))
+    anything = wishes.get("*/*", 0.0)
+    ndjson = max(wishes.get(NDJSON, 0.0), wishes.get("application/ndjson", 0.0))
+    sse = wishes.get(SSE, wishes.get("text/*", anything))
+    return "ndjson" if ndjson > sse else "sse"
+
+
+def _weight(text: str) -> float:
+    try:
+        return min(1.0, max(0.0, float(text)))
+    except ValueError:
+        return 0.0
