@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from sessiontail.service import audits, events, health, lineages, login, searches, usage
+from sessiontail.service import audits, events, health, lineages, login, pages, searches, usage
 from sessiontail.service.context import Context, Limits, LoginPage
 from sessiontail.service.endpoints import Endpoint
 from sessiontail.service.hosts import LOOPBACK, Hosts
@@ -34,10 +34,10 @@ _ENDPOINTS: tuple[Endpoint, ...] = (
     *events.ENDPOINTS,
 )
 # What is no row of the API: the page, other applications that are mounted.
-_ROUTES: tuple[Callable[[Context], Iterable[BaseRoute]], ...] = ()
+_ROUTES: tuple[Callable[[Context], Iterable[BaseRoute]], ...] = (pages.routes,)
 # By the first part of the path, what else than GET and HEAD is answered.
 _METHODS = {"/login": ("POST",), "/mcp": ("GET", "POST", "DELETE")}
-_LOGIN_PAGE: LoginPage | None = None
+_LOGIN_PAGE: LoginPage | None = pages.login_page
 # What is open from the start of the application to its end.
 _LIFESPANS: tuple[Callable[[Context], AbstractAsyncContextManager[object]], ...] = ()
 

@@ -1,0 +1,64 @@
+// paths of the service -> values. A refusal is a Problem; without the token the page becomes the login.
+
+import { parse } from "./json.js";
+
+/** What the service refused, in its own words. */
+export class Problem extends Error {
+  constructor(status, text) {
+    super(text);
+    this.status = status;
+  }
+}
+
+/** Return a path with parameters, relative to the page: it may be mounted anywhere. */
+export function address(path, parameters = {}) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    for (const one of [value].flat()) {
+      if (one !== null && one !== undefined && one !== "") query.append(name, String(one));
+    }
+  }
+  const asked = query.toString();
+  return asked ? `${path}?${asked}` : path;
+}
+
+/** Ask for a path; return the response once its head is there. */
+export async function ask(path, { signal, headers } = {}) {
+  const response = await fetch(path, { signal, headers, credentials: "same-origin" });
+  if (response.status === 401) location.reload(); // the same address now is the login page
+  if (!response.ok) throw new Problem(response.status, await reason(response));
+  return response;
+}
+
+/** Return what a path has, as a value. */
+export async function get(path, options) {
+  return parse(await (await ask(path, options)).text());
+}
+
+/** Yield what a path has, a value a line, as it comes. */
+export async function* lines(path, options) {
+  const response = await ask(path, options);
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const whole = (rest + decoder.decode(value, { stream: true })).split("\n");
+      rest = whole.pop() ?? "";
+      for (const line of whole) if (line.trim()) yield parse(line);
+    }
+  } finally {
+    reader.cancel().catch(() => {}); // it may have failed: then there is nothing to end
+  }
+}
+
+async function reason(response) {
+  try {
+    const problem = await response.json();
+    return problem.detail || problem.title || `status ${response.status}`;
+  } catch {
+    return `the service answers with status ${response.status}`;
+  }
+}

@@ -1,0 +1,72 @@
+// a session in brief -> the facts at the top, and what it used.
+
+import { address, get } from "./api.js";
+import { byId, h } from "./dom.js";
+import { age, count, counted, inert, moment, size, UNKNOWN } from "./format.js";
+import { stateMark } from "./state.js";
+
+/** Show what is known of a session. */
+export function showFacts(meta) {
+  byId("session-title").textContent = meta.title ? inert(meta.title).replace(/\s+/gu, " ").slice(0, 300) : "Nothing said yet";
+  const usage = meta.cumulative_usage;
+  byId("session-facts").replaceChildren(
+    fact("State", stateMark(meta.state)),
+    fact("Id", h("code", {}, meta.id)),
+    fact("Written", h("time", { id: "written", datetime: meta.modified_at, title: moment(meta.modified_at) })),
+    fact("Created", moment(meta.created_at)),
+    fact("Size", size(meta.size_bytes), `${count(meta.size_bytes)} bytes`),
+    fact("Chunks", count(meta.chunk_count)),
+    fact("Tokens", usage ? count(usage.total_tokens) : UNKNOWN, usage ? null : "Unknown: no trailer says it"),
+  );
+  tick();
+}
+
+/** Let the age of what is shown move. */
+export function tick() {
+  const written = document.getElementById("written");
+  if (!written) return;
+  const text = age(written.dateTime);
+  const told = text === "now" || text === UNKNOWN ? text : `${text} ago`;
+  if (written.textContent !== told) written.textContent = told;
+}
+
+function fact(name, value, title = null) {
+  return h("div", { title }, h("dt", {}, name), h("dd", {}, value));
+}
+
+/** Show what a session used, and the turns that led to it; and which tools it called. */
+export async function showUsage(session, counts) {
+  const box = byId("usage");
+  box.replaceChildren(h("p", { class: "hint" }, "Loading…"));
+  const tools = Object.entries(counts?.tools ?? {}).sort((one, other) => other[1] - one[1]);
+  const used = h("dl", { class: "numbers" });
+  try {
+    const usage = await get(address("api/usage", { session }));
+    used.append(...tokens("This session", usage));
+    const whole = usage.conversation;
+    if (whole && whole.session_ids?.length > 1) used.append(...tokens(`Its conversation, ${counted(whole.sessions, "turn")}`, whole));
+  } catch (error) {
+    used.append(h("div", {}, h("dt", {}, "Tokens"), h("dd", {}, error.message)));
+  }
+  for (const [name, calls] of tools.slice(0, 20)) {
+    used.append(h("div", {}, h("dt", { dir: "auto" }, inert(name).slice(0, 60)), h("dd", {}, counted(calls, "call"))));
+  }
+  box.replaceChildren(used);
+}
+
+function tokens(name, usage) {
+  if (!usage.known) return [h("div", {}, h("dt", {}, name), h("dd", {}, `${UNKNOWN} tokens: unknown`))];
+  const unknown = usage.unknown + usage.damaged + (usage.unreadable ?? 0);
+  const parts = `${count(usage.prompt_tokens)} prompt, ${count(usage.completion_tokens)} completion`;
+  const rest = unknown ? `; unknown of ${counted(unknown, "session")}` : "";
+  return [h("div", {}, h("dt", {}, name), h("dd", {}, `${count(usage.total_tokens)} tokens (${parts})${rest}`))];
+}
+
+/** Show what all sessions used, in the bar. */
+export async function showTotals() {
+  const usage = await get("api/usage");
+  const unknown = usage.unknown + usage.damaged + usage.unreadable;
+  byId("totals").textContent = usage.known
+    ? `${count(usage.total_tokens)} tokens of ${counted(usage.known, "session")}` + (unknown ? `, unknown of ${count(unknown)}` : "")
+    : "";
+}

@@ -1,0 +1,83 @@
+// a kind and a text -> the records of one session that match, in order, as far as somebody looks.
+
+import { address, get } from "./api.js";
+import { Lru } from "./lru.js";
+
+const PAGE = 100;
+// A page is a bounded amount of file: so many empty ones are asked for before somebody scrolls on.
+const MOST_EMPTY = 200;
+const KEPT = 4000;
+
+/** The matching records of one session. Asked for with `more`, and again where the session grew. */
+export class Matches {
+  #abort = new AbortController();
+  #cursor = null;
+  #asking = false;
+  #again = false;
+  /** @type {Lru<number, object>} those that were seen last, by line */
+  #records = new Lru(KEPT);
+  /** @type {number[]} of all that were found */
+  lines = [];
+  /** Whether the end of the file was met. */
+  complete = false;
+
+  /**
+   * @param {string} session
+   * @param {{kinds: string[], text: string}} filter
+   * @param {(matches: Matches) => void} onMore
+   * @param {(error: Error) => void} onError
+   */
+  constructor(session, filter, onMore, onError) {
+    Object.assign(this, { session, filter, onMore, onError });
+  }
+
+  /** Return a record that was found; undefined: it was let go. */
+  record(line) {
+    return this.#records.get(line);
+  }
+
+  /** Find some more. */
+  async more() {
+    if (this.#asking || this.complete) return;
+    this.#asking = true;
+    try {
+      for (let pages = 0; pages < MOST_EMPTY && !this.complete; pages += 1) if (await this.#page()) break;
+    } catch (error) {
+      if (!this.#abort.signal.aborted) this.onError(error);
+    } finally {
+      this.#asking = false;
+    }
+    this.onMore(this);
+    if (this.#again) this.grew();
+  }
+
+  /** The session grew: look behind what was read. */
+  grew() {
+    this.#again = this.#asking;
+    if (this.#asking || !this.complete) return;
+    this.complete = false;
+    this.more();
+  }
+
+  /** Ask for nothing more. */
+  close() {
+    this.#abort.abort();
+    this.complete = true;
+  }
+
+  async #page() {
+    const { kinds, text } = this.filter;
+    const parameters = { kind: kinds, q: text, limit: PAGE, after: this.#cursor };
+    const path = address(`api/sessions/${this.session}/records`, parameters);
+    const answer = await get(path, { signal: this.#abort.signal });
+    const last = this.lines.at(-1) ?? 0;
+    const found = answer.records.filter((record) => record.line > last);
+    for (const record of found) {
+      this.lines.push(record.line);
+      this.#records.set(record.line, record);
+    }
+    this.#cursor = answer.next ?? answer.records.at(-1)?.cursor ?? this.#cursor;
+    this.complete = answer.next === null;
+    return found.length > 0;
+  }
+}

@@ -1,0 +1,255 @@
+// the records of one session -> the windowed list of them: all, or those that match a filter.
+
+import { Calls } from "./calls.js";
+import { byId } from "./dom.js";
+import { counted } from "./format.js";
+import { WindowedList } from "./list.js";
+import { Matches } from "./matches.js";
+import { BLANK, RecordPages } from "./pages.js";
+import { kindOf, recordRow } from "./record.js";
+
+// So near to the last match the next ones are looked for.
+const NEAR = 40;
+
+/** The list of records of the session that is shown. */
+export class RecordList {
+  /** @type {RecordPages | null} */
+  #pages = null;
+  /** @type {Matches | null} */
+  #matches = null;
+  #calls = new Calls();
+  #open = new Set();
+  #selected = null; // a line
+  #marked = null;
+  #new = 0;
+  #jump = byId("jump");
+
+  /**
+   * @param {object} on
+   * @param {(error: Error) => void} on.error
+   * @param {(line: number) => void} on.whole somebody wants to see this line whole
+   * @param {(following: boolean) => void} on.follow
+   * @param {(text: string) => void} on.found what is said of the filter
+   */
+  constructor(on) {
+    this.on = on;
+    this.scroller = byId("records");
+    this.list = new WindowedList(this.scroller, byId("runway"), byId("rows"), {
+      render: (at) => this.#row(at),
+      want: (first, last) => this.#want(first, last),
+      moved: () => this.#moved(),
+    });
+    this.#jump.addEventListener("click", () => this.toEnd());
+    this.scroller.addEventListener("click", (event) => {
+      const row = event.target.closest?.(".record");
+      if (row) this.#select(Number(row.dataset.line));
+    });
+  }
+
+  /** Show a session's records from now on. */
+  open(session, { lines, inherited, live }) {
+    this.close();
+    this.#calls = new Calls();
+    this.look = {
+      session,
+      inherited,
+      live,
+      query: "",
+      calls: this.#calls,
+      isOpen: (key) => this.#open.has(key),
+      setOpen: (key, open) => (open ? this.#open.add(key) : this.#open.delete(key)),
+      showWhole: this.on.whole,
+    };
+    this.#pages = new RecordPages(
+      session,
+      lines,
+      (records, numbers) => this.#came(records, numbers),
+      this.on.error,
+    );
+    this.list.stick = false;
+    this.list.reset(lines);
+  }
+
+  /** Show nothing. */
+  close() {
+    this.#pages?.close();
+    this.#matches?.close();
+    this.#pages = null;
+    this.#matches = null;
+    this.#open.clear();
+    this.#selected = null;
+    this.#marked = null;
+    this.#new = 0;
+    this.list.reset(0);
+  }
+
+  /** Take a record that has just been written; return whether it is a new one. */
+  add(record) {
+    if (!this.#pages || (record.line !== null && record.line <= this.#pages.lines)) return false;
+    const line = this.#pages.add(record);
+    this.#learn([this.#pages.record(line)]);
+    if (!this.list.stick) this.#new += 1;
+    if (this.#matches) this.#matches.grew();
+    else this.list.resize(line);
+    this.#moved();
+    return true;
+  }
+
+  /** Show those that match; no kinds and no text: all. */
+  filter(kinds, text) {
+    const here = this.#lineAt(this.list.seen.first);
+    this.#matches?.close();
+    this.#matches = null;
+    this.look.query = text.toLowerCase();
+    if (!kinds.length && !text) {
+      this.list.reset(this.#pages.lines);
+      if (here) this.list.show(here - 1);
+      this.on.found("");
+      return;
+    }
+    this.list.stick = false;
+    this.list.reset(0);
+    this.on.found("Looking…");
+    this.#matches = new Matches(
+      this.look.session,
+      { kinds, text },
+      (matches) => this.#found(matches),
+      this.on.error,
+    );
+    this.#matches.more();
+  }
+
+  /** Scroll to a line and mark it; return whether it is among those that are shown. */
+  showLine(line) {
+    const at = this.#placeOf(line);
+    if (at < 0 || at >= this.list.count) return false;
+    this.#marked = line;
+    this.#selected = line;
+    this.list.refreshAll();
+    this.list.show(at);
+    this.list.element(at)?.focus({ preventScroll: true });
+    return true;
+  }
+
+  /** Select the record so many below the one that is selected. */
+  step(by) {
+    const seen = this.list.seen;
+    let at = this.#selected === null ? -1 : this.#placeOf(this.#selected);
+    if (at < seen.first || at > seen.last) at = by > 0 ? seen.first - 1 : seen.last + 1;
+    do at += by;
+    while (this.#recordAt(at) === BLANK);
+    if (at < 0 || at >= this.list.count) return;
+    this.list.show(at, "nearest");
+    this.#select(this.#lineAt(at));
+    this.list.element(at)?.focus({ preventScroll: true });
+  }
+
+  /** Open or close what can be folded in the record that is selected. */
+  toggleFold() {
+    const row = this.#selected === null ? null : this.list.element(this.#placeOf(this.#selected));
+    const folds = [...(row?.querySelectorAll("details") ?? [])];
+    const open = !folds.some((one) => one.open);
+    for (const one of folds) one.open = open;
+    if (!folds.length) row?.querySelector(".more")?.click();
+  }
+
+  toStart() {
+    this.list.stick = false;
+    this.list.show(0);
+  }
+
+  toEnd() {
+    this.list.toEnd();
+    this.#moved();
+  }
+
+  /** Follow the end, or stay here. */
+  toggleFollow() {
+    if (this.list.stick) this.list.scrollBy(0);
+    else this.toEnd();
+  }
+
+  /** Say that the session is written no more, or again. */
+  setLive(live) {
+    if (!this.#pages || this.look.live === live) return;
+    this.look.live = live;
+    this.list.refreshAll();
+  }
+
+  #lineAt(at) {
+    return this.#matches ? this.#matches.lines[at] : at + 1;
+  }
+
+  #placeOf(line) {
+    return this.#matches ? this.#matches.lines.indexOf(line) : line - 1;
+  }
+
+  #recordAt(at) {
+    const line = this.#lineAt(at);
+    return line && (this.#matches?.record(line) ?? this.#pages?.record(line));
+  }
+
+  #row(at) {
+    const record = this.#recordAt(at);
+    if (!record) return null;
+    const row = recordRow(record, this.look);
+    row.classList.toggle("selected", record.line === this.#selected);
+    row.classList.toggle("marked", record.line === this.#marked);
+    const before = at > 0 ? this.#recordAt(at - 1) : null;
+    if (kindOf(record) === "tool_result" && before && ["assistant", "tool_result"].includes(kindOf(before))) {
+      row.classList.add("joined");
+    }
+    return row;
+  }
+
+  #select(line) {
+    for (const row of this.list.box.querySelectorAll(".selected")) row.classList.remove("selected");
+    this.#selected = line;
+    this.list.element(this.#placeOf(line))?.classList.add("selected");
+  }
+
+  #came(records, lines) {
+    this.#learn(records);
+    this.list.refresh(...lines.map((line) => this.#placeOf(line)));
+  }
+
+  #learn(records) {
+    // A call may stand far above its result: its row says then that there is one.
+    const rows = new Set();
+    for (const record of records) {
+      if (!record || record === BLANK) continue;
+      for (const id of this.#calls.learn(record)) {
+        for (const line of this.#calls.linesOf(id)) rows.add(this.#placeOf(line));
+      }
+    }
+    this.list.refresh(...rows);
+  }
+
+  #want(first, last) {
+    if (!this.#matches) {
+      this.#pages?.want(first + 1, last + 1);
+      return;
+    }
+    // Of many matches, the first were let go: they are fetched again, as any line.
+    const gone = this.#matches.lines.slice(first, last + 1).filter((line) => !this.#matches.record(line));
+    if (gone.length) this.#pages.want(gone[0], gone[0]);
+    if (last > this.list.count - NEAR) this.#matches.more();
+  }
+
+  #found(matches) {
+    if (matches !== this.#matches) return;
+    this.#learn(matches.lines.slice(this.list.count).map((line) => matches.record(line)));
+    this.list.resize(matches.lines.length);
+    this.on.found(`${counted(matches.lines.length, "record")}${matches.complete ? "" : " so far"}`);
+  }
+
+  #moved() {
+    if (this.list.atEnd) this.#new = 0;
+    const hidden = this.list.atEnd || !this.#pages || this.#matches !== null;
+    this.#jump.hidden = hidden;
+    const text = this.#new ? `${this.#new} new, jump to the end` : "Jump to the end";
+    if (this.#jump.lastElementChild.textContent !== text) this.#jump.lastElementChild.textContent = text;
+    this.#jump.classList.toggle("news", this.#new > 0);
+    this.on.follow(this.list.stick);
+  }
+}

@@ -1,0 +1,113 @@
+// a text -> the lines of all sessions that have it, as they are found, each a link to its line.
+
+import { address, lines } from "./api.js";
+import { announce, byId, h } from "./dom.js";
+import { count, counted, inert, oneLine } from "./format.js";
+import { hashOf } from "./router.js";
+
+const MOST = 500;
+
+/** What is found in all sessions: it stands in the place of the list. */
+export class Search {
+  #abort = new AbortController();
+  #results = byId("results");
+  #status = byId("search-status");
+
+  /** @param {(id: string) => string | null} titleOf what the list knows of a session */
+  constructor(titleOf) {
+    this.titleOf = titleOf;
+    byId("search-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.start(byId("query").value.trim());
+    });
+    byId("end-search").addEventListener("click", () => this.close());
+  }
+
+  get open() {
+    return !byId("search").hidden;
+  }
+
+  /** Take the results away. */
+  close() {
+    this.#abort.abort();
+    byId("search").hidden = true;
+    byId("sessions").hidden = false;
+    this.#results.replaceChildren();
+  }
+
+  /** Search, and show what is found as it is found. */
+  async start(text) {
+    if (!text) return;
+    this.#abort.abort();
+    const abort = new AbortController();
+    this.#abort = abort;
+    byId("search").hidden = false;
+    byId("sessions").hidden = true;
+    byId("search-name").textContent = `Records with “${oneLine(text, 40)}”`;
+    this.#results.replaceChildren();
+    this.#status.textContent = "Searching…";
+    const groups = new Map();
+    let found = 0;
+    try {
+      const parameters = {
+        q: text,
+        limit: MOST,
+        ignore_case: !byId("match-case").checked,
+        regex: byId("regex").checked,
+      };
+      for await (const one of lines(address("api/search", parameters), { signal: abort.signal })) {
+        if ("complete" in one) this.#end(one);
+        else {
+          found += 1;
+          this.#add(groups, one);
+          this.#status.textContent = `Searching… ${counted(found, "line")} so far`;
+        }
+      }
+    } catch (error) {
+      if (!abort.signal.aborted) this.#status.textContent = error.message;
+    }
+  }
+
+  #end(last) {
+    const parts = [`${counted(last.matches, "line")} in ${counted(last.searched, "file")}`];
+    if (!last.complete) parts.push(last.message ?? "the search did not reach the end");
+    if (last.failed.length) parts.push(`${counted(last.failed.length, "file")} could not be read`);
+    this.#status.textContent = parts.join("; ");
+    announce(this.#status.textContent);
+  }
+
+  #add(groups, match) {
+    const id = match.session_id ?? match.file;
+    let list = groups.get(id);
+    if (!list) {
+      list = h("ol");
+      groups.set(id, list);
+      const title = oneLine(this.titleOf(id) ?? id, 80);
+      const name = match.session_id ? h("a", { href: hashOf(id) }, title) : title;
+      this.#results.append(h("li", {}, h("h3", { dir: "auto" }, name), list));
+    }
+    const where = h("span", { class: "where" }, `${match.tool ?? match.kind}, line ${count(match.line)}`);
+    const text = excerpt(match);
+    const linked = match.session_id && match.line !== null;
+    list.append(
+      h("li", {}, linked ? h("a", { class: "found", href: hashOf(id, match.line) }, where, text) : h("span", { class: "found" }, where, text)),
+    );
+  }
+}
+
+/** Return the text of a match, what was found marked; places count letters, not UTF-16 units. */
+function excerpt(match) {
+  const letters = Array.from(match.text);
+  const box = h("span", { class: "excerpt", dir: "auto" });
+  let from = 0;
+  for (const [begin, end] of match.spans) {
+    box.append(part(letters, from, begin), h("mark", {}, part(letters, begin, end)));
+    from = end;
+  }
+  box.append(part(letters, from, letters.length));
+  return box;
+}
+
+function part(letters, from, to) {
+  return inert(letters.slice(from, to).join(""));
+}

@@ -1,0 +1,204 @@
+// the right side: one session, from its first record to the one that is being written now.
+
+import { get } from "./api.js";
+import { announce, byId, debounced, h } from "./dom.js";
+import { showFacts, showUsage } from "./facts.js";
+import { counted } from "./format.js";
+import { showLineage } from "./lineage.js";
+import { RecordList } from "./recordlist.js";
+import { outcomeText } from "./state.js";
+import { Viewer } from "./viewer.js";
+
+const KINDS = ["user", "assistant", "tool_result", "system", "damage"];
+const RECORDS = new Set(["header", "chunk", "trailer", "damage"]);
+
+/** The session that is shown, if one is. */
+export class SessionView {
+  #asked = 0;
+  /** @type {string | null | undefined} undefined: nothing was shown yet */
+  #session = undefined;
+  #meta = null;
+  #counts = null;
+  #kinds = new Set();
+  #viewer = new Viewer();
+  #text = byId("filter");
+  #chips = byId("kinds");
+
+  /**
+   * @param {object} on
+   * @param {(session: string, cursor: string | null) => void} on.follow its records are wanted from here on
+   * @param {(error: Error) => void} on.error
+   */
+  constructor(on) {
+    this.on = on;
+    this.records = new RecordList({
+      error: on.error,
+      whole: (line) => this.#viewer.show(this.#session, line),
+      follow: (following) => byId("follow").setAttribute("aria-pressed", String(following)),
+      found: (text) => this.#found(text),
+    });
+    byId("follow").addEventListener("click", () => this.records.toggleFollow());
+    this.#text.addEventListener("input", debounced(() => this.#filter(), 250));
+    byId("clear-filter").addEventListener("click", () => this.clearFilter());
+    for (const [id, show] of [["usage-fold", () => showUsage(this.#session, this.#counts)], ["lineage-fold", () => showLineage(this.#session)]]) {
+      byId(id).addEventListener("toggle", () => byId(id).open && this.#session && show());
+    }
+  }
+
+  get session() {
+    return this.#session ?? null;
+  }
+
+  /** Show a session, and a line of it; of none: what to do. */
+  async show(session, line) {
+    document.body.classList.toggle("reading", session !== null);
+    if (session === this.#session) {
+      if (session !== null && line !== null) this.#showLine(line);
+      return;
+    }
+    await this.#open(session, line);
+  }
+
+  /** Take an event of the stream that is about this session. */
+  event(name, data) {
+    if (name === "end") this.#ended(data.outcome);
+    else if (name === "unreadable") this.#say(`This session cannot be read now: ${data.detail}`, "problem");
+    else if (RECORDS.has(name) && this.records.add(data)) this.#added(data);
+  }
+
+  /** Take what the list has heard of this session. */
+  news(kind, meta) {
+    if (!this.#meta || kind === "deleted") return;
+    this.#meta = { ...this.#meta, ...meta, title: meta.title ?? this.#meta.title };
+    showFacts(this.#meta);
+    this.records.setLive(meta.state === "live");
+    if (kind === "resumed") this.#say("", "");
+  }
+
+  /** Show all records again. */
+  clearFilter() {
+    this.#text.value = "";
+    this.#kinds.clear();
+    this.#drawKinds();
+    this.#filter();
+  }
+
+  get filtered() {
+    return this.#text.value !== "" || this.#kinds.size > 0;
+  }
+
+  async #open(session, line) {
+    this.#asked += 1;
+    const asked = this.#asked;
+    this.#session = session;
+    this.#meta = null;
+    this.records.close();
+    this.#text.value = "";
+    this.#kinds.clear();
+    this.#say("", "");
+    byId("session").hidden = session === null;
+    byId("welcome").hidden = session !== null;
+    byId("missing").hidden = true;
+    byId("usage-fold").open = false;
+    byId("lineage-fold").open = false;
+    if (session === null) return this.on.follow(null, null);
+    try {
+      const answer = await get(`api/sessions/${session}`);
+      if (asked === this.#asked) this.#opened(answer, line);
+    } catch (error) {
+      if (asked === this.#asked) this.#missing(error);
+    }
+  }
+
+  #opened(answer, line) {
+    const { counts, cursor, ...meta } = answer;
+    this.#meta = meta;
+    this.#counts = counts;
+    const live = meta.state === "live";
+    document.title = `${meta.title ? meta.title.slice(0, 60) : meta.id.slice(0, 8)} · sessiontail`;
+    showFacts(meta);
+    this.#drawKinds();
+    this.records.open(meta.id, { lines: counts.lines, inherited: counts.inherited, live });
+    this.#drawInherited(counts.inherited);
+    this.on.follow(meta.id, cursor);
+    if (!live) this.#say(outcomeText(meta.state) ?? "", "quiet");
+    if (line !== null) this.records.showLine(line);
+    else if (live) this.records.toEnd();
+    else this.records.toStart();
+  }
+
+  #missing(error) {
+    byId("session").hidden = true;
+    byId("missing").hidden = false;
+    byId("missing-why").textContent =
+      error.status === 404 ? `There is no session ${this.#session}. It may have been deleted.` : error.message;
+  }
+
+  #added(record) {
+    const kind = record.record_type === "chunk" ? record.kind : record.record_type;
+    this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
+    this.#drawKinds();
+    if (kind !== "trailer") this.#say("", "");
+  }
+
+  #ended(outcome) {
+    this.#say(outcomeText(outcome) ?? outcome, outcome === "closed" ? "quiet" : "problem");
+    this.records.setLive(false);
+    announce(outcomeText(outcome) ?? outcome);
+    if (outcome !== "replaced") return;
+    const session = this.#session;
+    this.#session = undefined; // the same id is another file now
+    this.show(session, null);
+  }
+
+  #showLine(line) {
+    if (this.records.showLine(line) || !this.filtered) return;
+    this.clearFilter();
+    this.records.showLine(line);
+  }
+
+  #filter() {
+    byId("clear-filter").hidden = !this.filtered;
+    if (this.#session) this.records.filter([...this.#kinds], this.#text.value);
+  }
+
+  #found(text) {
+    byId("found").textContent = text;
+  }
+
+  #drawKinds() {
+    const chips = KINDS.filter((kind) => this.#counts?.[kind] || this.#kinds.has(kind)).map((kind) => {
+      const chip =
+        this.#chips.querySelector(`[data-kind="${kind}"]`) ??
+        h("button", { type: "button", class: "chip", data: { kind }, onclick: () => this.#toggleKind(kind) }, h("span"), h("span", { class: "amount" }));
+      chip.firstElementChild.textContent = kind.replace("_", " ");
+      chip.lastElementChild.textContent = String(this.#counts?.[kind] ?? 0);
+      chip.setAttribute("aria-pressed", String(this.#kinds.has(kind)));
+      return chip;
+    });
+    if (chips.length !== this.#chips.children.length || chips.some((chip, at) => this.#chips.children[at] !== chip)) {
+      this.#chips.replaceChildren(...chips);
+    }
+    byId("clear-filter").hidden = !this.filtered;
+  }
+
+  #toggleKind(kind) {
+    if (!this.#kinds.delete(kind)) this.#kinds.add(kind);
+    this.#drawKinds();
+    this.#filter();
+  }
+
+  #drawInherited(inherited) {
+    const button = byId("skip-inherited");
+    button.hidden = !inherited;
+    button.textContent = `Skip ${counted(inherited ?? 0, "inherited row")}`;
+    button.onclick = () => this.records.showLine(inherited + 2); // below the header
+  }
+
+  #say(text, kind) {
+    const banner = byId("outcome");
+    banner.textContent = text;
+    banner.className = kind;
+    banner.hidden = text === "";
+  }
+}

@@ -1,0 +1,200 @@
+// the left side: all sessions, live, filtered and sorted; more of them when somebody scrolls on.
+
+import { address, get } from "./api.js";
+import { announce, byId, debounced, h } from "./dom.js";
+import { age, count, moment, oneLine, short, size } from "./format.js";
+import { Metas } from "./metas.js";
+import { hashOf } from "./router.js";
+import { STATES, stateMark } from "./state.js";
+
+const PAGE = 100;
+
+/** The list of sessions, and what filters it. */
+export class SessionList {
+  #metas = new Metas();
+  /** @type {Map<string, HTMLElement>} rows by id */
+  #rows = new Map();
+  #selected = null;
+  #asked = 0;
+  #frame = 0;
+  #list = byId("session-list");
+  #more = byId("more-sessions");
+  #text = byId("query");
+  #states = new Set();
+
+  /** @param {(error: Error) => void} onError */
+  constructor(onError) {
+    this.onError = onError;
+    for (const state of STATES) byId("states").append(this.#chip(state));
+    byId("sort").addEventListener("change", () => this.reload());
+    this.#text.addEventListener("input", debounced(() => this.reload(), 200));
+    this.#more.addEventListener("click", () => this.#load());
+    new IntersectionObserver((seen) => {
+      if (seen.some((one) => one.isIntersecting)) this.#load();
+    }).observe(this.#more);
+    setInterval(() => this.#tick(), 1000);
+  }
+
+  /** List again, from the beginning. */
+  async reload() {
+    this.#asked += 1;
+    const asked = this.#asked;
+    const metas = new Metas();
+    metas.reset({ sort: byId("sort").value, states: [...this.#states], text: this.#text.value.trim() });
+    await this.#page(metas, asked, () => {
+      this.#metas = metas;
+      this.#list.scrollTop = 0;
+    });
+  }
+
+  /** Take an event of the directory. */
+  news(kind, meta) {
+    if (!this.#metas.news(kind, meta)) return;
+    if (kind === "started") announce(`New session: ${oneLine(meta.title ?? meta.id, 60)}`);
+    this.#schedule();
+  }
+
+  /** Mark the session that is shown. */
+  select(id) {
+    this.#selected = id;
+    for (const [one, row] of this.#rows) this.#mark(row, one);
+    this.#rows.get(id)?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Return the id of the session so many below the one that is shown; null: there is none. */
+  neighbour(step) {
+    const ids = this.#metas.sorted().map((meta) => meta.id);
+    const at = ids.indexOf(this.#selected);
+    if (at < 0) return ids[0] ?? null;
+    return ids[at + step] ?? null;
+  }
+
+  /** Return what the list knows of a session; null: nothing. */
+  meta(id) {
+    return this.#metas.get(id);
+  }
+
+  /** Take away what filters the list. */
+  clearFilter() {
+    this.#text.value = "";
+    this.#states.clear();
+    for (const chip of byId("states").children) chip.setAttribute("aria-pressed", "false");
+    this.reload();
+  }
+
+  #chip(state) {
+    const chip = h("button", { type: "button", class: "chip", "aria-pressed": "false" }, stateMark(state));
+    chip.addEventListener("click", () => {
+      const on = !this.#states.delete(state);
+      if (on) this.#states.add(state);
+      chip.setAttribute("aria-pressed", String(on));
+      this.reload();
+    });
+    return chip;
+  }
+
+  async #load() {
+    const metas = this.#metas;
+    if (metas.next === null || this.#more.ariaBusy === "true") return;
+    await this.#page(metas, this.#asked, () => {});
+  }
+
+  async #page(metas, asked, onPage) {
+    const { sort, states, text } = metas.filter;
+    this.#more.ariaBusy = "true";
+    try {
+      const parameters = { sort, state: states, q: text, limit: PAGE, cursor: metas.next };
+      const answer = await get(address("api/sessions", parameters));
+      if (asked !== this.#asked) return;
+      metas.page(answer);
+      onPage();
+      this.#draw();
+    } catch (error) {
+      this.onError(error);
+    } finally {
+      this.#more.ariaBusy = "false";
+    }
+  }
+
+  #schedule() {
+    if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#draw());
+  }
+
+  #draw() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    const metas = this.#metas.sorted();
+    const gone = new Set(this.#rows.keys());
+    let at = this.#list.firstElementChild;
+    for (const meta of metas) {
+      gone.delete(meta.id);
+      const row = this.#rows.get(meta.id) ?? this.#newRow(meta.id);
+      this.#fillRow(row, meta);
+      if (row === at) at = at.nextElementSibling;
+      else this.#list.insertBefore(row, at);
+    }
+    for (const id of gone) {
+      this.#rows.get(id)?.remove();
+      this.#rows.delete(id);
+    }
+    const filtered = this.#states.size > 0 || this.#metas.filter.text !== "";
+    byId("no-sessions").hidden = metas.length > 0 || filtered;
+    byId("no-match").hidden = metas.length > 0 || !filtered;
+    this.#more.hidden = this.#metas.next === null;
+    byId("session-count").textContent = `${count(metas.length)}${this.#metas.next === null ? "" : "+"}`;
+  }
+
+  #newRow(id) {
+    const row = h(
+      "li",
+      {},
+      h(
+        "a",
+        { class: "session", href: hashOf(id) },
+        h("span", { class: "title", dir: "auto" }),
+        h("span", { class: "age" }),
+        h("span", { class: "facts" }),
+      ),
+    );
+    this.#rows.set(id, row);
+    this.#mark(row, id);
+    return row;
+  }
+
+  #fillRow(row, meta) {
+    const [title, , facts] = row.firstElementChild.children;
+    const said = meta.title ? oneLine(meta.title, 140) : "nothing said yet";
+    if (title.textContent !== said) title.textContent = said;
+    title.classList.toggle("none", !meta.title);
+    const tokens = meta.cumulative_usage?.total_tokens;
+    row.firstElementChild.title =
+      `${meta.id}\nwritten ${moment(meta.modified_at)}, created ${moment(meta.created_at)}\n` +
+      `${count(meta.size_bytes)} bytes, ${count(meta.chunk_count)} chunks, tokens ${tokens === undefined ? "unknown" : count(tokens)}`;
+    row.dataset.modified = meta.modified_at;
+    this.#age(row);
+    const told = `${meta.state} ${meta.size_bytes} ${tokens}`;
+    if (row.dataset.told === told) return;
+    row.dataset.told = told;
+    facts.replaceChildren(
+      stateMark(meta.state),
+      h("span", { class: "id" }, meta.id.slice(0, 8)),
+      h("span", { class: "size" }, size(meta.size_bytes)),
+      h("span", { class: "tokens", title: tokens === undefined ? "tokens unknown" : null }, `${short(tokens)} tok`),
+    );
+  }
+
+  #age(row) {
+    const span = row.firstElementChild.children[1];
+    const text = age(row.dataset.modified);
+    if (span.textContent !== text) span.textContent = text;
+  }
+
+  #mark(row, id) {
+    if (id === this.#selected) row.firstElementChild.setAttribute("aria-current", "page");
+    else row.firstElementChild.removeAttribute("aria-current");
+  }
+
+  #tick() {
+    for (const row of this.#rows.values()) this.#age(row);
+  }
+}
