@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
@@ -64,14 +64,14 @@ class News:
         #: Names this run of the server: numbers of another one say nothing here.
         self.boot = secrets.token_hex(4)
         self._news = NewsLog()
-        self._listeners = 0
+        # What wakes who listens.
+        self._listeners: dict[object, Callable[[], object]] = {}
         self._left_s = 0.0
         self._failed_s = -_TELL_AGAIN_S
         # What watches; None while nobody needs it.
         self._task: Background | None = None
-        # Set when the watch has begun, or could not; when there are news; when it has ended.
+        # Set when the watch has begun, or could not; when it has ended.
         self._begun = anyio.Event()
-        self._told = anyio.Event()
         self._ended = anyio.Event()
 
     @property
@@ -89,31 +89,30 @@ class News:
         return self._news.reaches(number)
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Have the directory watched meanwhile."""
-        self._listeners += 1
+    def listening(self, wake: Callable[[], object]) -> Iterator[None]:
+        """Have the directory watched meanwhile.
+
+        Args:
+            wake: called when there are news.
+        """
+        key = object()
+        self._listeners[key] = wake
         if self._task is None:
-            self._begun, self._told, self._ended = anyio.Event(), anyio.Event(), anyio.Event()
+            self._begun, self._ended = anyio.Event(), anyio.Event()
             self._task = Background(self._run)
         try:
             yield
         finally:
-            self._listeners -= 1
+            del self._listeners[key]
             self._left_s = time.monotonic()
 
     async def begun(self) -> None:
         """Wait until it is watched, or turned out to be unreadable; while listening."""
         await self._begun.wait()
 
-    async def after(self, number: int) -> list[NewsEntry]:
-        """Wait for what comes behind a number; while listening.
-
-        Returns:
-            The news, oldest first; empty where they are not all known (see ``reaches``).
-        """
-        while number == self._news.last:
-            await self._told.wait()
-        return self._news.after(number) if self.reaches(number) else []
+    def after(self, number: int) -> list[NewsEntry]:
+        """Return what is known of what came behind a number, oldest first (see ``reaches``)."""
+        return self._news.after(number)
 
     async def aclose(self) -> None:
         """End the watch; who listens hears nothing more."""
@@ -201,8 +200,8 @@ class News:
             self._wake()
 
     def _wake(self) -> None:
-        told, self._told = self._told, anyio.Event()
-        told.set()
+        for wake in self._listeners.values():
+            wake()
 
 
 @asynccontextmanager
