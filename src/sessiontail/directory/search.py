@@ -152,6 +152,11 @@ class Search(AsyncPulled, AsyncEntered, AsyncIterator[Match], AsyncResource):
         return self._seen.skipped
 
     @property
+    def at_hand(self) -> int:
+        """So many matches come without waiting."""
+        return len(self._found)
+
+    @property
     def damaged(self) -> int:
         """Damaged lines that could match and were not searched, so far."""
         return self._seen.damaged

@@ -187,7 +187,7 @@ def drawn(lineage: Lineage) -> dict[str, Any]:
 def _placed_node(name: str, sketch: Sketch) -> dict[str, Any]:
     (x, y), width = sketch.at[name], sketch.widths[name]
     return {
-        "x": round(x - width / 2, 1),
+        "x": round(max(x - width / 2, 0.0), 1),
         "y": y,
         "width": round(width, 1),
         "height": HEIGHT,

@@ -42,6 +42,15 @@ class Limits:
     streams_per_client: int = 2_000
     #: A search ends after so long, and says that it is not complete.
     search_s: float = 10.0
+    #: Searches at once, and of these with regular expressions: each may take a gigabyte.
+    searches: int = 4
+    regex_searches: int = 2
+    #: Answers made of an audit at once; they share the passes over the directory.
+    audits: int = 16
+    #: Answers about descent at once.
+    lineages: int = 8
+    #: Nodes of a lineage, which is one answer.
+    lineage_nodes: int = 1000
 
 
 class LoginPage(Protocol):

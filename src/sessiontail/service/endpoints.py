@@ -26,6 +26,8 @@ class Answer:
     media_type: str | None = "application/json"
     #: A JSON schema; None: any body of that type. Of a stream, the schema of one event or line.
     schema: Mapping[str, Any] | None = None
+    #: Other media types that it may come in instead, each with its schema.
+    also: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
