@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 import anyio
 import click
@@ -15,7 +13,6 @@ from sessiontail.cli.listing import print_table, print_trees
 from sessiontail.cli.look import Look, look_options
 from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.options import (
-    STATES,
     cache_option,
     created_options,
     directory_option,
@@ -28,21 +25,11 @@ from sessiontail.cli.telling import tell_skipped, tell_why_none
 from sessiontail.cli.terminal import note
 from sessiontail.directory.outlines import SessionOutline, outlines_of
 from sessiontail.directory.scan import Scan
+from sessiontail.directory.selecting import ORDERS, Selection
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
 
 __all__ = ["command"]
-
-_SORTS: dict[str, Callable[[PersistedSessionMeta], Any]] = {
-    "created": lambda meta: meta.created_at,
-    "modified": lambda meta: meta.modified_at,
-    "size": lambda meta: meta.size_bytes,
-    "chunks": lambda meta: meta.chunk_count,
-    # Unknown comes last.
-    "tokens": lambda meta: meta.cumulative_usage.total_tokens if meta.cumulative_usage else -1,
-    "state": lambda meta: STATES[::-1].index(meta.state),
-    "id": lambda meta: str(meta.id),
-}
 
 
 @click.command(
@@ -65,7 +52,7 @@ Exit codes: 0 sessions listed, 1 none found or (with --verify) damage found, 2 u
 @created_options
 @click.option(
     "--sort",
-    type=OneOf(list(_SORTS)),
+    type=OneOf(list(ORDERS)),
     default="created",
     show_default=True,
     help="Order; the newest, largest or most first.",
@@ -119,15 +106,9 @@ def command(
     store = SessionStore(directory, cache=cache)
     scan = store.scan(verify=verify)
     metas = anyio.run(_collect, scan)
-    chosen = [
-        meta
-        for meta in metas
-        if (not states or meta.state in states)
-        and (since is None or meta.created_at >= since)
-        and (until is None or meta.created_at < until)
-    ]
+    chosen = [*filter(Selection(states=states, since=since, until=until).takes, metas)]
     chosen.sort(key=lambda meta: str(meta.path))
-    chosen.sort(key=_SORTS[sort], reverse=(sort != "id") != reverse)
+    chosen.sort(key=ORDERS[sort], reverse=(sort != "id") != reverse)
     shown = chosen[:number]
     outlines = anyio.run(partial(_outline, cache=cache), metas if tree else shown, metas, store)
     short = shorten({str(meta.id) for meta in metas})

@@ -17,7 +17,15 @@ import msgspec
 from sessiontail.errors import CursorInvalid
 from sessiontail.format.marks import BEGIN, Mark, fingerprint
 
-__all__ = ["START", "Position", "body_of", "damaged_cursor", "inflate"]
+__all__ = [
+    "START",
+    "Position",
+    "as_token",
+    "body_of",
+    "damaged_cursor",
+    "from_token",
+    "inflate",
+]
 
 # 64 MiB: a million sessions.
 _MAX_INFLATED_BYTES = 64 * 1024 * 1024
@@ -65,7 +73,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
     def encode(self) -> str:
         """Return the position as opaque text: letters, digits, ``.``, ``-`` and ``_``."""
-        return _encode(_PREFIX, self)
+        return as_token(_PREFIX, self)
 
     @classmethod
     def decode(cls, token: str) -> Position:
@@ -74,7 +82,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
         Raises:
             CursorInvalid: it is no token, is damaged, or is of another version.
         """
-        return _decode(_PREFIX, token, cls)
+        return from_token(_PREFIX, token, cls)
 
     def verify(self, head: bytes, tail: bytes) -> None:
         """Check that the position fits a file.
@@ -99,12 +107,18 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 START = Position.at(BEGIN, trailer_seen=False, session_id=None)
 
 
-def _encode(prefix: str, value: Any) -> str:
+def as_token(prefix: str, value: Any) -> str:
+    """Return a value as opaque text: letters, digits, ``.``, ``-`` and ``_``."""
     packed = zlib.compress(msgspec.msgpack.encode(value), 1)
     return prefix + urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def _decode(prefix: str, token: str, shape: type[_T]) -> _T:
+def from_token(prefix: str, token: str, shape: type[_T]) -> _T:
+    """Read a value of a shape from its text.
+
+    Raises:
+        CursorInvalid: it is no token, is damaged, or is of another kind or version.
+    """
     body = body_of(prefix, token)
     try:
         # zlib's own checksum (Adler-32) finds what a cut or a mistyped letter does.

@@ -1,0 +1,138 @@
+"""metas -> those that are meant, in an order, a page at a time.
+
+A page begins behind the place where the one before has ended, and not behind so many rows. By when they
+were created, sessions keep their places: one that comes, goes or grows between two pages makes no other
+one come twice or be missed. By what changes, this holds for those that do not change meanwhile.
+Nothing here opens or waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import nlargest, nsmallest
+from typing import Any, NamedTuple
+
+from sessiontail.directory.outlines import SessionOutline
+from sessiontail.errors import CursorInvalid
+from sessiontail.format.cursor import as_token, from_token
+from sessiontail.format.lifecycle import SessionState
+from sessiontail.session.meta import PersistedSessionMeta
+from sessiontail.system.paths import WAL_ENDING
+
+__all__ = ["ORDERS", "SORTS", "MetaPage", "Selection", "mentions", "page_of"]
+
+# The first one is the largest.
+_STATES = (
+    SessionState.CLOSED,
+    SessionState.LIVE,
+    SessionState.ABANDONED,
+    SessionState.UNKNOWN,
+)
+
+#: What sessions are sorted by.
+ORDERS: dict[str, Callable[[PersistedSessionMeta], Any]] = {
+    "created": lambda meta: meta.created_at,
+    "modified": lambda meta: meta.modified_at,
+    "size": lambda meta: meta.size_bytes,
+    "chunks": lambda meta: meta.chunk_count,
+    # Unknown comes last.
+    "tokens": lambda meta: meta.cumulative_usage.total_tokens if meta.cumulative_usage else -1,
+    "state": lambda meta: -_STATES.index(meta.state),
+    "id": lambda meta: meta.id_text,
+}
+#: What ``page_of`` sorts by; with a minus the largest or newest comes first.
+SORTS = tuple(
+    sign + name for name in ("created", "modified", "size", "chunks") for sign in ("-", "")
+)
+
+_PREFIX = "st1l."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which sessions of a directory are meant: by default all."""
+
+    #: In one of these states; none: in any.
+    states: Collection[str] = ()
+    #: Created at or after this moment.
+    since: datetime | None = None
+    #: Created before this moment.
+    until: datetime | None = None
+
+    def takes(self, meta: PersistedSessionMeta) -> bool:
+        """Say whether a session is meant."""
+        return (
+            (not self.states or meta.state in self.states)
+            and (self.since is None or meta.created_at >= self.since)
+            and (self.until is None or meta.created_at < self.until)
+        )
+
+
+def mentions(outline: SessionOutline, text: str) -> bool:
+    """Say whether a text is in a session's id, title or lineage operator, in any case of letters."""
+    wanted, meta = text.casefold(), outline.meta
+    told = (meta.id_text, meta.lineage_operator, outline.title or "")
+    return any(wanted in one.casefold() for one in told)
+
+
+class MetaPage(NamedTuple):
+    """Some sessions, in their order."""
+
+    metas: list[PersistedSessionMeta]
+    #: Where the next page begins; None: there is none.
+    next: str | None
+
+
+class _Place(NamedTuple):
+    """The last session of a page."""
+
+    sort: str
+    key: datetime | int
+    session_id: str
+    #: Its file: of copies of a session each has its place.
+    name: str
+
+
+def page_of(
+    metas: Iterable[PersistedSessionMeta], *, sort: str, limit: int, after: str | None = None
+) -> MetaPage:
+    """Return the first sessions of an order, or the first behind a place.
+
+    Args:
+        metas: of all that are meant.
+        sort: one of ``SORTS``.
+        limit: so many at most.
+        after: ``next`` of the page before.
+
+    Raises:
+        CursorInvalid: ``after`` is none, or of another order.
+    """
+    key = ORDERS[sort.removeprefix("-")]
+    keyed = ((key(meta), meta.id_text, _name(meta), meta) for meta in metas)
+    falling = sort.startswith("-")
+    if after is not None:
+        behind = _place_of(after, sort)
+        # Two are never equal: nothing compares the metas.
+        keyed = (one for one in keyed if (one[:3] < behind if falling else one[:3] > behind))
+    first = (nlargest if falling else nsmallest)(limit + 1, keyed, key=lambda one: one[:3])
+    rows = [one[3] for one in first[:limit]]
+    if len(first) <= limit:
+        return MetaPage(rows, None)
+    return MetaPage(rows, as_token(_PREFIX, _Place(sort, *first[limit - 1][:3])))
+
+
+def _place_of(token: str, sort: str) -> tuple[datetime | int, str, str]:
+    place = from_token(_PREFIX, token, _Place)
+    of_time = sort.removeprefix("-") in {"created", "modified"}
+    if place.sort != sort or isinstance(place.key, datetime) is not of_time:
+        raise CursorInvalid(f"the cursor is of the order {place.sort[:20]!r}, not {sort!r}")
+    if isinstance(place.key, datetime) and place.key.tzinfo is None:
+        raise CursorInvalid("the cursor is damaged: its time has no zone")
+    return place[1:]
+
+
+def _name(meta: PersistedSessionMeta) -> str:
+    # A session that is closed keeps its place.
+    return meta.file.rpartition("/")[2].removesuffix(WAL_ENDING)
