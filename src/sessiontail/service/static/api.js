@@ -10,6 +10,9 @@ export class Problem extends Error {
   }
 }
 
+/** The service was not reached. The stream notices it too, and says when it is back. */
+export class Unreached extends Error {}
+
 /** Return a path with parameters, relative to the page: it may be mounted anywhere. */
 export function address(path, parameters = {}) {
   const query = new URLSearchParams();
@@ -24,7 +27,9 @@ export function address(path, parameters = {}) {
 
 /** Ask for a path; return the response once its head is there. */
 export async function ask(path, { signal, headers } = {}) {
-  const response = await fetch(path, { signal, headers, credentials: "same-origin" });
+  const response = await fetch(path, { signal, headers, credentials: "same-origin" }).catch((error) => {
+    throw signal?.aborted ? error : new Unreached("The service is not reached");
+  });
   if (response.status === 401) location.reload(); // the same address now is the login page
   if (!response.ok) throw new Problem(response.status, await reason(response));
   return response;

@@ -96,6 +96,11 @@ export class WindowedList {
     this.refresh(...this.#drawn.keys());
   }
 
+  /** Look again for what is not here. */
+  redraw() {
+    this.#schedule();
+  }
+
   /** The element of a row, if it is drawn. */
   element(at) {
     return this.#drawn.get(at) ?? null;
@@ -147,6 +152,7 @@ export class WindowedList {
     const real = this.scroller.scrollTop;
     const moved = real - this.#realTop;
     if (Math.abs(moved) < 1) return;
+    this.#view = this.scroller.clientHeight; // it may have scrolled because it was resized
     const room = this.heights.total - this.#view;
     const realRoom = this.runway.offsetHeight - this.#view;
     const scaled = room > realRoom + 1;

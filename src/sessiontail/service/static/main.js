@@ -1,5 +1,6 @@
 // the page: what its parts say to each other.
 
+import { Unreached } from "./api.js";
 import { byId } from "./dom.js";
 import { showTotals, tick } from "./facts.js";
 import { age } from "./format.js";
@@ -23,7 +24,8 @@ const stream = new Stream(happened, () => showConnection());
 function happened(name, data) {
   if (name === "ready") {
     // What came while nobody listened is not told again.
-    if (!data.complete) list.reload();
+    if (!data.complete || !list.complete) list.reload({ stay: true });
+    view.again();
   } else if (NEWS.has(name)) {
     list.news(name, data);
     if (data.id === view.session) view.news(name, data);
@@ -32,6 +34,7 @@ function happened(name, data) {
 }
 
 function failed(error) {
+  if (error instanceof Unreached) return; // the bar says so, and the stream when it is back
   byId("failure-text").textContent = error.message;
   byId("failure").hidden = false;
 }

@@ -69,7 +69,7 @@ export function recordRow(record, look) {
     ),
   );
   const body = h("div", { class: "body" });
-  BODIES[kind]?.(body, record, look);
+  BODIES[kind]?.(body, record, record.cut ? { ...look, cut: true } : look);
   if (record.cut) body.append(wholeButton(record, look));
   row.append(body);
   return row;

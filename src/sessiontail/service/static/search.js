@@ -69,9 +69,9 @@ export class Search {
   }
 
   #end(last) {
-    const parts = [`${counted(last.matches, "line")} in ${counted(last.searched, "file")}`];
+    const parts = [`${counted(last.matches, "line")} in ${counted(last.sessions, "session")}`];
     if (!last.complete) parts.push(last.message ?? "the search did not reach the end");
-    if (last.failed.length) parts.push(`${counted(last.failed.length, "file")} could not be read`);
+    if (last.failed_count) parts.push(`${counted(last.failed_count, "file")} could not be read`);
     this.#status.textContent = parts.join("; ");
     announce(this.#status.textContent);
   }

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { announce, byId, debounced, h } from "./dom.js";
 import { showFacts, showUsage } from "./facts.js";
-import { counted } from "./format.js";
+import { count, counted } from "./format.js";
 import { showLineage } from "./lineage.js";
 import { RecordList } from "./recordlist.js";
 import { outcomeText } from "./state.js";
@@ -73,6 +73,11 @@ export class SessionView {
     showFacts(this.#meta);
     this.records.setLive(meta.state === "live");
     if (kind === "resumed") this.#say("", "");
+  }
+
+  /** The service is there again: ask for what did not come. */
+  again() {
+    this.records.list.redraw();
   }
 
   /** Show all records again. */
@@ -172,7 +177,7 @@ export class SessionView {
         this.#chips.querySelector(`[data-kind="${kind}"]`) ??
         h("button", { type: "button", class: "chip", data: { kind }, onclick: () => this.#toggleKind(kind) }, h("span"), h("span", { class: "amount" }));
       chip.firstElementChild.textContent = kind.replace("_", " ");
-      chip.lastElementChild.textContent = String(this.#counts?.[kind] ?? 0);
+      chip.lastElementChild.textContent = count(this.#counts?.[kind] ?? 0);
       chip.setAttribute("aria-pressed", String(this.#kinds.has(kind)));
       return chip;
     });

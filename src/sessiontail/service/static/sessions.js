@@ -8,6 +8,7 @@ import { hashOf } from "./router.js";
 import { STATES, stateMark } from "./state.js";
 
 const PAGE = 100;
+const LARGEST_PAGE = 500;
 
 /** The list of sessions, and what filters it. */
 export class SessionList {
@@ -16,6 +17,7 @@ export class SessionList {
   #rows = new Map();
   #selected = null;
   #asked = 0;
+  #answered = 0;
   #frame = 0;
   #list = byId("session-list");
   #more = byId("more-sessions");
@@ -35,15 +37,21 @@ export class SessionList {
     setInterval(() => this.#tick(), 1000);
   }
 
-  /** List again, from the beginning. */
-  async reload() {
+  /** Whether what was asked for last has come. */
+  get complete() {
+    return this.#asked === this.#answered;
+  }
+
+  /** List again; `stay`: as much as is there, else from the beginning. */
+  async reload({ stay = false } = {}) {
+    const limit = stay ? Math.min(Math.max(this.#metas.size, PAGE), LARGEST_PAGE) : PAGE;
     this.#asked += 1;
     const asked = this.#asked;
     const metas = new Metas();
     metas.reset({ sort: byId("sort").value, states: [...this.#states], text: this.#text.value.trim() });
-    await this.#page(metas, asked, () => {
+    await this.#page(metas, asked, limit, () => {
       this.#metas = metas;
-      this.#list.scrollTop = 0;
+      if (!stay) this.#list.parentElement.scrollTop = 0;
     });
   }
 
@@ -96,16 +104,17 @@ export class SessionList {
   async #load() {
     const metas = this.#metas;
     if (metas.next === null || this.#more.ariaBusy === "true") return;
-    await this.#page(metas, this.#asked, () => {});
+    await this.#page(metas, this.#asked, PAGE, () => {});
   }
 
-  async #page(metas, asked, onPage) {
+  async #page(metas, asked, limit, onPage) {
     const { sort, states, text } = metas.filter;
     this.#more.ariaBusy = "true";
     try {
-      const parameters = { sort, state: states, q: text, limit: PAGE, cursor: metas.next };
+      const parameters = { sort, state: states, q: text, limit, cursor: metas.next };
       const answer = await get(address("api/sessions", parameters));
       if (asked !== this.#asked) return;
+      this.#answered = asked;
       metas.page(answer);
       onPage();
       this.#draw();

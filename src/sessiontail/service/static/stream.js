@@ -19,6 +19,8 @@ export class Stream {
   #parameters = {};
   #wake = () => {};
   #connected = false;
+  /** Whether the connection before was there until this one was: then no news was missed. */
+  #overlaps = false;
   contactMs = Date.now();
 
   /**
@@ -34,6 +36,7 @@ export class Stream {
   /** Listen to the directory, and to a session from behind `cursor` on; to no session: null. */
   follow(session, cursor) {
     const old = this.#abort;
+    this.#overlaps = this.#connected;
     this.#abort = new AbortController();
     this.#lastId = "";
     this.#parameters = session ? { session, after: cursor ? `${session}:${cursor}` : null } : {};
@@ -61,6 +64,7 @@ export class Stream {
         // Whatever it was: it is tried again, and the page says so.
       }
       if (abort !== this.#abort) return;
+      this.#overlaps = false;
       this.#say(false);
       await new Promise((resolve) => {
         this.#wake = resolve;
@@ -88,11 +92,13 @@ export class Stream {
         silence = setTimeout(end, SILENCE_MS);
         this.contactMs = Date.now();
         for (const event of decoder.feed(value)) {
+          if (event.id) this.#lastId = event.id;
           if (event.event === "ready") {
             onReady();
             this.#say(true);
+            if (this.#overlaps) event.data = '{"complete": true}';
+            this.#overlaps = false;
           }
-          if (event.id) this.#lastId = event.id;
           this.#tell(event);
         }
       }

@@ -4,14 +4,15 @@ import { h } from "./dom.js";
 import { count, counted, inert, size } from "./format.js";
 import { pretty } from "./json.js";
 
-// What is shown of a folded text.
-const FEW_LETTERS = 3000;
+// Of a folded text so many letters are shown for each line that is.
+const OF_A_LINE = 120;
 
 /**
  * @typedef {object} Look how the texts of a record are shown
  * @property {(key: string) => boolean} isOpen whether a fold was opened
  * @property {(key: string, open: boolean) => void} setOpen
  * @property {string} query what is searched for, in small letters
+ * @property {boolean} [cut] whether the service cut the texts: no more than their beginning is here
  */
 
 /** Append a text to an element, what matches the query marked. */
@@ -39,7 +40,7 @@ export function prose(text, key, look, most) {
   return folded(text, key, look, most, (part) => {
     const box = h("div", { class: "prose" });
     part.split(/^```.*$/mu).forEach((piece, at) => {
-      const inner = piece.replace(/^\n/u, "").replace(/\n$/u, "");
+      const inner = piece.replace(/^\n+|\n+$/gu, "");
       if (at % 2) box.append(putText(h("pre", { class: "code", dir: "auto" }), inner, look.query));
       else if (inner.trim()) box.append(putText(h("div", { class: "said", dir: "auto" }), inner, look.query));
     });
@@ -79,6 +80,7 @@ export function argumentsView(text, key, look, most) {
 function folded(text, key, look, most, draw) {
   const begin = beginning(text, most);
   if (begin.length === text.length) return draw(text);
+  if (look.cut) return draw(begin);
   const open = look.isOpen(key);
   const lines = text.split("\n").length;
   const what = lines > most ? counted(lines, "line") : size(text.length);
@@ -98,16 +100,17 @@ function folded(text, key, look, most, draw) {
 }
 
 function beginning(text, most) {
+  const letters = most * OF_A_LINE;
   let end = 0;
   for (let line = 0; line < most; line += 1) {
     const next = text.indexOf("\n", end);
-    if (next < 0) return text.length <= FEW_LETTERS * 1.3 ? text : text.slice(0, FEW_LETTERS);
+    if (next < 0) return text.length <= letters * 1.3 ? text : text.slice(0, letters);
     end = next + 1;
   }
   // A fold that hides three lines is not worth a button.
   const rest = text.slice(end);
   if (rest.length < 300 && rest.split("\n").length <= 4) return text;
-  return text.slice(0, Math.min(end - 1, FEW_LETTERS));
+  return text.slice(0, Math.min(end - 1, letters));
 }
 
 /** Return how many letters a record has of which it shows but the beginning. */
