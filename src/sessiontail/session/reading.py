@@ -6,7 +6,7 @@ Whole sessions are ``loading``'s, growing files ``tail``'s.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from sessiontail.session.blocks import FileReplaced
 from sessiontail.session.feed import RecordFeed
 from sessiontail.session.generations import Fitting, not_found, open_fitting
 from sessiontail.session.sieve import Find
+from sessiontail.session.stream import RecordStream
 from sessiontail.system.files import explain, in_thread
 from sessiontail.system.mounts import mount_of
 from sessiontail.system.paths import SessionPaths
@@ -95,6 +96,37 @@ class SessionReader(RecordFeed):
             if batch.records:
                 return
             await checkpoint()  # blank lines
+
+    def streamed(self) -> Generator[RecordStream, None, None]:
+        """Yield a stream of the same records, blocking: for a thread, instead of iterating.
+
+        It is always the same stream: first with none, then with each batch; all that wait in it are
+        to be taken before the next step. Closing the generator closes the file.
+
+        Raises:
+            PersistenceError: the file is not there or cannot be read.
+        """
+        opened = self._open(remote=False, block=True)
+        if opened is None:
+            raise not_found(self._names)
+        reader, stream = opened.reader, RecordStream(opened.position)
+        try:
+            yield stream
+            while True:
+                try:
+                    batch = reader.next_batch(block=True)
+                except BlockingIOError:
+                    continue  # a long line, a step of which is done
+                if batch is None:
+                    return
+                stream.put(batch)
+                yield stream
+        except FileReplaced:
+            raise _rewritten(reader.file.path) from None
+        except OSError as error:
+            raise explain(error, reader.file.path) from error
+        finally:
+            reader.close()
 
     def _open(self, *, remote: bool, block: bool) -> Fitting | None:
         def open_one() -> Fitting | None:
