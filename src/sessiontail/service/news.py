@@ -11,15 +11,17 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 import msgspec
 
 from sessiontail.directory.events import SessionWatch
+from sessiontail.directory.outlines import SessionOutline
 from sessiontail.errors import PersistenceError
 from sessiontail.service.context import Context
+from sessiontail.service.metas import outlined, told
 from sessiontail.service.news_log import CHANGED, NewsEntry, NewsLog
 from sessiontail.service.problems import problem_of
 from sessiontail.session.meta import PersistedSessionMeta
@@ -68,6 +70,8 @@ class News:
         self._listeners: dict[object, Callable[[], object]] = {}
         self._left_s = 0.0
         self._failed_s = -_TELL_AGAIN_S
+        # Of sessions that grow, as they were when their titles were read.
+        self._outlines: dict[str, SessionOutline] = {}
         # What watches; None while nobody needs it.
         self._task: Background | None = None
         # Set when the watch has begun, or could not; when it has ended.
@@ -169,7 +173,9 @@ class News:
                 self._tell_unreadable(error)
                 await anyio.sleep(_AGAIN_S)
                 continue
-            await self._add(event.kind.value, event.meta)
+            (outline,) = await outlined(self._context, [event.meta])
+            self._outlines.pop(event.meta.id_text, None)
+            self._add(event.kind.value, outline)
             self._wake()
 
     async def _tell_growth(self, watch: SessionWatch) -> None:
@@ -177,8 +183,8 @@ class News:
             await anyio.sleep(self._interval_s)
             if self._listeners:
                 grown = await watch.grown(_MOST_GROWN)
-                for meta in grown:
-                    await self._add(CHANGED, meta)
+                for outline in await self._outlined(grown):
+                    self._add(CHANGED, outline)
                 if grown:
                     self._wake()
 
@@ -187,9 +193,21 @@ class News:
         """Whether nobody has listened for long."""
         return not self._listeners and time.monotonic() - self._left_s >= self._linger_s
 
-    async def _add(self, kind: str, meta: PersistedSessionMeta) -> None:
-        described = {**meta.to_dict(), "file": meta.path.name, "title": None}
-        self._news.add(kind, meta.id_text, _dump(described))
+    async def _outlined(self, metas: Sequence[PersistedSessionMeta]) -> list[SessionOutline]:
+        """Return sessions that grew with their titles; read anew only after twice as many rows."""
+        anew, known = [], []
+        for meta in metas:
+            before = self._outlines.get(meta.id_text)
+            if before is None or meta.chunk_count >= 2 * before.meta.chunk_count:
+                anew.append(meta)
+            else:
+                known.append(msgspec.structs.replace(before, meta=meta))
+        read = await outlined(self._context, anew) if anew else []
+        self._outlines.update((outline.meta.id_text, outline) for outline in read)
+        return known + read
+
+    def _add(self, kind: str, outline: SessionOutline) -> None:
+        self._news.add(kind, outline.meta.id_text, _dump(told(outline)))
 
     def _tell_unreadable(self, error: PersistenceError) -> None:
         """Tell it, unless that was done a short while ago: each look at it fails anew."""
