@@ -156,9 +156,8 @@ class EventStream(Response):
         now_s = time.monotonic()
         if self._sending_s is not None:
             return max(0.0, self._sending_s + self._timeout_s - now_s)
-        if not self._begun:
-            return self._timeout_s
-        return max(0.0, min(self._timeout_s, self._sent_s + self._heartbeat_s - now_s))
+        quiet_s = now_s - self._sent_s if self._begun else 0.0
+        return max(0.0, min(self._timeout_s, self._heartbeat_s - quiet_s))
 
     async def _end(self, client: Client, scope: Scope, receive: Receive, send: Send) -> None:
         """Say that this is all; where the client does not take it, cut the connection."""
