@@ -218,3 +218,17 @@ async def test_a_stream_that_is_dropped_is_gone_at_once_with_its_files(tmp_path:
             assert held_of(tmp_path).count(str(actor.wal)) == 1  # the writer's
         finally:
             gc.enable()
+
+
+async def test_begun_before_a_record_is_asked_for_it_knows_where_all_stand(tmp_path: Path) -> None:
+    with Actor(tmp_path).open().say("before") as actor:
+        store = SessionStore(tmp_path)
+        async with store.tail_all(last=0) as tail:
+            await tail.begin()
+            await tail.begin()
+            cursor = tail.cursor
+        await tail.begin()  # closed: nothing to begin
+
+        actor.say("behind")
+        async with store.tail_all(after=cursor) as tail:
+            assert await heard(tail, 1) == {ID: actor.records[2:]}

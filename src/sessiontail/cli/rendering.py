@@ -15,6 +15,7 @@ from sessiontail.cli.highlighting import Highlighter
 from sessiontail.cli.terminal import Output
 from sessiontail.cli.wrapping import wrapped
 from sessiontail.format.dumping import dump
+from sessiontail.format.kinds import kind_of
 from sessiontail.format.records import Chunk, Header, Record, TokenUsage, Trailer
 
 __all__ = [
@@ -41,13 +42,6 @@ _STYLES = {
 _LABEL_WIDTH = max(map(len, _STYLES)) + 1
 # Of a damaged line, so much is shown; -o raw shows it all.
 EXCERPT = 200
-
-
-def kind_of(record: Record) -> str:
-    """Return what ``-k`` calls a record."""
-    if type(record) is Chunk:
-        return record.kind.value
-    return type(record).__name__.lower()
 
 
 class Renderer:

@@ -12,8 +12,8 @@ import click
 
 from sessiontail.by_id import OfInherited
 from sessiontail.cli.terminal import note
+from sessiontail.directory.naming import SessionNames, named_after_it, shorten, whole_id
 from sessiontail.errors import PersistenceError, SessionNotFound
-from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.session.reading import SessionReader
 from sessiontail.session.tail import SessionTail
 from sessiontail.store import SessionStore
@@ -89,9 +89,7 @@ class Finder:
         self._store = store
         self._skipped: list[PersistenceError] = []
         #: None before the directory was listed.
-        self._metas: list[PersistedSessionMeta] | None = None
-        # The same, by id and by the stem of their files.
-        self._known: dict[UUID | str, list[PersistedSessionMeta]] = {}
+        self._names: SessionNames | None = None
 
     async def find(self, text: str, *, may_be_absent: bool = False) -> Target:
         """Return the session that the user means.
@@ -107,10 +105,10 @@ class Finder:
         target = _by_path(text, may_be_absent=may_be_absent)
         if target is not None:
             return target
-        whole = _whole_id(text)
+        whole = whole_id(text)
         if whole is not None and may_be_absent:
             return Target(whole, None)
-        found = _one_file_each(await self._called(text, whole))
+        found = (await self._listed()).called(text)
         if not found:
             begin = text.lower()
             unread = [
@@ -130,7 +128,7 @@ class Finder:
         meta = next(iter(found.values()))
         # By id where that leads to the file: an id is good for both names, before and after
         # closing.
-        return Target(meta.id, None if _stem(meta) == str(meta.id) else meta.path)
+        return Target(meta.id, None if named_after_it(meta) else meta.path)
 
     async def find_all(
         self, words: tuple[str, ...], *, may_be_absent: bool = False
@@ -149,31 +147,13 @@ class Finder:
                 missed += 1
         return targets, missed
 
-    async def _called(self, text: str, whole: UUID | None) -> list[PersistedSessionMeta]:
-        """Return the files whose session's id, or whose name, is called so."""
-        if self._metas is None:
+    async def _listed(self) -> SessionNames:
+        """Return what the sessions of the directory are called."""
+        if self._names is None:
             scan = self._store.scan()
-            self._metas = await scan.rest()
+            self._names = SessionNames(await scan.rest())
             self._skipped = scan.skipped
-            for meta in self._metas:
-                for key in (meta.id, _stem(meta)):
-                    self._known.setdefault(key, []).append(meta)
-        exactly = self._known.get(text, [])
-        if whole is not None:
-            return [*self._known.get(whole, []), *exactly]
-        digits = text.lower().replace("-", "")
-        if not digits:
-            return exactly
-        return [meta for meta in self._metas if meta.id.hex.startswith(digits)] + exactly
-
-
-def _one_file_each(metas: list[PersistedSessionMeta]) -> dict[UUID, PersistedSessionMeta]:
-    """Return of each session one file: of several, the one that is named after it."""
-    found: dict[UUID, PersistedSessionMeta] = {}
-    for meta in metas:
-        if meta.id not in found or _stem(meta) == str(meta.id):
-            found[meta.id] = meta
-    return found
+        return self._names
 
 
 def _by_path(text: str, *, may_be_absent: bool) -> Target | None:
@@ -207,34 +187,7 @@ def _not_found(directory: Path, text: str, may_be_absent: bool) -> PersistenceEr
     )
 
 
-def _whole_id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-def _stem(meta: PersistedSessionMeta) -> str:
-    split = split_name(meta.path.name)
-    assert split is not None
-    return split[0]
-
-
 def told_apart(targets: list[Target]) -> list[Target]:
     """Return the same targets, each with a name that no other has."""
     short = shorten({str(target.session_id) for target in targets if target.session_id})
     return [replace(target, short=short.get(str(target.session_id))) for target in targets]
-
-
-def shorten(ids: set[str]) -> dict[str, str]:
-    """Return for each id the shortest beginning, of eight letters at least, that is its own."""
-    ordered = sorted(ids)
-    short = {}
-    for i, one in enumerate(ordered):
-        length = _SHORT
-        # Who shares most with it stands beside it.
-        for other in (*ordered[max(0, i - 1) : i], *ordered[i + 1 : i + 2]):
-            while other.startswith(one[:length]) and length < len(one):
-                length += 1
-        short[one] = one[:length]
-    return short

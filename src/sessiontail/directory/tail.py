@@ -145,6 +145,17 @@ class DirectoryTail(AsyncPulled, AsyncEntered, AsyncIterator[SessionRecord], Asy
                 assert session_id is not None
                 return session_id, record
 
+    async def begin(self) -> None:
+        """Look at the directory now, unless a record was asked for: ``cursor`` then knows where all stand.
+
+        Raises:
+            SessionNotFound: the directory is absent, with ``on_missing="error"``.
+            CursorInvalid: the cursor is damaged.
+            PersistenceError: the directory cannot be read.
+        """
+        if not self._following.closed:
+            await self._following.begin()
+
     @property
     def place(self) -> tuple[int | None, int | None]:
         """The line of the record that was handed over last, and where it begins in its file.

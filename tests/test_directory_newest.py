@@ -1,0 +1,60 @@
+"""The order in which pages of sessions are taken: it stays while sessions begin, grow and close."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from commands import ONE, TWO
+from samples import session_bytes
+from sessiontail import PersistedSessionMeta, SessionStore
+from sessiontail.directory.newest import Spot, newest_first
+
+pytestmark = pytest.mark.anyio
+
+OLD, NEW = "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+02:00"
+
+
+def write(directory: Path, name: str, session_id: str, created_at: str) -> None:
+    data = session_bytes(1, session_id=session_id, created_at=created_at, closed=False)
+    (directory / name).write_bytes(data)
+
+
+async def metas_in(directory: Path) -> list[PersistedSessionMeta]:
+    return await SessionStore(directory).scan().rest()
+
+
+async def test_the_newest_comes_first_and_of_one_session_the_later_file(tmp_path: Path) -> None:
+    write(tmp_path, f"{ONE}.jsonl", ONE, OLD)
+    write(tmp_path, f"{TWO}.jsonl", TWO, NEW)
+    write(tmp_path, f"{TWO}.jsonl.__partial__", TWO, NEW)
+
+    found = newest_first(await metas_in(tmp_path))
+
+    assert [(spot, meta.path.name) for spot, meta in found] == [
+        (
+            Spot("2026-01-01T22:00:00.000000+00:00", TWO, f"{TWO}.jsonl", 0),
+            f"{TWO}.jsonl.__partial__",
+        ),
+        (Spot("2026-01-01T22:00:00.000000+00:00", TWO, f"{TWO}.jsonl", 1), f"{TWO}.jsonl"),
+        (Spot("2026-01-01T00:00:00.000000+00:00", ONE, f"{ONE}.jsonl", 0), f"{ONE}.jsonl"),
+    ]
+    for i, (spot, _) in enumerate(found):
+        assert newest_first(await metas_in(tmp_path), spot) == found[i:]
+
+
+async def test_a_spot_is_the_same_after_its_session_was_closed_and_leads_on_when_it_is_gone(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, f"{ONE}.jsonl", ONE, OLD)
+    write(tmp_path, f"{TWO}.jsonl.__partial__", TWO, NEW)
+    (spot, _), older = newest_first(await metas_in(tmp_path))
+
+    (tmp_path / f"{TWO}.jsonl.__partial__").rename(tmp_path / f"{TWO}.jsonl")
+    closed = newest_first(await metas_in(tmp_path), spot)
+    (tmp_path / f"{TWO}.jsonl").unlink()
+    gone = newest_first(await metas_in(tmp_path), spot)
+
+    assert [one[0] for one in closed] == [spot, older[0]]
+    assert gone == [older]
