@@ -19,3 +19,17 @@ async def test_it_runs_is_said_without_the_token(tmp_path: Path) -> None:
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
     assert head.status_code == 200
+
+
+@pytest.mark.anyio
+async def test_a_directory_that_cannot_be_read_is_told_and_one_that_is_absent_is_fine(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "sessions"
+    async with client(create_app(SessionStore(directory))) as http:
+        absent = await http.get("/healthz")
+        directory.write_text("no directory")
+        unreadable = await http.get("/healthz")
+
+    assert (absent.status_code, absent.json()) == (200, {"status": "ok"})
+    assert (unreadable.status_code, unreadable.json()) == (503, {"status": "unavailable"})

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from anyio import CancelScope, current_time
 
 from sessiontail.service.context import Context
 from sessiontail.service.problems import Problem
 
-__all__ = ["Client", "Clients", "Figures"]
+__all__ = ["LAG_BOUNDS_S", "Client", "Clients", "Figures"]
 
 # What is being sent when all streams end is sent first, for so long at most.
 _LAST_SEND_S = 0.25
 # So long a client waits before it asks again for a stream that it may not have now.
 _RETRY = {"Retry-After": "5"}
+
+
+#: Seconds between which records are told apart by how late they were sent.
+LAG_BOUNDS_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
 
 @dataclass
@@ -38,6 +43,10 @@ class Figures:
     lag_s: float = 0.0
     #: The sum of all of these.
     lag_sum_s: float = 0.0
+    #: Records by how late they were: up to each of ``LAG_BOUNDS_S``, and later.
+    lags: list[int] = field(default_factory=lambda: [0] * (len(LAG_BOUNDS_S) + 1))
+    #: Lines that are no records, read for streams: once, however many clients get them.
+    damage: int = 0
 
     def sent(self, records: int, read_s: float) -> None:
         """Count records that were handed to a connection.
@@ -49,6 +58,7 @@ class Figures:
         self.records += records
         self.lag_s = max(0.0, time.monotonic() - read_s)
         self.lag_sum_s += self.lag_s * records
+        self.lags[bisect_left(LAG_BOUNDS_S, self.lag_s)] += records
 
 
 class Client:

@@ -20,6 +20,7 @@ from uuid import UUID
 from anyio import CancelScope
 
 from sessiontail.format.cursor import START
+from sessiontail.service.clients import Clients, Figures
 from sessiontail.service.context import Context
 from sessiontail.service.frames import Frame, end_frame, frame_of
 from sessiontail.session.tail import SessionTail
@@ -47,11 +48,15 @@ class _Reading:
         session_id: whose.
         cursor: where the first frame begins.
         number: of two readings, the one with the smaller one is older.
+        figures: the damage that is read is counted there.
     """
 
-    def __init__(self, tail: SessionTail, session_id: UUID, cursor: str, number: int) -> None:
+    def __init__(
+        self, tail: SessionTail, session_id: UUID, cursor: str, number: int, figures: Figures
+    ) -> None:
         self.session_id = session_id
         self.number = number
+        self._figures = figures
         #: Frames are numbered: this is the first one that is kept, and the one that comes next.
         self.first = self.last = 0
         #: Which frame follows a cursor.
@@ -128,6 +133,7 @@ class _Reading:
         self._tail.close()
 
     def _add(self, frame: Frame) -> None:
+        self._figures.damage += frame.event == "damage"
         self._frames.append((self._end, frame))
         self._end = frame.event_id
         self._bytes += len(frame.sse) + _FRAME_BYTES
@@ -147,6 +153,7 @@ class Sharing:
 
     def __init__(self, context: Context) -> None:
         self._tail = context.store.tail
+        self._figures = context.part(Clients).figures
         self._readings: dict[UUID, list[_Reading]] = {}
         self._count = self._made = 0
 
@@ -172,7 +179,7 @@ class Sharing:
         """
         tail = self._tail(session_id, after=cursor, wait=wait_s)
         self._made += 1
-        reading = _Reading(tail, session_id, cursor, self._made)
+        reading = _Reading(tail, session_id, cursor, self._made, self._figures)
         try:
             await reading.open()
         except BaseException:
