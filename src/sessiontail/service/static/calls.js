@@ -14,7 +14,7 @@ export class Calls {
   learn(record) {
     if (record.kind === "assistant") {
       return callsOf(record).flatMap(({ id, name, arguments: text }) =>
-        note(this.#calls, id, { line: record.line, name, arguments: text.slice(0, 300) }),
+        note(this.#calls, id, { line: record.line, name, arguments: text.slice(0, 200) }),
       );
     }
     if (record.kind === "tool_result") {

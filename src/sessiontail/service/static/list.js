@@ -136,7 +136,11 @@ export class WindowedList {
   }
 
   #schedule() {
-    if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#draw());
+    if (this.#frame) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#take(); // the event of a scroll may come behind this frame
+      this.#draw();
+    });
   }
 
   #resized() {
@@ -149,15 +153,22 @@ export class WindowedList {
   }
 
   #scrolled() {
+    if (!this.#take()) return;
+    this.#draw();
+    clearTimeout(this.#settling);
+    if (this.heights.total > this.longest) this.#settling = setTimeout(() => this.#settle(), 200);
+  }
+
+  /** Note where somebody has scrolled to; return whether somebody has. */
+  #take() {
     const real = this.scroller.scrollTop;
     const moved = real - this.#realTop;
-    if (Math.abs(moved) < 1) return;
+    if (Math.abs(moved) < 1) return false;
     this.#view = this.scroller.clientHeight; // it may have scrolled because it was resized
     const room = this.heights.total - this.#view;
     const realRoom = this.runway.offsetHeight - this.#view;
-    const scaled = room > realRoom + 1;
     let top = real + this.#shift;
-    if (!scaled) top = real;
+    if (room <= realRoom + 1) top = real;
     else if (real <= 0) top = 0;
     else if (real >= realRoom - 1) top = room;
     else if (Math.abs(moved) > 3 * this.#view) top = (real / realRoom) * room; // the bar was dragged
@@ -165,9 +176,7 @@ export class WindowedList {
     this.#shift = this.#clamped(top) - real;
     this.stick = this.atEnd;
     this.#anchorAt(this.top);
-    this.#draw();
-    clearTimeout(this.#settling);
-    if (scaled) this.#settling = setTimeout(() => this.#settle(), 200);
+    return true;
   }
 
   /** Put the scaled scroll bar where it belongs, once nobody moves it. */
@@ -189,7 +198,8 @@ export class WindowedList {
   #draw() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
-    if (!this.#view) return;
+    this.#view ||= this.scroller.clientHeight;
+    if (!this.#view) return; // it is hidden
     // What is drawn is measured, which moves what is below: until nothing that is seen is a guess.
     for (let round = 0; round < 5; round += 1) {
       const top = this.#wanted();

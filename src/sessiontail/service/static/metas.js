@@ -8,6 +8,8 @@ const KEYS = { created: "created_at", modified: "modified_at", size: "size_bytes
 export class Metas {
   /** @type {Map<string, any>} by id */
   #byId = new Map();
+  /** @type {any[] | null} in their order; null: it has changed */
+  #sorted = null;
   /** @type {Filter} */
   filter = { sort: "-created", states: [], text: "" };
   /** Where the next page begins; null: all are here. */
@@ -18,6 +20,7 @@ export class Metas {
     this.filter = filter;
     this.next = null;
     this.#byId.clear();
+    this.#sorted = null;
   }
 
   /** Take a page of the listing. */
@@ -29,7 +32,10 @@ export class Metas {
   /** Take what an event says of a session; return whether the list has changed. */
   news(kind, meta) {
     const there = this.#byId.has(meta.id);
-    if (kind === "deleted" || !this.#matches(meta)) return this.#byId.delete(meta.id);
+    if (kind === "deleted" || !this.#matches(meta)) {
+      this.#sorted = null;
+      return this.#byId.delete(meta.id);
+    }
     if (!there && this.next !== null && this.#isBehindAll(meta)) return false;
     this.#keep(meta);
     return true;
@@ -45,10 +51,12 @@ export class Metas {
 
   /** Return the sessions in their order. */
   sorted() {
-    return [...this.#byId.values()].sort((one, other) => this.#compare(one, other));
+    this.#sorted ??= [...this.#byId.values()].sort((one, other) => this.#compare(one, other));
+    return this.#sorted;
   }
 
   #keep(meta) {
+    this.#sorted = null;
     // An event may not know the title.
     this.#byId.set(meta.id, { ...meta, title: meta.title ?? this.#byId.get(meta.id)?.title ?? null });
   }

@@ -22,6 +22,7 @@ export class RecordList {
   #selected = null; // a line
   #marked = null;
   #new = 0;
+  #followed = false;
   #jump = byId("jump");
 
   /**
@@ -169,6 +170,11 @@ export class RecordList {
     else this.toEnd();
   }
 
+  /** Whether the session is being written, as far as is known. */
+  get live() {
+    return this.#pages !== null && this.look.live;
+  }
+
   /** Say that the session is written no more, or again. */
   setLive(live) {
     if (!this.#pages || this.look.live === live) return;
@@ -250,6 +256,9 @@ export class RecordList {
     const text = this.#new ? `${this.#new} new, jump to the end` : "Jump to the end";
     if (this.#jump.lastElementChild.textContent !== text) this.#jump.lastElementChild.textContent = text;
     this.#jump.classList.toggle("news", this.#new > 0);
-    this.on.follow(this.list.stick);
+    if (this.#followed !== this.list.stick) {
+      this.#followed = this.list.stick;
+      this.on.follow(this.#followed);
+    }
   }
 }

@@ -86,12 +86,18 @@ export class Search {
       const name = match.session_id ? h("a", { href: hashOf(id) }, title) : title;
       this.#results.append(h("li", {}, h("h3", { dir: "auto" }, name), list));
     }
-    const where = h("span", { class: "where" }, `${match.tool ?? match.kind}, line ${count(match.line)}`);
-    const text = excerpt(match);
+    const place = `${oneLine(match.tool ?? match.kind, 60)}, line ${count(match.line)}`;
+    const last = list.lastElementChild?.firstElementChild;
+    if (last?.firstElementChild.textContent === place) {
+      last.append(excerpt(match)); // another part of the same record
+      return;
+    }
     const linked = match.session_id && match.line !== null;
-    list.append(
-      h("li", {}, linked ? h("a", { class: "found", href: hashOf(id, match.line) }, where, text) : h("span", { class: "found" }, where, text)),
-    );
+    const found = linked
+      ? h("a", { class: "found", href: hashOf(id, match.line) })
+      : h("span", { class: "found" });
+    found.append(h("span", { class: "where" }, place), excerpt(match));
+    list.append(h("li", {}, found));
   }
 }
 

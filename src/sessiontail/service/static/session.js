@@ -3,13 +3,16 @@
 import { get } from "./api.js";
 import { announce, byId, debounced, h } from "./dom.js";
 import { showFacts, showUsage } from "./facts.js";
-import { count, counted } from "./format.js";
+import { count, counted, oneLine } from "./format.js";
 import { showLineage } from "./lineage.js";
 import { RecordList } from "./recordlist.js";
 import { outcomeText } from "./state.js";
+import { hashOf } from "./router.js";
 import { Viewer } from "./viewer.js";
 
 const KINDS = ["user", "assistant", "tool_result", "system", "damage"];
+// A file that was replaced is looked at again so much later.
+const REOPEN_MS = 500;
 const RECORDS = new Set(["header", "chunk", "trailer", "damage"]);
 
 /** The session that is shown, if one is. */
@@ -20,6 +23,7 @@ export class SessionView {
   #meta = null;
   #counts = null;
   #kinds = new Set();
+  #frame = 0;
   #viewer = new Viewer();
   #text = byId("filter");
   #chips = byId("kinds");
@@ -120,7 +124,7 @@ export class SessionView {
     this.#meta = meta;
     this.#counts = counts;
     const live = meta.state === "live";
-    document.title = `${meta.title ? meta.title.slice(0, 60) : meta.id.slice(0, 8)} · sessiontail`;
+    document.title = `${oneLine(meta.title ?? "", 60) || meta.id.slice(0, 8)} · sessiontail`;
     showFacts(meta);
     this.#drawKinds();
     this.records.open(meta.id, { lines: counts.lines, inherited: counts.inherited, live });
@@ -142,18 +146,21 @@ export class SessionView {
   #added(record) {
     const kind = record.record_type === "chunk" ? record.kind : record.record_type;
     this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
-    this.#drawKinds();
+    this.#frame ||= requestAnimationFrame(() => this.#drawKinds());
     if (kind !== "trailer") this.#say("", "");
   }
 
   #ended(outcome) {
-    this.#say(outcomeText(outcome) ?? outcome, outcome === "closed" ? "quiet" : "problem");
+    const text = outcomeText(outcome) ?? outcome;
+    if (this.records.live) announce(text);
+    this.#say(text, outcome === "closed" ? "quiet" : "problem");
     this.records.setLive(false);
-    announce(outcomeText(outcome) ?? outcome);
-    if (outcome !== "replaced") return;
-    const session = this.#session;
-    this.#session = undefined; // the same id is another file now
-    this.show(session, null);
+    if (outcome === "replaced") setTimeout(() => this.#reopen(this.#asked), REOPEN_MS);
+  }
+
+  /** Show what is under this id now, unless something else is shown meanwhile. */
+  #reopen(asked) {
+    if (asked === this.#asked) this.#open(this.#session, null);
   }
 
   #showLine(line) {
@@ -172,6 +179,8 @@ export class SessionView {
   }
 
   #drawKinds() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
     const chips = KINDS.filter((kind) => this.#counts?.[kind] || this.#kinds.has(kind)).map((kind) => {
       const chip =
         this.#chips.querySelector(`[data-kind="${kind}"]`) ??
@@ -197,11 +206,12 @@ export class SessionView {
     const button = byId("skip-inherited");
     button.hidden = !inherited;
     button.textContent = `Skip ${counted(inherited ?? 0, "inherited row")}`;
-    button.onclick = () => this.records.showLine(inherited + 2); // below the header
+    button.onclick = () => (location.hash = hashOf(this.#session, inherited + 2)); // below the header
   }
 
   #say(text, kind) {
     const banner = byId("outcome");
+    if (banner.textContent === text) return;
     banner.textContent = text;
     banner.className = kind;
     banner.hidden = text === "";

@@ -9,6 +9,8 @@ import { STATES, stateMark } from "./state.js";
 
 const PAGE = 100;
 const LARGEST_PAGE = 500;
+// News of many sessions is drawn together.
+const NEWS_MS = 100;
 
 /** The list of sessions, and what filters it. */
 export class SessionList {
@@ -18,7 +20,7 @@ export class SessionList {
   #selected = null;
   #asked = 0;
   #answered = 0;
-  #frame = 0;
+  #timer = 0;
   #list = byId("session-list");
   #more = byId("more-sessions");
   #text = byId("query");
@@ -126,12 +128,12 @@ export class SessionList {
   }
 
   #schedule() {
-    if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#draw());
+    if (!this.#timer) this.#timer = setTimeout(() => this.#draw(), NEWS_MS);
   }
 
   #draw() {
-    cancelAnimationFrame(this.#frame);
-    this.#frame = 0;
+    clearTimeout(this.#timer);
+    this.#timer = 0;
     const metas = this.#metas.sorted();
     const gone = new Set(this.#rows.keys());
     let at = this.#list.firstElementChild;
