@@ -534,6 +534,10 @@ async def test_a_line_that_cannot_be_is_refused(sessions: SessionStore) -> None:
         await sessions.cursor_at(ID, 0)
     with pytest.raises(TypeError, match="line is a number"):
         await sessions.cursor_at(ID, "1")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="give line= or last=, one of them"):
+        await sessions.cursor_at(ID, 1, last=1)
+    with pytest.raises(ValueError, match="last cannot be negative: -1"):
+        await sessions.cursor_at(ID, last=-1)
     with pytest.raises(InvalidSessionId):
         await sessions.cursor_at("../x", 1)
     with pytest.raises(SessionNotFound):

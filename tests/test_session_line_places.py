@@ -138,6 +138,16 @@ def test_a_cursor_is_the_one_that_a_reader_has_there(path: Path) -> None:
     assert Position.decode(cursor_of([str(path)], 6)).trailer_seen is True
 
 
+def test_a_place_before_the_end_knows_its_line_however_far_that_is(path: Path) -> None:
+    rows = b"".join(chunk_line(n, "x" * 8_000) for n in range(800))  # 6.4 MB
+    path.write_bytes(header_line() + rows + b"torn")
+    for last in (0, 1, 300, 799):
+        position = Position.decode(cursor_of([str(path)], None, last=last))
+        assert position.lines == 801 - last
+        assert Position.decode(cursor_of([str(path)], 802 - last)) == position
+    assert Position.decode(cursor_of([str(path)], None, last=9999)).offset == 0
+
+
 def test_before_the_header_there_is_only_the_start(path: Path) -> None:
     path.write_bytes(b"\n\n" + session_bytes())
 

@@ -261,21 +261,25 @@ class SessionsById:
         found = await in_thread(self._locate, session_id, place=str(self.directory))
         return await in_thread(first_meta, found.newest_first, detail, place=str(self.directory))
 
-    async def cursor_at(self, session_id: UUID | str, line: int) -> str:
+    async def cursor_at(
+        self, session_id: UUID | str, line: int | None = None, *, last: int | None = None
+    ) -> str:
         """Return the cursor where a line begins, for ``after``; also of the line that comes next.
 
         Args:
             session_id: which session: its WAL, else the closed file.
             line: from 1. Of a large file, lines are counted once, and then what is added.
+            last: so many lines before the end instead; what is read from there has its lines.
 
         Raises:
             LineNotFound: the file has fewer lines.
             DamagedSession: the file does not start with a header.
         """
-        checks.positive("line", line, int)
+        checks.one_line(line, last)
         self._paths(session_id)  # refuses what is no id
         found = await in_thread(self._locate, session_id, place=str(self.directory))
-        return await in_thread(cursor_of, found.newest_first, line, place=str(self.directory))
+        look = partial(cursor_of, found.newest_first, line, last=last)
+        return await in_thread(look, place=str(self.directory))
 
     def _paths(self, session_id: UUID | str | None) -> SessionPaths:
         if session_id is None:

@@ -14,6 +14,7 @@ __all__ = [
     "moment",
     "no_others",
     "no_plain_function",
+    "one_line",
     "one_of",
     "one_start",
     "plain_function",
@@ -83,6 +84,16 @@ def one_start(after: object, last: object) -> None:
         count("last", last)
         if after is not None:
             raise ValueError("give after= or last=, not both")
+
+
+def one_line(line: object, last: object) -> None:
+    """Refuse what is no line of a file, from 1, and no number of lines before its end."""
+    if (line is None) is (last is None):
+        raise TypeError("give line= or last=, one of them")
+    if last is not None:
+        count("last", last)
+    else:
+        positive("line", line, int)
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -11,10 +11,13 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from sessiontail.errors import LineNotFound
 from sessiontail.format.brief import counted
+from sessiontail.format.cursor import Position
 from sessiontail.format.marks import WINDOW_BYTES
-from sessiontail.session.before_end import position_at
+from sessiontail.session.before_end import position_at, position_before_end
 from sessiontail.session.generations import not_found
 from sessiontail.session.lines import newlines
 from sessiontail.system.files import SessionFile, explain
@@ -43,8 +46,13 @@ class _Places(NamedTuple):
 _known: Kept[FileId, _Places] = Kept(1_000)
 
 
-def cursor_of(names: Sequence[str], line: int) -> str:
+def cursor_of(names: Sequence[str], line: int | None, *, last: int | None = None) -> str:
     """Return the cursor where a line begins in the first of these files that is there.
+
+    Args:
+        names: the files.
+        line: from 1.
+        last: so many lines before the end instead.
 
     Raises:
         SessionNotFound: none is.
@@ -56,7 +64,7 @@ def cursor_of(names: Sequence[str], line: int) -> str:
         try:
             file = SessionFile(name)
             try:
-                return position_at(file, line_start(file, line), line - 1).encode()
+                return _position(file, line, last).encode()
             finally:
                 file.close()
         except (FileNotFoundError, NotADirectoryError):
@@ -64,6 +72,16 @@ def cursor_of(names: Sequence[str], line: int) -> str:
         except OSError as error:
             raise explain(error, as_path(name)) from error
     raise not_found(names)
+
+
+def _position(file: SessionFile, line: int | None, last: int | None) -> Position:
+    if line is not None:
+        return position_at(file, line_start(file, line), line - 1)
+    assert last is not None
+    position = position_before_end(file, last)
+    if position.lines is None:  # it is far from where lines were counted
+        position = msgspec.structs.replace(position, lines=_lines_before(file, position.offset))
+    return position
 
 
 def line_start(file: SessionFile, line: int) -> int:
@@ -77,15 +95,8 @@ def line_start(file: SessionFile, line: int) -> int:
         LineNotFound: there are fewer newlines before it.
         OSError: the file cannot be read.
     """
-    status = file.stat()
-    needed, size = line - 1, status.st_size
-    before = _recall(file, FileId.of(status), size)
-    known = len(before)
-    while before[-1] < needed and len(before) * BLOCK_BYTES <= size:
-        end = len(before) * BLOCK_BYTES
-        before.append(before[-1] + newlines(file, end - BLOCK_BYTES, end))
-    if len(before) > known:
-        _keep(file, FileId.of(status), before)
+    needed, size = line - 1, file.stat().st_size
+    before = _counted(file, size, needed)
     if not needed:
         return 0
     # The block of the newline before the line; behind the last whole one is a part of one.
@@ -101,6 +112,27 @@ def line_start(file: SessionFile, line: int) -> int:
                 path=file.path,
             )
     return start + at + 1
+
+
+def _lines_before(file: SessionFile, offset: int) -> int:
+    """Return how many newlines there are before a place in a file."""
+    before = _counted(file, offset, None)
+    end = min(len(before) - 1, offset // BLOCK_BYTES)
+    return before[end] + newlines(file, end * BLOCK_BYTES, offset)
+
+
+def _counted(file: SessionFile, size: int, needed: int | None) -> array[int]:
+    """Return the newlines before each block, up to a size, or to so many of them."""
+    status = file.stat()
+    before = _recall(file, FileId.of(status), status.st_size)
+    known = len(before)
+    while (end := len(before) * BLOCK_BYTES) <= size:
+        if needed is not None and before[-1] >= needed:
+            break
+        before.append(before[-1] + newlines(file, end - BLOCK_BYTES, end))
+    if len(before) > known:
+        _keep(file, FileId.of(status), before)
+    return before
 
 
 def _recall(file: SessionFile, file_id: FileId, size: int) -> array[int]:
