@@ -12,10 +12,25 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from sessiontail.service import audits, events, health, lineages, login, pages, searches, usage
+from sessiontail.service import (
+    audits,
+    directory_events,
+    events,
+    health,
+    lineages,
+    login,
+    metrics,
+    openapi,
+    pages,
+    records,
+    searches,
+    sessions,
+    usage,
+)
 from sessiontail.service.context import Context, Limits, LoginPage
 from sessiontail.service.endpoints import Endpoint
 from sessiontail.service.hosts import LOOPBACK, Hosts
+from sessiontail.service.news import news_lifespan
 from sessiontail.service.problems import Problems, answer_http_error
 from sessiontail.service.security import Guard
 from sessiontail.service.tokens import Token
@@ -27,11 +42,16 @@ __all__ = ["create_app"]
 _ENDPOINTS: tuple[Endpoint, ...] = (
     *health.ENDPOINTS,
     *login.ENDPOINTS,
+    *sessions.ENDPOINTS,
+    *records.ENDPOINTS,
     *audits.ENDPOINTS,
     *searches.ENDPOINTS,
     *lineages.ENDPOINTS,
     *usage.ENDPOINTS,
     *events.ENDPOINTS,
+    *directory_events.ENDPOINTS,
+    *metrics.ENDPOINTS,
+    *openapi.ENDPOINTS,
 )
 # What is no row of the API: the page, other applications that are mounted.
 _ROUTES: tuple[Callable[[Context], Iterable[BaseRoute]], ...] = (pages.routes,)
@@ -39,7 +59,7 @@ _ROUTES: tuple[Callable[[Context], Iterable[BaseRoute]], ...] = (pages.routes,)
 _METHODS = {"/login": ("POST",), "/mcp": ("GET", "POST", "DELETE")}
 _LOGIN_PAGE: LoginPage | None = pages.login_page
 # What is open from the start of the application to its end.
-_LIFESPANS: tuple[Callable[[Context], AbstractAsyncContextManager[object]], ...] = ()
+_LIFESPANS: tuple[Callable[[Context], AbstractAsyncContextManager[object]], ...] = (news_lifespan,)
 
 
 def create_app(
@@ -76,7 +96,7 @@ def create_app(
     )
     app = Starlette(
         routes=[*map(_route, _ENDPOINTS), *(one for more in _ROUTES for one in more(context))],
-        middleware=[guard, Middleware(Problems)],
+        middleware=[Middleware(metrics.Counted, context=context), guard, Middleware(Problems)],
         exception_handlers={HTTPException: answer_http_error},
         lifespan=partial(_lifespan, context),
     )
