@@ -19,7 +19,7 @@ from uuid import UUID
 from samples import ID
 from served import Served
 
-__all__ = ["Event", "Stream", "connected", "events_of", "parsed", "request", "serving"]
+__all__ = ["Event", "Stream", "connected", "events_of", "parsed", "program", "request", "serving"]
 
 PATIENCE_S = 60
 
@@ -32,12 +32,15 @@ class Event(NamedTuple):
     data: dict[str, Any]
 
 
+def program(directory: Path, *, nofile: int | None = None, **limits: float) -> list[str]:
+    """What serves with these limits; ``nofile``: it may open so many files."""
+    serve = [sys.executable, "-W", "error", __file__, str(directory), json.dumps(limits)]
+    return serve if nofile is None else ["prlimit", f"--nofile={nofile}:{nofile}", *serve]
+
+
 def serving(directory: Path, *, nofile: int | None = None, **limits: float) -> Served:
-    """A server with these limits; ``nofile``: it may open so many files."""
-    program = [sys.executable, "-W", "error", __file__, str(directory), json.dumps(limits)]
-    if nofile is not None:
-        program = ["prlimit", f"--nofile={nofile}:{nofile}", *program]
-    return Served(program=program)
+    """A server that runs ``program``."""
+    return Served(program=program(directory, nofile=nofile, **limits))
 
 
 def request(

@@ -1,0 +1,129 @@
+"""Connections that ask for nothing, too slowly, or that are too many: a server in its own process."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from samples import ID, session_bytes
+from served import Served
+from serving import Stream, connected, events_of, request, serving
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("sessions")
+    (directory / f"{ID}.jsonl").write_bytes(session_bytes(3))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def server(directory: Path) -> Iterator[Served]:
+    """Of 400 descriptors half are for connections, less what is spare."""
+    with serving(directory, nofile=400, head_timeout_s=0.3) as served:
+        yield served
+
+
+def is_cut(connection: socket.socket) -> bool:
+    """Whether the other end lets go, with or without a word."""
+    try:
+        while connection.recv(65536):
+            pass
+    except ConnectionResetError:
+        pass
+    return True
+
+
+@pytest.mark.parametrize("head", [b"", b"GET ", request("/healthz")[:-2], b"\r\n"])
+def test_who_does_not_finish_the_head_of_a_request_is_cut(server: Served, head: bytes) -> None:
+    with connected(server.port, head) as connection:
+        assert is_cut(connection)
+
+
+def test_who_sends_a_head_a_letter_at_a_time_is_cut_all_the_same(server: Served) -> None:
+    with connected(server.port, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ") as slow:
+        slow.settimeout(0.02)
+        for _ in range(3000):
+            try:
+                slow.sendall(b"a")
+                if not slow.recv(1):
+                    break
+            except TimeoutError:
+                continue
+            except (ConnectionResetError, BrokenPipeError):
+                break
+        else:
+            pytest.fail("it is still open")
+
+
+def test_who_is_slow_after_a_request_is_cut_too(server: Served) -> None:
+    with connected(server.port, request("/healthz")) as connection:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+        connection.sendall(b"GET /healthz HTT")
+
+        assert is_cut(connection)
+
+
+def test_a_stream_is_not_cut_though_it_says_nothing(directory: Path, server: Served) -> None:
+    session = directory / "4f2c0000-0000-4000-8000-000000000002.jsonl.__partial__"
+    session.write_bytes(session_bytes(1).replace(b"000001", b"000002").splitlines(True)[0])
+    with Stream(server.port, session_id=session.name[:36]) as stream:
+        stream.read_until(b"event: header")
+        with connected(server.port, b"GET") as slow:
+            assert is_cut(slow)  # so that the time of who is slow was up meanwhile
+        session.rename(session.with_suffix(""))
+        with session.with_suffix("").open("ab") as file:
+            file.write(session_bytes(0).splitlines(True)[-1])
+
+        assert stream.read_to_end()[-1].event == "end"
+
+
+def test_a_head_that_is_too_large_is_refused(server: Served) -> None:
+    with connected(server.port, request("/healthz", "X: " + "a" * 100_000)[:-4]) as connection:
+        answer = connection.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64), b"nonsense\r\n\r\n"]
+)
+def test_what_is_no_request_is_refused(server: Served, garbage: bytes) -> None:
+    with connected(server.port, garbage) as connection:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
+
+
+def test_one_connection_too_many_is_refused_and_those_that_are_open_go_on(
+    directory: Path,
+) -> None:
+    answers = []
+    with serving(directory, nofile=400) as server, ExitStack() as stack:
+        stream = stack.enter_context(Stream(server.port))
+        assert stream.status == 200
+        for _ in range(150):  # 72 may be open
+            idle = stack.enter_context(connected(server.port))
+            idle.setblocking(False)
+            answers.append(idle)
+        with connected(server.port) as late:
+            refused = late.recv(65536)
+        events = stream.read_to_end()
+        stack.close()
+        while (answer := httpx.get(f"{server.url}/healthz")).status_code == 503:
+            pass  # what was open is not noticed to be gone yet
+
+    assert refused.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert [event.event for event in events] == ["header", *["chunk"] * 3, "trailer", "end"]
+    assert answer.json() == {"status": "ok"}
+
+
+def test_many_requests_on_one_connection_are_answered(server: Served) -> None:
+    with httpx.Client() as client:
+        answers = [client.get(f"{server.url}/healthz").status_code for _ in range(50)]
+
+    assert answers == [200] * 50
+    assert len(events_of(server.port)) == 6
