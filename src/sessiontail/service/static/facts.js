@@ -10,9 +10,9 @@ export function showFacts(meta) {
   byId("session-title").textContent = meta.title ? inert(meta.title).replace(/\s+/gu, " ").slice(0, 300) : "Nothing said yet";
   const usage = meta.cumulative_usage;
   byId("session-facts").replaceChildren(
-    fact("State", stateMark(meta.state)),
+    fact("State", meta.state ? stateMark(meta.state) : UNKNOWN),
     fact("Id", h("code", {}, meta.id)),
-    fact("Written", h("time", { id: "written", datetime: meta.modified_at, title: moment(meta.modified_at) })),
+    fact("Written", h("time", { id: "written", datetime: meta.modified_at ?? "", title: moment(meta.modified_at) })),
     fact("Created", moment(meta.created_at)),
     fact("Size", size(meta.size_bytes), `${count(meta.size_bytes)} bytes`),
     fact("Chunks", count(meta.chunk_count)),

@@ -18,7 +18,11 @@ const TOTALS_EACH_MS = 60_000;
 startTheme();
 const list = new SessionList(failed);
 const search = new Search((id) => list.meta(id)?.title ?? null);
-const view = new SessionView({ follow: (session, cursor) => stream.follow(session, cursor), error: failed });
+const view = new SessionView({
+  follow: (session, cursor) => stream.follow(session, cursor),
+  known: (session) => list.meta(session),
+  error: failed,
+});
 const stream = new Stream(happened, () => showConnection());
 
 function happened(name, data) {

@@ -5,7 +5,7 @@ import { h, s } from "./dom.js";
 import { count, counted, inert, moment, oneLine, size } from "./format.js";
 import { compact } from "./json.js";
 import { hashOf } from "./router.js";
-import { argumentsView, lettersOf, output, prose, putText } from "./text.js";
+import { argumentsView, lettersOf, output, prose, putText, resultView } from "./text.js";
 
 const ROLES = {
   header: "header",
@@ -133,7 +133,7 @@ function result(body, record, look) {
     h("code", { class: "brief", dir: "auto" }, call ? oneLine(compact(call.arguments) ?? call.arguments, 160) : ""),
     h("span", { class: "amount" }, record.cut ? lettersOf(record) : amountOf(text)),
   ];
-  const inner = text ? output(text, `${line}:text`, look, OF_A_RESULT) : h("p", { class: "hint" }, "(empty)");
+  const inner = text ? resultView(text, `${line}:text`, look, OF_A_RESULT) : h("p", { class: "hint" }, "(empty)");
   const card = fold("outcome", `${line}:result`, look, title, inner);
   card.append(
     call

@@ -32,6 +32,7 @@ export class SessionView {
    * @param {object} on
    * @param {(session: string, cursor: string | null) => void} on.follow its records are wanted from here on
    * @param {(error: Error) => void} on.error
+   * @param {(session: string) => any} on.known what the list knows of it; null: nothing
    */
   constructor(on) {
     this.on = on;
@@ -110,7 +111,13 @@ export class SessionView {
     byId("missing").hidden = true;
     byId("usage-fold").open = false;
     byId("lineage-fold").open = false;
-    if (session === null) return this.on.follow(null, null);
+    if (session === null) {
+      document.title = "sessiontail";
+      return this.on.follow(null, null);
+    }
+    showFacts(this.on.known(session) ?? { id: session, title: "Loading…" });
+    this.#counts = null;
+    this.#drawKinds();
     try {
       const answer = await get(`api/sessions/${session}`);
       if (asked === this.#asked) this.#opened(answer, line);
@@ -184,7 +191,7 @@ export class SessionView {
     const chips = KINDS.filter((kind) => this.#counts?.[kind] || this.#kinds.has(kind)).map((kind) => {
       const chip =
         this.#chips.querySelector(`[data-kind="${kind}"]`) ??
-        h("button", { type: "button", class: "chip", data: { kind }, onclick: () => this.#toggleKind(kind) }, h("span"), h("span", { class: "amount" }));
+        h("button", { type: "button", class: "chip", title: `Only ${kind.replace("_", " ")} records, or all again`, data: { kind }, onclick: () => this.#toggleKind(kind) }, h("span"), h("span", { class: "amount" }));
       chip.firstElementChild.textContent = kind.replace("_", " ");
       chip.lastElementChild.textContent = count(this.#counts?.[kind] ?? 0);
       chip.setAttribute("aria-pressed", String(this.#kinds.has(kind)));

@@ -93,7 +93,11 @@ export class SessionList {
   }
 
   #chip(state) {
-    const chip = h("button", { type: "button", class: "chip", "aria-pressed": "false" }, stateMark(state));
+    const chip = h(
+      "button",
+      { type: "button", class: "chip", "aria-pressed": "false", title: `Only ${state} sessions, or all again` },
+      stateMark(state),
+    );
     chip.addEventListener("click", () => {
       const on = !this.#states.delete(state);
       if (on) this.#states.add(state);
@@ -149,7 +153,9 @@ export class SessionList {
       this.#rows.delete(id);
     }
     const filtered = this.#states.size > 0 || this.#metas.filter.text !== "";
-    byId("no-sessions").hidden = metas.length > 0 || filtered;
+    const none = metas.length === 0 && !filtered;
+    byId("welcome-name").textContent = none ? "Waiting for the first session" : "Choose a session";
+    byId("no-sessions").hidden = !none;
     byId("no-match").hidden = metas.length > 0 || !filtered;
     this.#more.hidden = this.#metas.next === null;
     byId("session-count").textContent = `${count(metas.length)}${this.#metas.next === null ? "" : "+"}`;

@@ -58,10 +58,18 @@ export function output(text, key, look, most) {
 /** Return a call's arguments: JSON indented and coloured, anything else as it is. */
 export function argumentsView(text, key, look, most) {
   const pieces = pretty(text);
-  if (!pieces) {
-    const note = h("p", { class: "hint" }, "These arguments are no JSON:");
-    return h("div", {}, text.trim() ? note : null, output(text, key, look, most));
-  }
+  if (pieces) return json(pieces, key, look, most);
+  const note = h("p", { class: "hint" }, "These arguments are no JSON:");
+  return h("div", {}, text.trim() ? note : null, output(text, key, look, most));
+}
+
+/** Return what a tool gave: as its arguments where it is a JSON object or list, else as it is. */
+export function resultView(text, key, look, most) {
+  const pieces = /^\s*[[{]/u.test(text) && !look.cut ? pretty(text) : null;
+  return pieces ? json(pieces, key, look, most) : output(text, key, look, most);
+}
+
+function json(pieces, key, look, most) {
   const lines = pieces.map((piece) => piece.text).join("");
   return folded(lines, key, look, most, (part) => {
     const box = h("pre", { class: "json", dir: "ltr" });
