@@ -75,10 +75,10 @@ async def stream_directory(request: Request) -> Response:
     """Answer with the events of the directory, and the records of asked sessions."""
     context = context_of(request)
     values = read(request, _PARAMETERS)
-    asked = tuple(dict.fromkeys(values["session"]))
+    asked = tuple(dict.fromkeys(map(str, values["session"])))
     after = dict(map(parse_place, values["after"]))
     if other := after.keys() - {*asked}:
-        raise Problem(400, f"after names a session that session does not: {min(map(str, other))}")
+        raise Problem(400, f"after names a session that session does not: {min(other)}")
     text = values["last-event-id"]
     last = StreamId.decode(text) if text else None
     form = preferred(request.headers.getlist("accept"))
@@ -98,23 +98,23 @@ class _Stream:
 
     context: Context
     form: Form
-    asked: Sequence[UUID]
+    asked: Sequence[str]
     last: StreamId | None
 
     def __post_init__(self) -> None:
         self._news = self.context.part(News)
         self._figures = self.context.part(Clients).figures
         self._number = 0
-        self._places: dict[UUID, str] = {}
+        self._places: dict[str, str] = {}
 
-    async def events(self, places: Mapping[UUID, str]) -> AsyncGenerator[bytes, None]:
+    async def events(self, places: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of events, whole ones.
 
         Args:
             places: where the records of sessions begin, as far as that is said.
         """
         signal = Signal()
-        feeds: dict[UUID, SessionFeed] = {}
+        feeds: dict[str, SessionFeed] = {}
         with self._news.listening(signal.set):
             await self._news.begun()
             complete = self._resume()
@@ -122,7 +122,9 @@ class _Stream:
                 for session_id in self.asked:
                     place = places.get(session_id) or await _end_now(self.context.store, session_id)
                     self._places[session_id] = place
-                    feeds[session_id] = SessionFeed(self.context, session_id, place, signal.set)
+                    feeds[session_id] = SessionFeed(
+                        self.context, UUID(session_id), place, signal.set
+                    )
                 yield opening(self.form) + self._joined([self._ready(complete=complete)])
                 for feed in feeds.values():
                     feed.start()
@@ -144,7 +146,7 @@ class _Stream:
         self._number = last.number if known and last is not None else news.last
         return known
 
-    def _what_came(self, feeds: Mapping[UUID, SessionFeed]) -> Iterable[bytes]:
+    def _what_came(self, feeds: Mapping[str, SessionFeed]) -> Iterable[bytes]:
         if self._number != self._news.last:
             yield self._joined(self._new_news(feeds))
         for session_id, feed in feeds.items():
@@ -154,19 +156,19 @@ class _Stream:
                 yield self._joined(self._renamed(session_id, frame) for frame in frames)
                 self._figures.sent(len(frames), frames[0].read_s)
 
-    def _new_news(self, feeds: Mapping[UUID, SessionFeed]) -> Iterable[Frame]:
+    def _new_news(self, feeds: Mapping[str, SessionFeed]) -> Iterable[Frame]:
         if not self._news.reaches(self._number):
             self._number = self._news.last
             yield self._ready(complete=False)
             return
-        by_text = {str(session_id): feed for session_id, feed in feeds.items()}
         for entry in self._news.after(self._number):
             self._number = entry.number
-            if entry.session_id in by_text and entry.kind != "abandoned":
-                by_text[entry.session_id].revive()
+            feed = feeds.get(entry.session_id or "")
+            if feed is not None and entry.kind != "abandoned":
+                feed.revive()
             yield Frame(entry.kind, self._id(), entry.data)
 
-    def _renamed(self, session_id: UUID, frame: Frame) -> Frame:
+    def _renamed(self, session_id: str, frame: Frame) -> Frame:
         """Return a frame of a session as an event of this stream."""
         self._places[session_id] = frame.event_id
         return Frame(frame.event, self._id(), frame.data)
@@ -182,7 +184,7 @@ class _Stream:
         return joined(frames, self.form)
 
 
-async def _end_now(store: SessionStore, session_id: UUID) -> str:
+async def _end_now(store: SessionStore, session_id: str) -> str:
     """Return the end of a session as it is now; the start where it is not there yet."""
     try:
         async with store.read(session_id, last=0) as feed:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from uuid import UUID
 
 from sessiontail.format.cursor import Position
 from sessiontail.service.frames import parse_id
@@ -33,8 +32,8 @@ class StreamId:
     boot: str
     #: Of the last news.
     number: int
-    #: Behind which its records go on, by session.
-    places: Mapping[UUID, str]
+    #: Behind which its records go on, by session: its id as text.
+    places: Mapping[str, str]
 
     def encode(self) -> str:
         """Return it as text."""
@@ -57,8 +56,8 @@ class StreamId:
         return cls(boot, int(number), places)
 
 
-def parse_place(text: str) -> tuple[UUID, str]:
-    """Return the session, and the place in it, of ``<session id>:<place>``.
+def parse_place(text: str) -> tuple[str, str]:
+    """Return the session's id, and the place in it, of ``<session id>:<place>``.
 
     Raises:
         Problem: 400, it is none.
@@ -69,4 +68,4 @@ def parse_place(text: str) -> tuple[UUID, str]:
         raise Problem(400, "no place in a session; it is <session id>:<cursor>")
     cursor, _ = parse_id(found[2])
     Position.decode(cursor or "")
-    return UUID(found[1]), found[2]
+    return found[1], found[2]
