@@ -91,11 +91,14 @@ class Batch(Struct, frozen=True, gc=False):
 
     def line_of(self, index: int) -> tuple[int, int]:
         """Return the number of a record's line, and where it begins in the file."""
-        end, number = self.places[index]
         block = self.block
         if not isinstance(block, Block):
-            return number, block.offset
-        before = bisect_left(block.ends, end - block.offset)
+            return self.places[index][1], block.offset
+        if self.ends is None:
+            before, number = index, block.line + index
+        else:
+            end, number = self.ends[index]
+            before = bisect_left(block.ends, end - block.offset)
         return number, block.offset + (block.ends[before - 1] if before else 0)
 
     @property

@@ -110,7 +110,7 @@ def record_json(record: Record, session_id: UUID | str, line: int | None) -> str
     return valid_json({**record.to_dict(session_id), "line": line})
 
 
-def valid_json(value: dict[str, Any]) -> str:
+def valid_json(value: Any) -> str:
     """Return what came from a log as JSON on one line that every parser takes.
 
     NaN and the infinities, which Python writes and no other parser reads, are null; lone surrogates

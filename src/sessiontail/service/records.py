@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from uuid import UUID
 
@@ -12,24 +12,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sessiontail.errors import LineNotFound
+from sessiontail.format.json_pieces import json_pieces
 from sessiontail.format.kinds import KINDS
 from sessiontail.format.matching import hits_in
 from sessiontail.format.patterns import text_pattern
 from sessiontail.format.records import Chunk, Damage, Record
-from sessiontail.format.shortened import shortened
+from sessiontail.format.shortened import MOST_LETTERS, shortened
 from sessiontail.service.context import Context, context_of
 from sessiontail.service.endpoints import Answer, Endpoint
 from sessiontail.service.frames import parse_id, valid_json
 from sessiontail.service.parameters import SESSION_ID, Parameter, read
 from sessiontail.service.problems import Problem
 from sessiontail.service.schemas import COUNT, FLAG, SCHEMA_ONE, TEXT, closed, listed, nullable
+from sessiontail.service.sse import EventStream
 from sessiontail.session.pages import PagedRecord, RecordPage, read_page
 from sessiontail.session.reading import SessionReader
 from sessiontail.system.files import in_thread
 
 __all__ = ["ENDPOINTS"]
 
+_JSON = "application/json"
 _MOST_LINE = 10**15
+# A record that takes more is sent in pieces: 60 MB are not held in memory for who reads slowly.
+_AT_ONCE_BYTES = 256 * 1024
 
 _LIST = (
     SESSION_ID,
@@ -95,7 +100,7 @@ async def _list(request: Request) -> Response:
     )
     # In a thread: 2 MiB take 20 ms.
     body = await in_thread(_page_json, page, session_id, place=str(context.store.directory))
-    return Response(body, media_type="application/json")
+    return Response(body, media_type=_JSON)
 
 
 async def _reader(context: Context, session_id: UUID, values: dict[str, Any]) -> SessionReader:
@@ -127,7 +132,10 @@ def _page_json(page: RecordPage, session_id: UUID) -> bytes:
 
 
 def _cut_json(row: PagedRecord, session_id: UUID) -> str:
-    value, cut, letters = shortened(row.record.to_dict(session_id))
+    whole = row.record.to_dict(session_id)
+    if row.size <= MOST_LETTERS:  # nothing in it is longer than that
+        return valid_json({**whole, "line": row.line, "cursor": row.cursor})
+    value, cut, letters = shortened(whole)
     said = {**value, "line": row.line, "cursor": row.cursor}
     return valid_json({**said, "cut": True, "letters": letters} if cut else said)
 
@@ -141,13 +149,19 @@ async def _one(request: Request) -> Response:
     rows = [row for row in page.records if row.line == line]
     if not rows:
         raise LineNotFound(f"there is no record in line {line}")
-    body = await in_thread(_whole_json, rows[0], session_id, place=str(context.store.directory))
-    return Response(body, media_type="application/json")
-
-
-def _whole_json(row: PagedRecord, session_id: UUID) -> bytes:
+    (row,) = rows
     said = {**row.record.to_dict(session_id), "line": row.line, "cursor": row.cursor}
-    return f"{valid_json(said)}\n".encode()
+    if row.size <= _AT_ONCE_BYTES:
+        return Response(f"{valid_json(said)}\n".encode(), media_type=_JSON)
+    return EventStream(context, _in_pieces(context, said), media_type=_JSON)
+
+
+async def _in_pieces(context: Context, said: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+    pieces = json_pieces(said, valid_json)
+    place = str(context.store.directory)
+    while (piece := await in_thread(next, pieces, None, place=place)) is not None:
+        yield piece.encode()
+    yield b"\n"
 
 
 # What every record has; the rest is as `-o jsonl` prints it.

@@ -31,6 +31,8 @@ class PagedRecord:
     line: int | None
     #: Behind it.
     cursor: str
+    #: Of its line, in bytes, and of blank lines behind it.
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +126,10 @@ class _Page:
         position = stream.position
         line, start = stream.place
         assert start is not None
-        if self._is_too_much(record, position.offset - start) and self.records:
+        size = position.offset - start
+        if self._is_too_much(record, size) and self.records:
             return True
-        self.records.append(PagedRecord(record, line, position.encode()))
+        self.records.append(PagedRecord(record, line, position.encode(), size))
         return len(self.records) == self._limit
 
     def _is_too_much(self, record: Record, size: int) -> bool:
