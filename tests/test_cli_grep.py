@@ -195,8 +195,8 @@ def test_a_pattern_that_explodes_is_one_line_and_two(
 
     assert (code, lines, told.count("\n")) == (2, [], 1)
     assert told.startswith(
-        f"sessiontail: {path}:2 (byte {len(header(ONE))}): the pattern takes more than 2 s for one "
-        f"text of session {ONE}: "
+        f"sessiontail: {path}:2 (byte {len(header(ONE))}): the pattern takes more than 2 s, or a "
+        f"gigabyte, for one text of session {ONE}: "
     )
 
 

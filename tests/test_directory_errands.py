@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from samples import chunk_line, header_line
 from sessiontail.directory import errands
 from sessiontail.directory.errands import Errand
@@ -13,8 +15,8 @@ from sessiontail.system.files import SessionFile
 from sessiontail.system.haystack import Haystack
 
 
-def errand(*paths: Path) -> Errand:
-    return Errand([*map(str, paths)], question_of("jazz"), Haystack(), Seen())
+def errand(*paths: Path, seen: Seen | None = None) -> Errand:
+    return Errand([*map(str, paths)], question_of("jazz"), Haystack(), seen or Seen())
 
 
 def test_an_errand_brings_the_matches_of_its_files_in_order_and_then_ends(tmp_path: Path) -> None:
@@ -39,13 +41,18 @@ def test_it_pauses_when_there_is_enough_and_goes_on_where_it_was(tmp_path: Path)
     assert ([match.line for match in second.matches], second.done) == ([len(lines) + 1], True)
 
 
-def test_one_that_nobody_waits_for_stops_and_closes_its_file(tmp_path: Path) -> None:
+def test_one_that_nobody_waits_for_stops_and_closes_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a").write_bytes(header_line() + chunk_line(0, "jazz") * 2)
     before = {*SessionFile.open_now}
-    sent = errand(tmp_path / "a")
-    sent.stopped = True
+    seen = Seen()
+    monkeypatch.setattr(errands, "_MOST_MATCHES", 1)
+    sent = errand(tmp_path / "a", seen=seen)
 
     assert len(sent.go_on().matches) == 1
+    seen.stopped = True
+    assert sent.go_on().matches == []
     sent.close()
 
     assert before == SessionFile.open_now

@@ -34,8 +34,7 @@ class Errand:
         self, paths: list[str], question: Question, haystack: Haystack, seen: Seen
     ) -> None:
         self.haystack = haystack
-        #: Set by who waits no more.
-        self.stopped = False
+        self._seen = seen
         self._way = _through(paths, question, haystack, seen)
 
     def go_on(self) -> Brought:
@@ -49,7 +48,7 @@ class Errand:
             else:
                 size += one
             if (
-                self.stopped
+                self._seen.stopped
                 or len(matches) >= _MOST_MATCHES
                 or chars >= _MOST_CHARS
                 or size >= _MOST_BYTES

@@ -104,6 +104,7 @@ class Search(AsyncPulled, AsyncEntered, AsyncIterator[Match], AsyncResource):
         self._found: deque[Match] = deque()
         self._errands: deque[tuple[Errand, Call[Brought]]] = deque()
         self._one_task = OneTask("search")
+        self._seen = Seen()
         self._closed = False
         if options.get("inherited", "skip") == "skip":
             question = replace(question, find=_finder(question.max_line_bytes))
@@ -122,7 +123,6 @@ class Search(AsyncPulled, AsyncEntered, AsyncIterator[Match], AsyncResource):
             since=options.get("since"),
             until=options.get("until"),
         )
-        self._seen = Seen()
         self._listed: Call[list[SearchedFile]] | None = None
         self._scan: Scan | None = None
         self._left: deque[SearchedFile] = deque()
@@ -183,11 +183,10 @@ class Search(AsyncPulled, AsyncEntered, AsyncIterator[Match], AsyncResource):
 
     def close(self) -> None:
         """Release everything; iterating ends."""
-        self._closed = True
+        self._closed = self._seen.stopped = True
         self._found.clear()
         while self._errands:
             errand, call = self._errands.popleft()
-            errand.stopped = True
             call.leave(errand.close)
 
     async def _more(self) -> None:

@@ -43,6 +43,8 @@ class Seen:
     skipped: list[PersistenceError] = field(default_factory=list)
     #: Damaged lines that could match and were not searched.
     damaged: int = 0
+    #: Set by who waits no more: no other line is looked at, each may take seconds.
+    stopped: bool = False
 
 
 def search_file(
@@ -121,6 +123,8 @@ class _Search:
             )
             if candidates.reliable:
                 for place in candidates.behind_the_first():
+                    if self._seen.stopped:
+                        return
                     if isinstance(place, int):
                         yield place
                         continue
@@ -165,6 +169,8 @@ class _Search:
         for item in items_of(self._file, framer, self._size):
             batch = self._decoder.decode(item)
             for record, (end, line) in zip(batch.records, batch.places, strict=True):
+                if self._seen.stopped:
+                    return
                 lines += 1
                 if isinstance(record, Header):
                     self._meet(record)
