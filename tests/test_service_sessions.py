@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import anyio
 import pytest
 from httpx import AsyncClient
 
@@ -100,6 +101,20 @@ async def test_who_has_the_list_is_told_so_until_it_changes(sessions: Path) -> N
     assert (again.headers["cache-control"], changed.headers["cache-control"]) == ("no-cache",) * 2
     assert changed.status_code == 200
     assert changed.headers["etag"] != first.headers["etag"]
+
+
+async def test_all_who_ask_at_once_get_what_is_there_by_then(sessions: Path) -> None:
+    found: list[tuple[int, list[int]]] = []
+
+    async def ask(http: AsyncClient, limit: int) -> None:
+        answer = await http.get("/api/sessions", params={"limit": limit})
+        found.append((limit, numbers(answer.json())))
+
+    async with asking(sessions) as http, anyio.create_task_group() as tasks:
+        for limit in (2, 3) * 20:
+            tasks.start_soon(ask, http, limit)
+
+    assert sorted(found) == [(2, [6, 5])] * 20 + [(3, [6, 5, 4])] * 20
 
 
 @pytest.mark.parametrize(
