@@ -208,6 +208,8 @@ async def test_a_person_gets_a_page_to_enter_the_token() -> None:
         ([(b"origin", b"http://127.0.0.1:8000")], "POST", 403),
         ([(b"origin", b"http://evil.example")], "POST", 403),
         ([(b"origin", b"null")], "POST", 403),
+        ([(b"origin", b"null"), (b"sec-fetch-site", b"same-origin")], "POST", 200),
+        ([(b"origin", b"http://127.0.0.1:8642"), (b"sec-fetch-site", b"same-site")], "POST", 403),
         ([], "POST", 200),  # no browser
     ],
 )
@@ -215,6 +217,20 @@ async def test_a_page_elsewhere_can_not_make_a_browser_ask(
     more: list[tuple[bytes, bytes]], method: str, status: int
 ) -> None:
     assert (await ask("/mcp", *more, method=method)).status == status
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        # As Chromium sends it, for `Referrer-Policy: no-referrer`; by plain HTTP without the word.
+        ([(b"origin", b"null"), (b"sec-fetch-site", b"same-origin")], 200),
+        ([(b"origin", b"null")], 200),
+        ([(b"origin", b"null"), (b"sec-fetch-site", b"cross-site")], 403),
+        ([(b"origin", b"http://evil.example")], 403),
+    ],
+)
+async def test_our_own_form_can_be_sent(more: list[tuple[bytes, bytes]], status: int) -> None:
+    assert (await ask("/login", *more, method="POST", of=guard("s3cret"))).status == status
 
 
 async def test_what_is_too_large_is_not_read() -> None:
