@@ -5,17 +5,22 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import resource
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import anyio
 import httpx
 import pytest
+from starlette.types import Message
 
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from served import Served
-from serving import Event, Stream, events_of, serving
-from sessiontail import read_session
+from serving import Event, Stream, events_of, parsed, serving
+from sessiontail import SessionStore, read_session
+from sessiontail.service import create_app
 
 
 @pytest.fixture(scope="module")
@@ -260,3 +265,59 @@ def test_a_thousand_records_come_in_few_chunks_and_in_order(
         events = stream.read_to_end()
 
     assert [event.data["line"] for event in events[:-1]] == [*range(1, 1003)]
+
+
+@pytest.mark.parametrize("count", [50, pytest.param(1000, marks=pytest.mark.slow)])
+def test_many_clients_of_a_running_session_get_each_record_once(
+    directory: Path, server: Served, count: int
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    writer = Writer(directory)
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+        streams = [
+            stack.enter_context(Stream(server.port, session_id=writer.id)) for _ in range(count)
+        ]
+        for stream in streams:
+            stream.read_until(b"first")
+        for number in range(1, 11):
+            writer.write(chunk_line(number, f"row {number}"))
+        for stream in streams:
+            stream.read_until(b"row 10")
+        writer.close()
+        got = [stream.read_to_end() for stream in streams]
+
+    assert got == [events_of(server.port, session_id=writer.id)] * count
+    assert [event.data["index"] for event in got[0] if event.event == "chunk"] == [*range(11)]
+    assert all(stream.ended_cleanly for stream in streams)
+
+
+@pytest.mark.anyio
+async def test_the_application_streams_on_any_event_loop(directory: Path) -> None:
+    session_id = closed(directory, chunk_line(0, "one") + trailer_line(1))
+    app = create_app(SessionStore(directory))
+    sent: list[Message] = []
+    begun = False
+
+    async def receive() -> Message:
+        nonlocal begun
+        if begun:
+            await anyio.sleep_forever()
+        begun = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    path = f"/api/sessions/{session_id}/events"
+    scope = {
+        "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "root_path": "",
+        "query_string": b"", "headers": [(b"host", b"127.0.0.1")], "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80), "scheme": "http", "http_version": "1.1",
+    }  # fmt: skip
+    await app(scope, receive, send)
+
+    body = b"".join(message.get("body", b"") for message in sent).decode()
+    assert [event.event for event in parsed(body)] == ["header", "chunk", "trailer", "end"]
+    assert (sent[0]["status"], sent[-1]["more_body"]) == (200, False)

@@ -24,7 +24,6 @@ from sessiontail.service.clients import Clients, Figures
 from sessiontail.service.context import Context
 from sessiontail.service.frames import Frame, end_frame, frame_of
 from sessiontail.session.tail import SessionTail
-from sessiontail.system.pace import pace
 from sessiontail.system.signals import Signal
 
 __all__ = ["Place", "Sharing"]
@@ -38,6 +37,8 @@ _FRAME_BYTES = 600
 # One pull, and one send, give about so much; a pull no more records than the loop can wait for: 5 ms.
 _STEP_BYTES = 64 * 1024
 _STEP_RECORDS = 256
+# Clients that are woken in one turn of the loop: 3 ms.
+_WOKEN_AT_ONCE = 50
 
 
 class _Reading:
@@ -68,7 +69,9 @@ class _Reading:
         #: Whether a client pulls.
         self.pulled = False
         self.clients = 0
-        self.waiting: dict[Signal, None] = {}
+        # Those who wait for more, and those of them who are woken when their turn comes.
+        self._waiting: dict[Signal, None] = {}
+        self._called: dict[Signal, None] = {}
         self._tail = tail
         # Each with its place, and the place of the one that comes next.
         self._frames: deque[tuple[str, Frame]] = deque()
@@ -118,15 +121,33 @@ class _Reading:
             found.append(frame)
         return found
 
+    async def wait(self, signal: Signal) -> None:
+        """Wait for more frames, or to be the one that pulls."""
+        self._waiting[signal] = None
+        try:
+            await signal.wait()
+        finally:
+            self._waiting.pop(signal, None)
+            self._called.pop(signal, None)
+            self._wake_next()
+
     def wake(self) -> None:
-        """Wake all that wait."""
-        for signal in self.waiting:
-            signal.set()
+        """Wake all that wait, a few at once: each wakes the next one, so that the loop is not held."""
+        self._called.update(self._waiting)
+        self._waiting.clear()
+        for _ in range(_WOKEN_AT_ONCE):
+            self._wake_next()
 
     def wake_one(self) -> None:
-        """Wake one, to pull; where nobody does."""
-        if not self.pulled and self.waiting:
-            next(iter(self.waiting)).set()
+        """Wake one, to pull; where nobody does, and nobody is about to come."""
+        if self._waiting and not (self.pulled or self._called):
+            next(iter(self._waiting)).set()
+
+    def _wake_next(self) -> None:
+        if self._called:
+            signal = next(iter(self._called))
+            del self._called[signal]
+            signal.set()
 
     def close(self) -> None:
         """Release the file."""
@@ -275,7 +296,7 @@ class Place:
                 self._leave()
                 self._join(older)
             elif reading.pulled:
-                await self._wait(reading)
+                await reading.wait(self._signal)
             else:
                 await self._pull(reading)
 
@@ -307,12 +328,3 @@ class Place:
             if reading.last > before:
                 reading.wake()
             # Else it was cancelled or has failed: who leaves wakes another one.
-
-    async def _wait(self, reading: _Reading) -> None:
-        reading.waiting[self._signal] = None
-        try:
-            await self._signal.wait()
-        finally:
-            del reading.waiting[self._signal]
-        if pace().crowded:
-            await pace().turn()
