@@ -130,9 +130,9 @@ ENDPOINTS = (
                 "prefers application/x-ndjson; the last event says how the session ended.",
                 media_type=SSE,
                 schema=_EVENT_SCHEMA,
+                also={NDJSON: _EVENT_SCHEMA},
             ),
             204: Answer(about="The session ended before this id; stop asking.", media_type=None),
-            404: Answer(about="There is no such session.", media_type="application/problem+json"),
             409: Answer(
                 about="The cursor does not fit the session: begin without it.",
                 media_type="application/problem+json",

@@ -155,9 +155,10 @@ class EventStream(Response):
         """Return after how many seconds there may be something to do."""
         now_s = time.monotonic()
         if self._sending_s is not None:
-            return max(0.0, self._sending_s + self._timeout_s - now_s)
-        quiet_s = now_s - self._sent_s if self._begun else 0.0
-        return max(0.0, min(self._timeout_s, self._heartbeat_s - quiet_s))
+            timeout_s, quiet_s = self._sending_s + self._timeout_s - now_s, 0.0
+        else:
+            timeout_s, quiet_s = self._timeout_s, now_s - self._sent_s if self._begun else 0.0
+        return max(0.0, min(timeout_s, self._heartbeat_s - quiet_s))
 
     async def _end(self, client: Client, scope: Scope, receive: Receive, send: Send) -> None:
         """Say that this is all; where the client does not take it, cut the connection."""
