@@ -139,6 +139,7 @@ async def test_tools_of_agents_are_asked_by_their_own_methods(method: str) -> No
         ("/mcp", [], 401),
         ("/nothing", [], 401),
         ("/", [], 401),
+        ("/static/icon.svg", [], 200),
         ("/static/login.css", [], 200),
         ("/static/login.css.map", [], 401),
         ("/healthz", [], 200),

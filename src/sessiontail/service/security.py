@@ -35,7 +35,13 @@ _HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 _READING = ("GET", "HEAD")
 # Nobody needs to know a token to see that the service runs, and the page on which it is entered.
-_OPEN = {"/healthz", "/login", "/static/login.css", "/static/login.js"}
+_OPEN = {
+    "/healthz",
+    "/login",
+    "/static/icon.svg",
+    "/static/login.css",
+    "/static/login.js",
+}
 # Longer than any path of ours with an id in it.
 _MOST_PATH_BYTES = 2048
 
