@@ -1,4 +1,4 @@
-"""The table of the API -> its description, OpenAPI 3.1, at ``/openapi.json``; and as a table for people."""
+"""The table of the API -> its description, OpenAPI 3.1, at ``/openapi.json``; and one for people."""
 
 from __future__ import annotations
 

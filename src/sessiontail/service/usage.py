@@ -1,4 +1,4 @@
-"""``/api/usage``: tokens, and of how many sessions they are known; of all, or of one and what led to it."""
+"""``/api/usage``: tokens, and of how many sessions they are known; of all, or of one conversation."""
 
 from __future__ import annotations
 
