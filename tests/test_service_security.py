@@ -121,6 +121,7 @@ async def test_what_would_change_something_is_refused(path: str, method: str, al
     told = await ask(path, method=method)
 
     assert (told.status, told.headers["allow"]) == (405, allowed)
+    assert detail(told).endswith(f" by {' or '.join(allowed.split(', '))}")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])

@@ -142,10 +142,10 @@ class Guard:
         first = "/" + path.split("/")[1]
         allowed = self._methods.get(first, _READING)
         if request.method not in allowed:
+            what = f"{first} is asked" if first in self._methods else "sessions are only read,"
             raise Problem(
                 405,
-                f"{first if first in self._methods else 'everything here'} is for "
-                f"{', '.join(allowed)}",
+                f"{what} by {' or '.join(allowed)}",
                 headers={"Allow": ", ".join(allowed)},
             )
 
