@@ -98,7 +98,11 @@ async def test_who_does_not_know_the_token_is_asked_for_it(stranger: httpx.Async
     shown = TEXTS["login.html"].replace(' role="alert" hidden', ' role="alert"')
     assert (wrong.status_code, wrong.text) == (401, shown)
     assert shown != TEXTS["login.html"]
-    assert {name for name, status in files.items() if status == 200} == {"login.css", "login.js"}
+    assert {name for name, status in files.items() if status == 200} == {
+        "icon.svg",
+        "login.css",
+        "login.js",
+    }
 
 
 def test_all_files_of_the_package_are_served_and_no_others() -> None:
@@ -179,6 +183,13 @@ def test_every_id_of_a_page_is_one_and_every_label_has_its_field(name: str) -> N
 
     assert len(ids) == len({*ids})
     assert {*meant} <= {*ids}
+
+
+def test_all_modules_are_asked_for_at_once_and_not_one_after_the_other() -> None:
+    elements = Elements(TEXTS["index.html"]).found
+    asked = [str(a["href"]) for _, a in elements if a.get("rel") == "modulepreload"]
+
+    assert asked == [f"static/{name}" for name in MODULES if name not in {"login.js", "main.js"}]
 
 
 def test_what_the_modules_look_for_is_in_the_page() -> None:

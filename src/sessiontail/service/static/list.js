@@ -9,6 +9,8 @@ const LONGEST_RUNWAY = 15_000_000;
 const FIRST_ESTIMATE = 84;
 // So many rows are measured before their mean is the estimate of the others.
 const ENOUGH_MEASURED = 24;
+// Rows that come are drawn this often at most.
+const GROWTH_MS = 100;
 // So near to the end is at the end.
 const NEAR_END = 8;
 
@@ -31,6 +33,8 @@ export class WindowedList {
   #view = 0;
   #frame = 0;
   #settling = 0;
+  #growing = 0;
+  #grewMs = 0;
   #estimated = false;
   #sizes = new ResizeObserver(() => this.#schedule());
   /** Whether the list stays at its end when rows come. */
@@ -82,7 +86,13 @@ export class WindowedList {
   resize(count) {
     if (count === this.count) return;
     this.heights.resize(count);
-    this.#schedule();
+    // Of a thousand new rows a second, most are seen by nobody: they are drawn together.
+    if (this.#growing) return;
+    this.#growing = setTimeout(() => {
+      this.#growing = 0;
+      this.#grewMs = performance.now();
+      this.#schedule();
+    }, this.#grewMs + GROWTH_MS - performance.now());
   }
 
   /** Draw these rows anew: what is known of them has changed. */
@@ -108,8 +118,7 @@ export class WindowedList {
 
   /**
    * Scroll so that a row is seen.
-   * @param {number} at
-   * @param {"start" | "nearest"} block
+   * @param {number} at @param {"start" | "nearest"} block
    */
   show(at, block = "start") {
     const begin = this.heights.offset(at);
@@ -122,11 +131,11 @@ export class WindowedList {
     this.#draw();
   }
 
-  /** Scroll by so many pixels. */
-  scrollBy(pixels) {
+  /** Stay here when rows come. */
+  stay() {
     this.stick = false;
-    this.#anchorAt(this.#clamped(this.top + pixels));
-    this.#draw();
+    this.#anchorAt(this.top);
+    this.source.moved();
   }
 
   /** Scroll to the end, and stay there when rows come. */
@@ -230,7 +239,7 @@ export class WindowedList {
 
   #place(top, real) {
     const room = Math.max(0, Math.min(this.heights.total, this.longest) - this.#view);
-    let target = Math.max(0, Math.min(real, room));
+    let target = Math.min(Math.max(0, real), room);
     if (this.heights.total > this.longest) {
       // Near its ends, and after a jump, the scaled bar follows the list.
       const fair = (top / (this.heights.total - this.#view)) * room;

@@ -166,7 +166,7 @@ export class RecordList {
 
   /** Follow the end, or stay here. */
   toggleFollow() {
-    if (this.list.stick) this.list.scrollBy(0);
+    if (this.list.stick) this.list.stay();
     else this.toEnd();
   }
 
