@@ -120,6 +120,14 @@ async def test_a_page_that_finds_nothing_says_where_to_go_on(tmp_path: Path) -> 
     assert [texts(some) for some in found] == [[], [], ["needle"]]
 
 
+async def test_so_many_search_at_once(tmp_path: Path) -> None:
+    put(tmp_path, talk(3))
+
+    async with asking(tmp_path, page_searches=0) as http:
+        answer = await http.get(RECORDS, params={"q": "x"})
+        assert (answer.status_code, (await http.get(RECORDS)).status_code) == (429, 200)
+
+
 async def test_a_page_is_of_a_size_that_can_be_shown(tmp_path: Path) -> None:
     put(tmp_path, header_line() + chunk_line(0, "x" * 300) * 20 + chunk_line(0, "y" * 9_000))
 

@@ -30,6 +30,8 @@ class Limits:
     page_bytes: int = 2 * 1024 * 1024
     #: Of a page of records that are searched for, so many bytes of file.
     page_scan_bytes: int = 32 * 1024 * 1024
+    #: Pages that search, at once: each takes half a second of a processor at most.
+    page_searches: int = 16
     #: Between two comment lines of a stream on which nothing happens.
     heartbeat_s: float = 15.0
     #: A client that takes nothing for so long is disconnected.

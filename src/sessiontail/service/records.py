@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,9 @@ from sessiontail.format.matching import hits_in
 from sessiontail.format.patterns import text_pattern
 from sessiontail.format.records import Chunk, Damage, Record
 from sessiontail.format.shortened import MOST_LETTERS, shortened
+from sessiontail.service.bodies import AT_ONCE_BYTES, JSON, answer
 from sessiontail.service.context import Context, context_of
+from sessiontail.service.crowds import Crowd
 from sessiontail.service.endpoints import Answer, Endpoint
 from sessiontail.service.frames import parse_id, valid_json
 from sessiontail.service.parameters import SESSION_ID, Parameter, read
@@ -31,10 +34,7 @@ from sessiontail.system.files import in_thread
 
 __all__ = ["ENDPOINTS"]
 
-_JSON = "application/json"
 _MOST_LINE = 10**15
-# A record that takes more is sent in pieces: 60 MB are not held in memory for who reads slowly.
-_AT_ONCE_BYTES = 256 * 1024
 
 _LIST = (
     SESSION_ID,
@@ -86,21 +86,27 @@ _ONE = (
 )
 
 
+def _page_searches(context: Context) -> Crowd:
+    return Crowd("pages that search", context.limits.page_searches)
+
+
 async def _list(request: Request) -> Response:
     values = read(request, _LIST)
     context = context_of(request)
     session_id = values["session_id"]
-    page = await read_page(
-        await _reader(context, session_id, values),
-        limit=values["limit"],
-        kinds=values["kind"] or None,
-        wants=_saying(values["q"]) if values["q"] else None,
-        most_bytes=context.limits.page_bytes,
-        scan_bytes=context.limits.page_scan_bytes,
-    )
+    searches = values["q"] or values["kind"]
+    with context.part(_page_searches).one() if searches else nullcontext():
+        page = await read_page(
+            await _reader(context, session_id, values),
+            limit=values["limit"],
+            kinds=values["kind"] or None,
+            wants=_saying(values["q"]) if values["q"] else None,
+            most_bytes=context.limits.page_bytes,
+            scan_bytes=context.limits.page_scan_bytes,
+        )
     # In a thread: 2 MiB take 20 ms.
     body = await in_thread(_page_json, page, session_id, place=str(context.store.directory))
-    return Response(body, media_type=_JSON)
+    return answer(request, body)
 
 
 async def _reader(context: Context, session_id: UUID, values: dict[str, Any]) -> SessionReader:
@@ -151,9 +157,9 @@ async def _one(request: Request) -> Response:
         raise LineNotFound(f"there is no record in line {line}")
     (row,) = rows
     said = {**row.record.to_dict(session_id), "line": row.line, "cursor": row.cursor}
-    if row.size <= _AT_ONCE_BYTES:
-        return Response(f"{valid_json(said)}\n".encode(), media_type=_JSON)
-    return EventStream(context, _in_pieces(context, said), media_type=_JSON)
+    if row.size <= AT_ONCE_BYTES:
+        return answer(request, f"{valid_json(said)}\n".encode())
+    return EventStream(context, _in_pieces(context, said), media_type=JSON)
 
 
 async def _in_pieces(context: Context, said: dict[str, Any]) -> AsyncGenerator[bytes, None]:
