@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from actors import held_of
 from samples import ID, chunk_line, header_line, trailer_line
 from sessiontail import CursorInvalid, SessionNotFound, SessionStore
-from sessiontail.service import sharing as module
+from sessiontail.service import readings, sharing as module
 from sessiontail.service.context import Context, Limits
 from sessiontail.service.frames import Frame
 from sessiontail.service.sharing import Place, Sharing
@@ -200,6 +201,40 @@ async def test_where_the_one_that_pulls_is_cancelled_another_one_pulls(
         session.write()
 
     assert indexes(got) == named(0)
+
+
+async def test_clients_that_come_and_go_at_random_get_each_record_once(
+    sharing: Sharing, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_BYTES", 5000)
+    monkeypatch.setattr(module, "_LEAST_BYTES", 5000)
+    monkeypatch.setattr(readings, "_STEP_BYTES", 2000)
+    monkeypatch.setattr(readings, "_WOKEN_AT_ONCE", 2)
+    rng = random.Random(7)
+    got: list[list[Frame]] = [[] for _ in range(12)]
+
+    async def follow(mine: list[Frame]) -> None:
+        while not mine or mine[-1].event != "end":
+            cursor = mine[-1].event_id if mine else None
+            with anyio.move_on_after(rng.choice((0.0, 0.001, 0.01, 5))):
+                with Place(sharing, ID, cursor) as place:
+                    await place.begin()
+                    while frames := await place.frames():
+                        mine += frames
+                        if rng.random() < 0.2:
+                            break
+                        await anyio.sleep(rng.choice((0.0, 0.0, 0.002)))
+
+    async with anyio.create_task_group() as tasks:
+        for mine in got:
+            tasks.start_soon(follow, mine)
+        while session.written < 300:
+            session.write(rng.randrange(1, 8))
+            await anyio.sleep(rng.choice((0.0, 0.001)))
+        session.close()
+
+    owed = [b"", *named(*range(session.written)), b"", b""]
+    assert [indexes(mine) for mine in got] == [owed] * len(got)
 
 
 async def test_all_that_wait_are_cancelled_at_once_and_nothing_is_left(
