@@ -30,7 +30,7 @@ async def test_each_exchange_is_a_child_of_the_one_before_with_its_rows(tmp_path
     assert way == [
         (SessionState.CLOSED, inherited, parents)
         for inherited, parents in zip(
-            (0, 13, 22, 24), ((), (ids[0],), (ids[1],), (ids[2],)), strict=True
+            (0, 13, 22, 28), ((), (ids[0],), (ids[1],), (ids[2],)), strict=True
         )
     ]
     assert all(one.meta.cumulative_usage for one in outlines)

@@ -30,15 +30,19 @@ from sessiontail.cli.demo_agents import Turn, calls, header, result
 from sessiontail.cli.demo_history import usage_of, write_history
 from sessiontail.cli.demo_scripts import SCRIPTS, WORDS, Delegation, Script, filled
 from sessiontail.errors import PersistenceError
-from sessiontail.format.records import LineageKind
+from sessiontail.format.records import ChunkKind, LineageKind
 from sessiontail.session.writer import SessionWriter
 from sessiontail.system.paths import id_in_name, split_name
 
 __all__ = ["Agent", "prune"]
 
-# Seconds between two records, and between two conversations, from and to.
-_PAUSES_S = (0.2, 1.1)
-_RESTS_S = (1.0, 5.0)
+# Seconds, from and to: what an agent says can be read along, and a tool takes longer.
+_PAUSES_S = (1.0, 3.5)
+_TOOL_S = (3.0, 8.0)
+# Until a session is closed, until a user asks again, and between two conversations.
+_CLOSES_S = (4.0, 12.0)
+_ASKS_S = (4.0, 12.0)
+_RESTS_S = (5.0, 15.0)
 # Each so many conversations, an agent that crashes does so.
 _CRASH_EVERY = 3
 # Which agent does.
@@ -71,17 +75,20 @@ class Agent:
 
     async def work(self, *, mortal: bool) -> None:
         """Go on and on; one that is mortal dies in the middle of a line, now and then."""
-        number = 0
+        # In the middle of it: whoever opens the page then sees something move at once.
+        await self.converse(ahead=self._chance.randint(3, 7))
+        number = 1
         while True:
+            await self._wait(_RESTS_S)
             number += 1
             await self.converse(dies=mortal and not number % _CRASH_EVERY)
-            await self._wait(_RESTS_S)
 
-    async def converse(self, *, dies: bool = False) -> None:
+    async def converse(self, *, dies: bool = False, ahead: int = 0) -> None:
         """Have one conversation; each exchange is a session, a child of the one before.
 
         Args:
             dies: in the last line of the first session this process is killed.
+            ahead: so many rows of it are there at once.
         """
         words = {name: self._chance.choice(among) for name, among in WORDS.items()}
         words["ticket"] = str(self._chance.randrange(1000, 100_000))
@@ -89,9 +96,11 @@ class Agent:
         parents: tuple[UUID, ...] = ()
         for exchange in self._script.exchanges:
             session_id = uuid4()
+            if parents:
+                await self._wait(_ASKS_S)
             head = header(session_id, "session_loop", LineageKind.OP_SESSION_LOOP, *parents)
             async with SessionWriter(head, directory=self._directory) as writer:
-                await self._write(writer, rows, slowly=not parents)
+                await self._write(writer, rows, slowly=False)
                 for turn in exchange:
                     if isinstance(turn, Delegation):
                         rows += await self._delegate(writer, turn, rows, words)
@@ -99,8 +108,10 @@ class Agent:
                     row = filled(turn, words)
                     if dies and turn is exchange[-1]:
                         _die_in(writer, row)
-                    await self._write(writer, [row])
+                    ahead -= 1
+                    await self._write(writer, [row], slowly=ahead < 0)
                     rows.append(row)
+                await self._wait(_CLOSES_S)
                 await writer.close(usage_of(rows))
             parents = (session_id,)
 
@@ -127,9 +138,9 @@ class Agent:
         self, writer: SessionWriter, rows: Sequence[Turn], *, slowly: bool = True
     ) -> None:
         for row in rows:
+            if slowly and row.kind is not ChunkKind.USER:
+                await self._wait(_TOOL_S if row.kind is ChunkKind.TOOL_RESULT else _PAUSES_S)
             await writer.write(row.chunk())
-            if slowly:
-                await self._wait(_PAUSES_S)
 
     async def _wait(self, between_s: tuple[float, float]) -> None:
         await anyio.sleep(self._chance.uniform(*between_s) / self._hurry)

@@ -21,9 +21,6 @@ _LONG_FILES = 1666
 
 _PARTS = ("core", "net", "store", "ui", "sync", "auth", "queue", "jobs", "api")
 
-# An agent reads so much of what was said again, at most.
-_WINDOW_TOKENS = 8_000
-
 # When things happened: minutes before now.
 _LONG_AGO = 26 * 60
 _CRASHED_AGO = 190
@@ -46,14 +43,14 @@ def write_history(directory: Path, now: datetime) -> None:
 
 
 def usage_of(rows: Sequence[Turn]) -> TokenUsage:
-    """Return the tokens that rows may have taken: one for four letters, read anew each time."""
-    prompt = completion = so_far = 0
+    """Return the tokens that rows may have taken: one for four letters, each row once."""
+    prompt = completion = 0
     for row in rows:
         size = len(str(row.payload)) // 4
         if row.kind == "assistant":
-            prompt += min(so_far, _WINDOW_TOKENS)
             completion += size
-        so_far += size
+        else:
+            prompt += size
     return TokenUsage(prompt, completion, prompt + completion)
 
 
