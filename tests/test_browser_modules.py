@@ -285,7 +285,7 @@ found.stays = Math.abs(seen()[0] - 50_000) < 3000;
 list.toEnd();
 await frame();
 list.resize(100_010);
-await frame();
+for (let frames = 0; frames < 1000 && seen()[1] !== 100_009; frames += 1) await frame(); // rows come together
 found.follows = seen()[1];
 found.few = box.children.length < 120;
 found.long = scroller.scrollHeight <= value;

@@ -47,7 +47,8 @@ let wasConnected = false;
 function showConnection() {
   const { connected } = stream;
   wasConnected ||= connected;
-  byId("lost").hidden = connected || !wasConnected;
+  byId("lost").hidden = connected || !(wasConnected || stream.refusal);
+  byId("refusal").textContent = stream.refusal;
   byId("connection").className = connected ? "connected" : "lost";
   byId("connection-word").textContent = connected ? "live" : "reconnecting…";
   if (!connected) byId("lost-age").textContent = age(new Date(stream.contactMs).toISOString());
@@ -100,6 +101,7 @@ listenToKeys({
 });
 
 onPlace(({ session, line }) => {
+  byId("failure").hidden = true;
   list.select(session);
   view.show(session, line);
 });

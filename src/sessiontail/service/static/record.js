@@ -70,7 +70,10 @@ export function recordRow(record, look) {
   );
   const body = h("div", { class: "body" });
   BODIES[kind]?.(body, record, record.cut ? { ...look, cut: true } : look);
-  if (record.cut) body.append(wholeButton(record, look));
+  if (record.cut) {
+    const hidden = look.query !== "" && !body.querySelector("mark");
+    body.append(hidden ? h("p", { class: "hint" }, "What matches is further down.") : "", wholeButton(record, look));
+  }
   row.append(body);
   return row;
 }
@@ -193,9 +196,10 @@ function wholeButton(record, look) {
 /** Return a card that opens and closes; `closed` says how it is at first. */
 function fold(kind, key, look, title, inner, closed = false) {
   const id = `fold-${key}`;
-  const flipped = look.isOpen(id);
-  const details = h("details", { class: "card", open: flipped === closed }, h("summary", {}, ...title), inner);
-  details.addEventListener("toggle", () => look.setOpen(id, details.open === closed));
+  const shut = closed && !inner.querySelector("mark"); // what is searched for is shown
+  const open = look.isOpen(id) === shut;
+  const details = h("details", { class: "card", open }, h("summary", {}, ...title), inner);
+  details.addEventListener("toggle", () => look.setOpen(id, details.open === shut));
   return h("div", { class: `fold ${kind}` }, details);
 }
 

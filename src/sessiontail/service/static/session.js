@@ -38,7 +38,7 @@ export class SessionView {
     this.on = on;
     this.records = new RecordList({
       error: on.error,
-      whole: (line) => this.#viewer.show(this.#session, line),
+      whole: (line) => this.#viewer.show(this.#session, line, this.records.look.query),
       follow: (following) => byId("follow").setAttribute("aria-pressed", String(following)),
       found: (text) => this.#found(text),
     });
@@ -78,6 +78,7 @@ export class SessionView {
     showFacts(this.#meta);
     this.records.setLive(meta.state === "live");
     if (kind === "resumed") this.#say("", "");
+    if (kind === "closed" && byId("usage-fold").open) showUsage(this.#session, this.#counts);
   }
 
   /** The service is there again: ask for what did not come. */
@@ -138,7 +139,7 @@ export class SessionView {
     this.#drawInherited(counts.inherited);
     this.on.follow(meta.id, cursor);
     if (!live) this.#say(outcomeText(meta.state) ?? "", "quiet");
-    if (line !== null) this.records.showLine(line);
+    if (line !== null) this.#showLine(line);
     else if (live) this.records.toEnd();
     else this.records.toStart();
   }
@@ -171,9 +172,9 @@ export class SessionView {
   }
 
   #showLine(line) {
-    if (this.records.showLine(line) || !this.filtered) return;
-    this.clearFilter();
-    this.records.showLine(line);
+    if (this.records.showLine(line)) return;
+    if (this.filtered) this.clearFilter();
+    if (!this.records.showLine(line)) this.on.error(new Error(`There is no line ${count(line)} in this session`));
   }
 
   #filter() {

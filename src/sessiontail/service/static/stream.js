@@ -1,6 +1,6 @@
 // /api/events -> events, for as long as the page is open: it reconnects, and goes on where it was.
 
-import { address, ask } from "./api.js";
+import { address, ask, Problem } from "./api.js";
 import { parse } from "./json.js";
 import { EventDecoder } from "./sse.js";
 
@@ -22,6 +22,8 @@ export class Stream {
   /** Whether the connection before was there until this one was: then no news was missed. */
   #overlaps = false;
   contactMs = Date.now();
+  /** Why the service does not let us listen, in its words; empty: it was not reached. */
+  refusal = "";
 
   /**
    * @param {(name: string, data: any) => void} onEvent
@@ -60,8 +62,9 @@ export class Stream {
           waitMs = FIRST_WAIT_MS;
           onReady();
         });
-      } catch {
+      } catch (error) {
         // Whatever it was: it is tried again, and the page says so.
+        this.refusal = error instanceof Problem ? error.message : "";
       }
       if (abort !== this.#abort) return;
       this.#overlaps = false;

@@ -89,7 +89,9 @@ function folded(text, key, look, most, draw) {
   const begin = beginning(text, most);
   if (begin.length === text.length) return draw(text);
   if (look.cut) return draw(begin);
-  const open = look.isOpen(key);
+  // What is searched for is shown, wherever in the text it is.
+  const wanted = finds(text, look.query) && !finds(begin, look.query);
+  const open = look.isOpen(key) !== wanted;
   const lines = text.split("\n").length;
   const what = lines > most ? counted(lines, "line") : size(text.length);
   const button = h(
@@ -99,12 +101,16 @@ function folded(text, key, look, most, draw) {
   );
   const box = h("div", {}, draw(open ? text : begin), button);
   button.addEventListener("click", () => {
-    look.setOpen(key, !open);
+    look.setOpen(key, open === wanted);
     const other = folded(text, key, look, most, draw);
     box.replaceWith(other);
     other.querySelector(":scope > .more")?.focus();
   });
   return box;
+}
+
+function finds(text, query) {
+  return query !== "" && text.toLowerCase().includes(query);
 }
 
 function beginning(text, most) {

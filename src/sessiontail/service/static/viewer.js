@@ -3,7 +3,8 @@
 import { get } from "./api.js";
 import { callsOf, contentOf } from "./calls.js";
 import { byId } from "./dom.js";
-import { count, inert, size } from "./format.js";
+import { count, size } from "./format.js";
+import { putText } from "./text.js";
 
 // A step: some ten screens.
 const STEP = 65_536;
@@ -14,6 +15,7 @@ export class Viewer {
   #text = byId("viewer-text");
   #whole = "";
   #rest = "";
+  #query = "";
   #abort = new AbortController();
 
   constructor() {
@@ -32,8 +34,9 @@ export class Viewer {
     });
   }
 
-  /** Fetch and show the record on this line. */
-  async show(session, line) {
+  /** Fetch and show the record on this line, what is searched for marked. */
+  async show(session, line, query) {
+    this.#query = query;
     this.#abort = new AbortController();
     const path = `api/sessions/${session}/records/${line}`;
     byId("viewer-name").textContent = `Line ${count(line)}`;
@@ -58,8 +61,7 @@ export class Viewer {
       // Each step has a box of its own: what was laid out is not laid out again.
       const box = document.createElement("div");
       box.dir = "auto";
-      box.textContent = inert(step);
-      this.#text.append(box);
+      this.#text.append(putText(box, step, this.#query));
     }
     const shown = this.#whole.length - this.#rest.length;
     this.#say(this.#rest ? `${size(shown)} of ${size(this.#whole.length)} shown; scroll on for more` : "All is shown");
