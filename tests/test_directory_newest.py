@@ -34,11 +34,11 @@ async def test_the_newest_comes_first_and_of_one_session_the_later_file(tmp_path
 
     assert [(spot, meta.path.name) for spot, meta in found] == [
         (
-            Spot("2026-01-01T22:00:00.000000+00:00", TWO, f"{TWO}.jsonl", 0),
+            Spot(1767304800_000000, TWO, f"{TWO}.jsonl", 0),
             f"{TWO}.jsonl.__partial__",
         ),
-        (Spot("2026-01-01T22:00:00.000000+00:00", TWO, f"{TWO}.jsonl", 1), f"{TWO}.jsonl"),
-        (Spot("2026-01-01T00:00:00.000000+00:00", ONE, f"{ONE}.jsonl", 0), f"{ONE}.jsonl"),
+        (Spot(1767304800_000000, TWO, f"{TWO}.jsonl", 1), f"{TWO}.jsonl"),
+        (Spot(1767225600_000000, ONE, f"{ONE}.jsonl", 0), f"{ONE}.jsonl"),
     ]
     for i, (spot, _) in enumerate(found):
         assert newest_first(await metas_in(tmp_path), spot) == found[i:]
@@ -58,3 +58,12 @@ async def test_a_spot_is_the_same_after_its_session_was_closed_and_leads_on_when
 
     assert [one[0] for one in closed] == [spot, older[0]]
     assert gone == [older]
+
+
+async def test_the_first_and_the_last_moment_of_all_have_their_place(tmp_path: Path) -> None:
+    write(tmp_path, f"{ONE}.jsonl", ONE, "0001-01-01T00:00:00+14:00")
+    write(tmp_path, f"{TWO}.jsonl", TWO, "9999-12-31T23:59:59-12:00")
+
+    found = newest_first(await metas_in(tmp_path))
+
+    assert [meta.id_text for _, meta in found] == [TWO, ONE]

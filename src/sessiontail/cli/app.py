@@ -32,6 +32,8 @@ COMMANDS = {
     "export": "Write a session as messages, a page or a trajectory.",
     "repair": "Write a clean copy of a damaged session.",
     "serve": "Serve a live page, and the same over HTTP for programs.",
+    "mcp": "Give agents tools to list, read, search and await sessions (MCP).",
+    "relay": "Publish sessions to Redis, for readers on other machines.",
     "demo": "Watch agents at work, here and now; needs no sessions.",
     "help": "Show how one of these is used, with examples.",
 }

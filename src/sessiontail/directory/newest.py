@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from sessiontail.session.meta import PersistedSessionMeta
@@ -11,11 +11,14 @@ from sessiontail.system.paths import WAL_ENDING
 
 __all__ = ["Spot", "newest_first"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class Spot(NamedTuple):
     """Where a file stands in the order; the same before and after its session is closed."""
 
-    created_at: str
+    #: Microseconds since 1970.
+    created_us: int
     session_id: str
     name: str
     #: Of two files of a session that was opened again, the later one is 0 and the other 1.
@@ -50,5 +53,6 @@ def newest_first(
 
 
 def _spot(meta: PersistedSessionMeta) -> Spot:
-    created_at = meta.created_at.astimezone(UTC).isoformat(timespec="microseconds")
-    return Spot(created_at, meta.id_text, meta.path.name.removesuffix(WAL_ENDING))
+    # Not as text in UTC: within a day of the year 1 or 9999 there is none.
+    created_us = (meta.created_at - _EPOCH) // timedelta(microseconds=1)
+    return Spot(created_us, meta.id_text, meta.path.name.removesuffix(WAL_ENDING))

@@ -19,6 +19,7 @@ from sessiontail.service import (
     health,
     lineages,
     login,
+    mcp_mount,
     metrics,
     openapi,
     pages,
@@ -54,7 +55,7 @@ _ENDPOINTS: tuple[Endpoint, ...] = (
     *openapi.ENDPOINTS,
 )
 # What is no row of the API: the page, other applications that are mounted.
-_ROUTES: tuple[Callable[[Context], Iterable[BaseRoute]], ...] = (pages.routes,)
+_ROUTES: tuple[Callable[[Context], Iterable[BaseRoute]], ...] = (pages.routes, mcp_mount.routes)
 # By the first part of the path, what else than GET and HEAD is answered.
 _METHODS = {"/login": ("POST",), "/mcp": ("GET", "POST", "DELETE")}
 _LOGIN_PAGE: LoginPage | None = pages.login_page

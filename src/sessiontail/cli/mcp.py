@@ -1,0 +1,88 @@
+"""``sessiontail mcp``: tools for agents, over standard input and output."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import anyio
+import click
+
+from sessiontail.cli.options import directory_option
+from sessiontail.cli.terminal import note
+from sessiontail.errors import MissingExtra
+from sessiontail.store import SessionStore
+
+__all__ = ["command"]
+
+
+@click.command(
+    epilog="""\
+\b
+To be pasted into the configuration of a client (.mcp.json, claude_desktop_config.json, mcp.json):
+  {
+    "mcpServers": {
+      "sessiontail": {
+        "command": "sessiontail",
+        "args": ["mcp", "--dir", "/home/me/.openrath/sessions"]
+      }
+    }
+  }
+
+\b
+The client starts it, and ends it. The tools:
+  list_sessions   which sessions there are, and which of them run
+  read_session    the records of one, page by page
+  search          a text or a regular expression in all of them
+  wait_for        blocks until an agent says or does something, or its session ends
+  usage, lineage  tokens; which session comes from which
+
+\b
+'sessiontail serve' has the same tools at /mcp, over HTTP, for many clients and other machines.
+
+\b
+Exit codes: 0 the client has closed its end, 1 it takes no answers, 2 usage, 130 interrupted, 143 SIGTERM.
+"""
+)
+@directory_option
+def command(*, directory: str | None) -> int:
+    """Give agents tools to list, read, search and await sessions (MCP, over stdin and stdout).
+
+    They read and change nothing. What other agents have written is given as data, marked so that no
+    text can pose as anything else.
+    """
+    try:
+        from sessiontail.mcp.server import ToolServer  # noqa: PLC0415 - an optional extra
+        from sessiontail.mcp.stdio import serve_stdio  # noqa: PLC0415 - an optional extra
+        from sessiontail.mcp.toolbox import Toolbox  # noqa: PLC0415 - an optional extra
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "mcp":
+            raise
+        raise MissingExtra(
+            "the tools for agents need the package mcp: pip install 'sessiontail[mcp]'"
+        ) from error
+    # The SDK warns through the root logger, which would print what a client has sent.
+    logging.getLogger().addHandler(logging.NullHandler())
+    store = SessionStore(directory)
+    note(f"an MCP server for {store.directory}: it speaks to a client on standard input and output")
+    return anyio.run(_serve, store, partial(serve_stdio, ToolServer(Toolbox(store))))
+
+
+async def _serve(store: SessionStore, serve: Callable[[], Awaitable[None]]) -> int:
+    """Serve until the client or a signal ends it; return the exit code."""
+    code = 0
+    async with store, anyio.create_task_group() as tasks:
+
+        async def end_by_signal() -> None:
+            nonlocal code
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                async for number in signals:
+                    code = 128 + number
+                    tasks.cancel_scope.cancel()
+
+        tasks.start_soon(end_by_signal)
+        await serve()
+        tasks.cancel_scope.cancel()
+    return code

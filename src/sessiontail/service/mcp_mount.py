@@ -1,0 +1,79 @@
+"""``/mcp``: the tools for agents over streamable HTTP, where the extra ``mcp`` is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from sessiontail.service.context import Context, context_of
+from sessiontail.service.problems import Problem
+from sessiontail.service.sse import EventStream
+from sessiontail.system.files import in_thread
+
+if TYPE_CHECKING:
+    from sessiontail.mcp.http import HttpTools, StreamedCall
+
+__all__ = ["routes"]
+
+
+def routes(context: Context) -> Iterator[BaseRoute]:  # noqa: ARG001 - what each of these takes
+    """Yield the route; none where the extra is not installed."""
+    if find_spec("mcp") is not None:
+        yield Route("/mcp", _answer, methods=["GET", "POST", "DELETE"])
+
+
+async def _answer(request: Request) -> Response:
+    context = context_of(request)
+    # To import the SDK takes a second: not of the event loop.
+    tools, most = await in_thread(context.part, _tools_of)
+    from sessiontail.mcp.http import StreamedCall  # noqa: PLC0415 - an optional extra
+
+    reply = await tools.answer(request.method, request.headers, await _body(request, most))
+    if isinstance(reply, StreamedCall):
+        return _Call(context, tools, reply)
+    return Response(reply.body, reply.status, reply.headers)
+
+
+def _tools_of(context: Context) -> tuple[HttpTools, int]:
+    from sessiontail.mcp.http import MAX_BODY_BYTES, HttpTools  # noqa: PLC0415 - an optional extra
+    from sessiontail.mcp.server import ToolServer  # noqa: PLC0415 - an optional extra
+    from sessiontail.mcp.toolbox import Toolbox  # noqa: PLC0415 - an optional extra
+
+    return HttpTools(ToolServer(Toolbox(context.store))), MAX_BODY_BYTES
+
+
+async def _body(request: Request, most: int) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            raise Problem(413, f"a message has at most {most} bytes")
+    return bytes(body)
+
+
+class _Call(Response):
+    """Streams the messages of a call; when its client goes, the call is ended."""
+
+    def __init__(self, context: Context, tools: HttpTools, call: StreamedCall) -> None:
+        super().__init__()
+        self._context, self._tools, self._call = context, tools, call
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        from sessiontail.mcp.http import events_of  # noqa: PLC0415 - an optional extra
+
+        async with self._tools.served(self._call) as messages:
+            stream = EventStream(
+                self._context,
+                events_of(messages),
+                media_type="text/event-stream",
+                heartbeat=b": \r\n\r\n",
+                farewell=self._tools.stop,
+            )
+            await stream(scope, receive, send)
