@@ -21,9 +21,9 @@ def safe(value: Any) -> str:
     [
         {"a": 1, "b": [None, True, 1.5, "x"], "c": {}},
         {"a": "x" * (3 * PIECE_LETTERS), "b": ["y" * (PIECE_LETTERS + 1), "z" * PIECE_LETTERS]},
-        {"a": '"\\\n\u2028\x9b' * PIECE_LETTERS},
-        {"a": "\U0001f600é" * PIECE_LETTERS},
-        {"a": "\ud83d\ude00" * PIECE_LETTERS},  # halves, each for itself
+        {"a": '"\\\n\u2028\x9b' * (PIECE_LETTERS // 4)},
+        {"a": "\U0001f600é" * (PIECE_LETTERS // 2 + 9)},
+        {"a": "\ud83d\ude00" * (PIECE_LETTERS // 2 + 9)},  # halves, each for itself
         "x" * (PIECE_LETTERS + 1),
         {"n" * (2 * PIECE_LETTERS): "v"},
         [],
