@@ -65,7 +65,8 @@ class EventStream(Response):
         self._farewell = farewell
         self._heartbeat_s = context.limits.heartbeat_s if heartbeat else math.inf
         self._timeout_s = context.limits.send_timeout_s
-        self._turn = anyio.Lock(fast_acquire=True)
+        # Set when the heartbeat that is being sent was; None: none is.
+        self._beaten: anyio.Event | None = None
         self._begun = False
         # The client went; it takes nothing.
         self._gone = self._stuck = False
@@ -108,8 +109,9 @@ class EventStream(Response):
                     return
             if data:
                 client.sending = True
-                async with self._turn:
-                    await self._put(data, send)
+                if self._beaten is not None:
+                    await self._beaten.wait()
+                await self._put(data, send)
                 client.sending = False
             if client.ending and self._farewell is None:
                 return
@@ -142,14 +144,20 @@ class EventStream(Response):
             if self._sending_s is not None:
                 self._stuck = now_s - self._sending_s >= self._timeout_s
             elif self._begun and now_s - self._sent_s >= self._heartbeat_s:
-                with anyio.move_on_after(self._timeout_s) as waiting:
-                    async with self._turn:
-                        await self._put(self._heartbeat, send)
-                self._stuck = waiting.cancelled_caught
+                self._stuck = not await self._beat(send)
             if self._stuck:
                 self._clients.figures.slow_clients += 1
                 scope.cancel()
                 return
+
+    async def _beat(self, send: Send) -> bool:
+        """Send a heartbeat; say whether it was taken in time."""
+        self._beaten = beaten = anyio.Event()
+        with anyio.move_on_after(self._timeout_s) as waiting:
+            await self._put(self._heartbeat, send)
+        self._beaten = None
+        beaten.set()
+        return not waiting.cancelled_caught
 
     def _rest_s(self) -> float:
         """Return after how many seconds there may be something to do."""
