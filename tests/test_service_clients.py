@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from sessiontail import SessionStore
+from sessiontail.service import create_app, end_streams
 from sessiontail.service.clients import Clients
 from sessiontail.service.context import Context, Limits
 from sessiontail.service.problems import Problem
@@ -85,3 +86,15 @@ async def test_who_has_last_words_is_asked_for_them(clients: Clients) -> None:
         clients.end()
 
         assert (asked.is_set(), scope.cancel_called) == (True, False)
+
+
+async def test_an_application_that_is_served_otherwise_has_its_streams_ended(
+    tmp_path: Path, anyio_backend: str
+) -> None:
+    app = create_app(SessionStore(tmp_path))
+    clients = app.state.context.part(Clients)
+    with clients.joined("a") as client, anyio.CancelScope() as scope:
+        client.runs_in(scope)
+        end_streams(app)
+
+    assert (scope.cancel_called, clients.closing) == (True, True)

@@ -9,6 +9,7 @@ from sessiontail.errors import MissingExtra
 
 try:
     from sessiontail.service.app import create_app
+    from sessiontail.service.clients import end_streams
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in {"prometheus_client", "starlette"}:
         raise
@@ -17,4 +18,4 @@ except ModuleNotFoundError as error:
         "pip install starlette uvicorn prometheus-client"
     ) from error
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "end_streams"]

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from anyio import CancelScope, current_time
+from starlette.applications import Starlette
 
 from sessiontail.service.context import Context
 from sessiontail.service.problems import Problem
 
-__all__ = ["LAG_BOUNDS_S", "Client", "Clients", "Figures"]
+__all__ = ["LAG_BOUNDS_S", "Client", "Clients", "Figures", "end_streams"]
 
 # What is being sent when all streams end is sent first, for so long at most.
 _LAST_SEND_S = 0.25
@@ -156,3 +157,17 @@ class Clients:
             return
         self.figures.refused += 1
         raise problem
+
+
+def end_streams(app: Starlette) -> None:
+    """End all streams of an application, and let none begin: before its server is told to stop.
+
+    uvicorn waits for open answers before it ends an application's lifespan, and a stream is one that
+    never ends by itself. ``sessiontail serve`` does this at a signal; who runs the application in a
+    server of their own calls it there. On the event loop only.
+
+    Args:
+        app: from ``create_app``.
+    """
+    context: Context = app.state.context
+    context.part(Clients).end()

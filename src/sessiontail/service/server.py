@@ -22,7 +22,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from sessiontail.errors import PersistenceError
-from sessiontail.service.clients import Clients
+from sessiontail.service.clients import end_streams
 from sessiontail.service.connections import HEAD_TIMEOUT_S, Connections
 from sessiontail.service.context import Context
 
@@ -152,7 +152,7 @@ async def serve(
     with _told(tell), _signals() as signals:
         async with anyio.create_task_group() as beside:
             beside.start_soon(connections.cut_slow)
-            beside.start_soon(_stop, signals, server, connections, context)
+            beside.start_soon(_stop, signals, server, connections, app)
             await server.serve(sockets=[listener])
             beside.cancel_scope.cancel()
     return signals.received
@@ -210,11 +210,11 @@ def _signals() -> Iterator[_Signals]:
 
 
 async def _stop(
-    signals: _Signals, server: uvicorn.Server, connections: Connections, context: Context
+    signals: _Signals, server: uvicorn.Server, connections: Connections, app: Starlette
 ) -> None:
     """End everything when the signal comes, the streams first."""
     await signals.come.wait()
-    context.part(Clients).end()
+    end_streams(app)
     server.should_exit = True
     await anyio.sleep(_CUT_S)
     connections.cut()
