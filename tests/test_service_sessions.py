@@ -185,6 +185,17 @@ async def test_one_session_comes_with_its_counts(tmp_path: Path) -> None:
         assert [record.to_dict()["index"] async for record in reader] == [2]
 
 
+async def test_one_session_comes_at_once_where_its_counts_can_wait(tmp_path: Path) -> None:
+    (tmp_path / f"{ID}.jsonl").write_bytes(session_bytes(3) + b"\n" + b"torn")
+
+    async with asking(tmp_path) as http:
+        whole = (await http.get(f"/api/sessions/{ID}")).json()
+        brief = (await http.get(f"/api/sessions/{ID}", params={"counts": "false"})).json()
+
+    assert whole["counts"]["lines"] == brief["lines"] == 6
+    assert brief == {**whole, "counts": None}
+
+
 async def test_a_session_is_asked_for_by_its_whole_id(tmp_path: Path) -> None:
     (tmp_path / f"{ID}.jsonl").write_bytes(session_bytes())
     (tmp_path / f"{session_id(1)}.jsonl").write_bytes(b"no header\n")
