@@ -19,6 +19,11 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # the answers are what is tested
+
+
+@pytest.fixture
 def app(tmp_path: Path) -> Starlette:
     chats = Chats(tmp_path)
     chats.write(1, rows(FIRST[0]), parents=())

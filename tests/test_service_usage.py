@@ -18,6 +18,11 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # the answers are what is tested
+
+
+@pytest.fixture
 def app(tmp_path: Path) -> Starlette:
     chats = Chats(tmp_path)
     chats.write(1, rows(FIRST[0]) + trailer_line(2, (10, 5, 15)), closed=False, parents=())

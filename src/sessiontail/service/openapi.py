@@ -127,6 +127,10 @@ def _operation(endpoint: Endpoint, *, with_token: bool) -> dict[str, Any]:
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     schema = parameter.schema()
+    if parameter.kind == "moment":
+        schema["examples"] = ["2h", "2026-01-31T08:00:00Z"]
+    elif parameter.kind == "text" and parameter.required:
+        schema["minLength"] = 1
     if parameter.repeated:
         schema = {"type": "array", "items": schema, "maxItems": parameter.most_values}
     elif parameter.default is not None:
