@@ -171,6 +171,38 @@ async def test_what_nobody_foresaw_is_logged_and_told_without_a_word_of_it(
     assert "/home/me/secret" in caplog.text
 
 
+async def test_many_that_read_at_once_take_turns_and_a_wait_takes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = [0]
+    waits = anyio.Event()
+    row = next(row for row in TOOLS if row.name == "list_sessions")
+
+    async def reads(*_: object) -> Answer:
+        at_once.append(at_once[-1] + 1)
+        await waits.wait()
+        at_once.append(at_once[-1] - 1)
+        return Answer(found={"sessions": [], "total": 0, "next": None}, data="", told="")
+
+    async def frees(*_: object) -> Answer:
+        await anyio.wait_all_tasks_blocked()
+        waits.set()
+        return Answer(found={}, data="", told="")
+
+    rows = (
+        ToolRow("list_sessions", "", "", row.shape, row.gives, reads),
+        ToolRow("frees", "", "", row.shape, {}, frees, waits=True),
+    )
+    monkeypatch.setattr(serving, "TOOLS", rows)
+    async with connected(tmp_path) as client, anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(client.call_tool, "list_sessions")
+        await client.call_tool("frees")
+
+    assert max(at_once) == 8
+    assert len(at_once) == 41
+
+
 async def test_what_takes_too_long_is_given_up_with_a_hint(broken: None, tmp_path: Path) -> None:
     async with connected(tmp_path) as client:
         assert await refused(client, "sleeps") == (

@@ -8,6 +8,7 @@ NaN.
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from importlib.metadata import version
 from typing import Any
 
@@ -32,6 +33,9 @@ __all__ = ["ToolServer"]
 
 logger = logging.getLogger("sessiontail")
 
+# Calls that read at once, of all clients; those beyond wait for their turn, within their time.
+_READING = 8
+
 
 class ToolServer:
     """Answers the calls of MCP clients.
@@ -49,6 +53,7 @@ class ToolServer:
         )
         self._toolbox = toolbox
         self._rows = {row.name: row for row in TOOLS}
+        self._turns = anyio.Semaphore(_READING)
         # Set as they are, not by the SDK's decorators: these check the arguments once more, in words
         # that repeat them whole.
         self.server.request_handlers[ListToolsRequest] = self._list
@@ -77,7 +82,8 @@ class ToolServer:
         try:
             asked = parse(row.shape, arguments)
             with anyio.fail_after(row.most_s):
-                return as_result(await row.run(self._toolbox, asked, self._progress(call)))
+                async with nullcontext() if row.waits else self._turns:
+                    return as_result(await row.run(self._toolbox, asked, self._progress(call)))
         except ToolError as error:
             return as_error(str(error))
         except PersistenceError as error:
