@@ -96,6 +96,8 @@ class _Lists:
         self._context = context
         self._place = str(context.store.directory)
         self._metas = Rounds(context.store.list)
+        # What they inherit is kept between processes where all are asked for.
+        self._outlines = Rounds(context.store.outlines)
         self._answers: Kept[tuple[Any, ...], Rounds[bytes]] = Kept(_KEPT)
 
     async def answer(self, values: dict[str, Any]) -> bytes:
@@ -111,9 +113,7 @@ class _Lists:
         context, place = self._context, self._place
         chosen = Selection(states=values["state"], since=values["since"], until=values["until"])
         if text := values["q"]:
-            # What they inherit is kept between processes where all are asked for.
-            every = await context.store.outlines()
-            metas = await in_thread(_mentioned, every, text, place=place)
+            metas = await in_thread(_mentioned, await self._outlines.ask(), text, place=place)
         else:
             metas = await self._metas.ask()
         some = await in_thread(_taken, metas, chosen, place=place)
