@@ -9,8 +9,8 @@ from sessiontail.errors import MissingExtra
 
 try:
     from sessiontail.service.app import create_app
-    from sessiontail.service.context import Limits
     from sessiontail.service.clients import end_streams
+    from sessiontail.service.context import Limits
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in {"prometheus_client", "starlette"}:
         raise
@@ -19,4 +19,4 @@ except ModuleNotFoundError as error:
         "pip install starlette uvicorn prometheus-client"
     ) from error
 
-__all__ = ["create_app", "end_streams"]
+__all__ = ["Limits", "create_app", "end_streams"]
