@@ -11,14 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from openapi_spec_validator import OpenAPIV31SpecValidator
-from schemathesis.generation import GenerationMode
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from api_checks import lines_are_as_described, nothing_leaks
 from chats import FIRST, GONE, Chats, name, rows
 from described import faults
 from samples import chunk_line, trailer_line
@@ -104,6 +100,8 @@ def narrowed(description: dict[str, Any]) -> dict[str, Any]:
 async def test_the_description_is_valid_and_says_what_must_be_known(
     directory: Path, token: str | None
 ) -> None:
+    from openapi_spec_validator import OpenAPIV31SpecValidator
+
     inner = create_app(SessionStore(directory), token=token)
     app = Starlette(routes=[Mount("/tools", inner)])
 
@@ -161,28 +159,29 @@ async def test_each_answer_about_a_session_is_as_it_is_described(
     assert found == []
 
 
-def attacks(app: Starlette) -> list[tuple[str, GenerationMode]]:
-    """Each path, asked as it is described; and where there is something to be wrong with, wrongly."""
-    context: Context = app.state.context
-    rows = [one for one in context.endpoints if one.method == "GET"]
-    return [
-        *((one.path, GenerationMode.POSITIVE) for one in rows),
-        *((one.path, GenerationMode.NEGATIVE) for one in rows if one.parameters),
-    ]
-
-
-# One test, so that the description is read by one process.
+# One test, with its imports in it: every process that tests would take two seconds for them.
 def test_what_is_described_and_what_is_not_is_answered_as_described(
     app: Starlette, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import schemathesis
+    from schemathesis.generation import GenerationMode
+
+    from api_checks import lines_are_as_described, nothing_leaks
+
     monkeypatch.setenv("SESSIONTAIL_SECRETS", f"{directory.parent}\nTraceback")
+    context: Context = app.state.context
+    paths = [one for one in context.endpoints if one.method == "GET"]
     told = schemathesis.openapi.from_asgi("/openapi.json", app, headers=HEADERS).raw_schema
     api = schemathesis.openapi.from_dict(
         narrowed(told), config=schemathesis.Config.from_str(CONFIG)
     )
     api.app = app
 
-    for path, mode in attacks(app):
+    for path, mode in [
+        *((one.path, GenerationMode.POSITIVE) for one in paths),
+        # Where nothing is asked for, nothing can be wrong.
+        *((one.path, GenerationMode.NEGATIVE) for one in paths if one.parameters),
+    ]:
 
         @settings(
             max_examples=4,
@@ -193,7 +192,7 @@ def test_what_is_described_and_what_is_not_is_answered_as_described(
             suppress_health_check=[*HealthCheck],
         )
         @given(case=api[path]["GET"].as_strategy(generation_mode=mode))
-        def attack(case: schemathesis.Case[Any]) -> None:
+        def attack(case: Any) -> None:
             response = case.call(headers=HEADERS, timeout=1)
             case.validate_response(
                 response,
