@@ -2,8 +2,8 @@
 
 uvicorn limits what a request's head may be, but not how long a client takes to send it (slowloris), and
 it counts connections only once they have sent one. Here a connection counts from its first moment, and
-has so many seconds for each head; whoever is above the number is answered 503 at once, and those that
-are open go on.
+has so many seconds for each head, and for each body; whoever is above the number is answered 503 at
+once, and those that are open go on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import anyio
 from anyio import CancelScope
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sessiontail.service.sse import ABORT
@@ -23,6 +23,8 @@ __all__ = ["HEAD_TIMEOUT_S", "Connections"]
 
 #: For the head of a request.
 HEAD_TIMEOUT_S = 10.0
+# For its body, so many times as long.
+_BODY_TIMES = 6
 # So often it is looked who is too slow.
 _LOOK_S = 1.0
 
@@ -68,25 +70,27 @@ class Connections:
                 await app(scope, receive, send)
                 return
             scope.setdefault("extensions", {})[ABORT] = {"abort": connection.abort}
-            connection.waits_since_s = None
+            connection.due_s = None
+            if _has_body(scope):
+                connection.due_s = time.monotonic() + _BODY_TIMES * self._head_timeout_s
+                receive = connection.noting_end(receive)
             with CancelScope() as answering:
                 self._answering.add(answering)
                 try:
                     await app(scope, receive, send)
                 finally:
                     self._answering.discard(answering)
-                    connection.waits_since_s = time.monotonic()
+                    self.expect_head(connection)
 
         return answer
 
     async def cut_slow(self) -> None:
-        """Cut, until cancelled, whoever takes too long for the head of a request."""
+        """Cut, until cancelled, whoever takes too long for a request."""
         while True:
             await anyio.sleep(min(_LOOK_S, self._head_timeout_s / 4))
-            before_s = time.monotonic() - self._head_timeout_s
+            now_s = time.monotonic()
             for connection in [*self._open.values()]:
-                since_s = connection.waits_since_s
-                if since_s is not None and since_s < before_s:
+                if connection.due_s is not None and connection.due_s < now_s:
                     connection.abort()
 
     def cut(self) -> None:
@@ -102,7 +106,12 @@ class Connections:
             self.refused += 1
             return False
         self._open[ends] = connection
+        self.expect_head(connection)
         return True
+
+    def expect_head(self, connection: _Connection) -> None:
+        """Give a connection its time for the head of the next request."""
+        connection.due_s = time.monotonic() + self._head_timeout_s
 
     def leave(self, ends: _Ends) -> None:
         """Count a connection no more."""
@@ -113,8 +122,8 @@ class _Connection(H11Protocol):
     """A connection that counts."""
 
     counted_by: Connections
-    #: Since when no request is answered on it; None: one is.
-    waits_since_s: float | None = None
+    #: When it is cut, unless the rest of a request has come; None: nothing is waited for.
+    due_s: float | None = None
     _ends: _Ends | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -125,7 +134,6 @@ class _Connection(H11Protocol):
             transport.close()
             return
         self._ends = ends
-        self.waits_since_s = time.monotonic()
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -137,9 +145,25 @@ class _Connection(H11Protocol):
             self.counted_by.leave(self._ends)
             super().connection_lost(exc)
 
+    def noting_end(self, receive: Receive) -> Receive:
+        """Return what receives a request's body, and notes when all of it has come."""
+
+        async def noting() -> Message:
+            message = await receive()
+            if not message.get("more_body", False):
+                self.due_s = None
+            return message
+
+        return noting
+
     def abort(self) -> None:
         """End the connection at once; what was not sent is dropped."""
         self.transport.abort()
+
+
+def _has_body(scope: Scope) -> bool:
+    lengths = dict(scope["headers"])
+    return lengths.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in lengths
 
 
 def _address(transport: asyncio.BaseTransport, which: str) -> tuple[Any, ...] | None:
