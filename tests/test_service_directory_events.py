@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from starlette.applications import Starlette
 from actors import Actor
 from samples import ID
 from services import asked
-from serving import Event
+from serving import Event, connected, parsed, request, serving
 from sessiontail import SessionStore
 from sessiontail.format.cursor import START
 from sessiontail.service import create_app
@@ -314,3 +315,34 @@ async def test_the_end_of_all_streams_ends_it_without_an_end_event(tmp_path: Pat
                 await checkpoint()
 
     assert [event.event for event in stream.events] == ["ready"]
+
+
+def test_from_a_server_of_its_own_the_rest_comes_exactly_from_every_id(tmp_path: Path) -> None:
+    actor = Actor(tmp_path, ONE)
+    actor.open().say(*map(str, range(20))).close()
+    query = f"{PATH}?session={ONE}&after={ONE}:{START.encode()}"
+
+    def ask(count: int, last_id: str = "") -> list[Event]:
+        """The first events behind ready; the connection is then cut."""
+        headers = [f"Last-Event-ID: {last_id}"] if last_id else []
+        with connected(server.port, request(query, *headers)) as connection:
+            raw = b""
+            while raw.count(b"\n\n") < count + 2:  # with retry, and ready
+                raw += connection.recv(65536)
+        body = raw.partition(b"\r\n\r\n")[2]
+        return parsed(re.sub(rb"\r\n[0-9a-f]+\r\n", b"", b"\r\n" + body).decode())
+
+    with serving(tmp_path) as server:
+        whole = ask(23)
+        rests = [ask(23 - i, event.id) for i, event in enumerate(whole)]
+
+    assert [event.event for event in whole] == [
+        "ready",
+        "header",
+        *["chunk"] * 20,
+        "trailer",
+        "end",
+    ]
+    for i, rest in enumerate(rests):
+        assert rest[0].data == {"complete": True}
+        assert rest[1:] == whole[i + 1 :]
