@@ -50,7 +50,7 @@ class Limits:
     #: Answers made of an audit at once; they share the passes over the directory.
     audits: int = 16
     #: Answers about descent at once.
-    lineages: int = 8
+    lineages: int = 16
     #: Nodes of a lineage, which is one answer.
     lineage_nodes: int = 1000
 

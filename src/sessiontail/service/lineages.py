@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
@@ -13,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sessiontail.directory.lineage import Lineage
+from sessiontail.directory.outlines import SessionOutline
 from sessiontail.directory.picture import draw_svg
 from sessiontail.directory.sketch import drawn
-from sessiontail.directory.tracing import read_lineage
+from sessiontail.directory.tracing import lineage_of
 from sessiontail.service.context import Context, context_of
 from sessiontail.service.crowds import Crowd
 from sessiontail.service.endpoints import Answer, Endpoint
@@ -38,8 +36,9 @@ from sessiontail.service.schemas import (
     one_of,
 )
 from sessiontail.system.files import in_thread
+from sessiontail.system.rounds import Rounds
 
-__all__ = ["ENDPOINTS", "descent"]
+__all__ = ["ENDPOINTS", "compared"]
 
 _SVG = "image/svg+xml"
 # The picture has its colours in itself, and nothing else: opened alone, it can do nothing.
@@ -79,19 +78,25 @@ _PARAMETERS = (
 )
 
 
-@contextmanager
-def descent(context: Context) -> Iterator[None]:
-    """Be one of the few who compare sessions now.
+async def compared(context: Context) -> list[SessionOutline]:
+    """Return what each session adds to those before it: once for all who ask at the same time.
 
     Raises:
-        Problem: 429, there are as many as may be.
+        PersistenceError: the directory cannot be read.
     """
-    with context.part(_crowd).one():
-        yield
+    return await context.part(_outlines).ask()
+
+
+def _outlines(context: Context) -> Rounds[list[SessionOutline]]:
+    return Rounds(context.store.outlines)
 
 
 def _crowd(context: Context) -> Crowd:
-    return Crowd("comparisons of sessions", context.limits.lineages)
+    return Crowd("answers about descent", context.limits.lineages)
+
+
+async def _read(context: Context) -> Lineage:
+    return await in_thread(lineage_of, await compared(context))
 
 
 async def _lineage(request: Request) -> Response:
@@ -100,10 +105,8 @@ async def _lineage(request: Request) -> Response:
     session_id: UUID | None = values["session"]
     if session_id is None and (values["ancestors"] or values["descendants"]):
         raise Problem(400, "ancestors and descendants are of one session: give session, too")
-    with descent(context):
-        lineage = await while_there(
-            request, partial(read_lineage, directory=context.store.directory)
-        )
+    with context.part(_crowd).one():
+        lineage = await while_there(request, lambda: _read(context))
         if values["named"]:
             lineage = lineage.named()
         if session_id is not None:

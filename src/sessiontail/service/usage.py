@@ -20,12 +20,13 @@ from sessiontail.service.audits import summed_up
 from sessiontail.service.context import Context, context_of
 from sessiontail.service.endpoints import Answer, Endpoint
 from sessiontail.service.frames import valid_json
-from sessiontail.service.lineages import descent
+from sessiontail.service.lineages import compared
 from sessiontail.service.parameters import Parameter, read
 from sessiontail.service.passes import AuditPasses
 from sessiontail.service.presence import while_there
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
+from sessiontail.system.files import in_thread
 
 __all__ = ["ENDPOINTS"]
 
@@ -57,8 +58,7 @@ async def _of_all(context: Context) -> dict[str, Any]:
 async def _of_one(context: Context, session_id: UUID) -> dict[str, Any]:
     store = context.store
     own = await store.meta(session_id)
-    with descent(context):
-        way = way_to(session_id, await store.outlines())
+    way = await in_thread(way_to, session_id, await compared(context))
     # One that has come since the look around is the only turn that is known.
     metas = [one.meta for one in way] or [own]
     return {
