@@ -27,8 +27,10 @@ def safe(value: Any) -> str:
         "x" * (PIECE_LETTERS + 1),
         {"n" * (2 * PIECE_LETTERS): "v"},
         [],
+        [1] * 25_000,
+        {"a": [{str(n): [n, "x"] for n in range(10_001)}, [[]] * 10_000, [[]] * 20_000]},
     ],
-    ids=range(8),
+    ids=range(10),
 )
 def test_pieces_are_what_is_written_in_one_go(value: Any) -> None:
     before = copy.deepcopy(value)
@@ -37,10 +39,10 @@ def test_pieces_are_what_is_written_in_one_go(value: Any) -> None:
     assert value == before
 
 
-def test_a_huge_text_comes_in_pieces() -> None:
-    value = {"payload": {"content": "é\n" * 500_000}}
-
-    assert max(map(len, json_pieces(value, dump))) <= 3 * PIECE_LETTERS
+def test_what_is_huge_comes_in_pieces() -> None:
+    for content in ("é\n" * 500_000, [7] * 500_000):
+        value = {"payload": {"content": content}}
+        assert max(map(len, json_pieces(value, dump))) <= 3 * PIECE_LETTERS
 
 
 def test_what_is_too_deep_or_too_much_to_look_through_comes_in_one_piece() -> None:
@@ -48,5 +50,5 @@ def test_what_is_too_deep_or_too_much_to_look_through_comes_in_one_piece() -> No
     for _ in range(985):
         deep = [deep]
 
-    for value in (deep, ["x" * (2 * PIECE_LETTERS), *range(200_000)]):
+    for value in (deep, ["x" * (2 * PIECE_LETTERS), *([[1] * 9_000] * 20)]):
         assert [*json_pieces(value, dump)] == [dump(value)]
