@@ -117,6 +117,7 @@ def test_a_module_says_its_job_and_imports_what_is_there(name: str) -> None:
 
     assert re.match(r"// \S.{10,130}\.\n", text)
     assert len(text.splitlines()) <= 320
+    assert max(map(len, text.splitlines())) <= 110
     assert [one for one in imported if one.removeprefix("./") not in MODULES] == []
     assert text.count("\nimport ") == len(names) == len(imported)
     for listed, other in names:

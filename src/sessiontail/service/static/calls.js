@@ -54,7 +54,7 @@ export function callsOf(record) {
     }));
 }
 
-/** Return a message's content as text: of a list of parts, their texts, and what stands for the others. */
+/** Return a message's content as text: of a list of parts, their texts, and a word for the others. */
 export function contentOf(content) {
   if (typeof content === "string") return content;
   if (content === null || content === undefined) return "";

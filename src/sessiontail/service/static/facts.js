@@ -2,17 +2,17 @@
 
 import { address, get } from "./api.js";
 import { byId, h } from "./dom.js";
-import { age, count, counted, inert, moment, size, UNKNOWN } from "./format.js";
+import { age, count, counted, moment, oneLine, size, UNKNOWN } from "./format.js";
 import { stateMark } from "./state.js";
 
 /** Show what is known of a session. */
 export function showFacts(meta) {
-  byId("session-title").textContent = meta.title ? inert(meta.title).replace(/\s+/gu, " ").slice(0, 300) : "Nothing said yet";
-  const usage = meta.cumulative_usage;
+  byId("session-title").textContent = oneLine(meta.title ?? "", 300) || "Nothing said yet";
+  const { cumulative_usage: usage, modified_at: written } = meta;
   byId("session-facts").replaceChildren(
     fact("State", meta.state ? stateMark(meta.state) : UNKNOWN),
     fact("Id", h("code", {}, meta.id)),
-    fact("Written", h("time", { id: "written", datetime: meta.modified_at ?? "", title: moment(meta.modified_at) })),
+    fact("Written", h("time", { id: "written", datetime: written ?? "", title: moment(written) })),
     fact("Created", moment(meta.created_at)),
     fact("Size", size(meta.size_bytes), `${count(meta.size_bytes)} bytes`),
     fact("Chunks", count(meta.chunk_count)),
@@ -42,31 +42,37 @@ export async function showUsage(session, counts) {
   const used = h("dl", { class: "numbers" });
   try {
     const usage = await get(address("api/usage", { session }));
-    used.append(...tokens("This session", usage));
+    used.append(tokens("This session", usage));
     const whole = usage.conversation;
-    if (whole && whole.session_ids?.length > 1) used.append(...tokens(`Its conversation, ${counted(whole.sessions, "turn")}`, whole));
+    if (whole && whole.session_ids.length > 1) {
+      used.append(tokens(`Its conversation, ${counted(whole.sessions, "turn")}`, whole));
+    }
   } catch (error) {
-    used.append(h("div", {}, h("dt", {}, "Tokens"), h("dd", {}, error.message)));
+    used.append(pair("Tokens", error.message));
   }
   for (const [name, calls] of tools.slice(0, 20)) {
-    used.append(h("div", {}, h("dt", { dir: "auto" }, inert(name).slice(0, 60)), h("dd", {}, counted(calls, "call"))));
+    used.append(pair(oneLine(name, 60), counted(calls, "call")));
   }
   box.replaceChildren(used);
 }
 
 function tokens(name, usage) {
-  if (!usage.known) return [h("div", {}, h("dt", {}, name), h("dd", {}, `${UNKNOWN} tokens: unknown`))];
+  if (!usage.known) return pair(name, `${UNKNOWN} tokens: unknown`);
   const unknown = usage.unknown + usage.damaged + (usage.unreadable ?? 0);
   const parts = `${count(usage.prompt_tokens)} prompt, ${count(usage.completion_tokens)} completion`;
   const rest = unknown ? `; unknown of ${counted(unknown, "session")}` : "";
-  return [h("div", {}, h("dt", {}, name), h("dd", {}, `${count(usage.total_tokens)} tokens (${parts})${rest}`))];
+  return pair(name, `${count(usage.total_tokens)} tokens (${parts})${rest}`);
+}
+
+function pair(name, value) {
+  return h("div", {}, h("dt", { dir: "auto" }, name), h("dd", {}, value));
 }
 
 /** Show what all sessions used, in the bar. */
 export async function showTotals() {
   const usage = await get("api/usage");
   const unknown = usage.unknown + usage.damaged + usage.unreadable;
-  byId("totals").textContent = usage.known
-    ? `${count(usage.total_tokens)} tokens of ${counted(usage.known, "session")}` + (unknown ? `, unknown of ${count(unknown)}` : "")
-    : "";
+  const rest = unknown ? `, unknown of ${count(unknown)}` : "";
+  const known = `${count(usage.total_tokens)} tokens of ${counted(usage.known, "session")}`;
+  byId("totals").textContent = usage.known ? `${known}${rest}` : "";
 }

@@ -7,6 +7,7 @@ import { hashOf } from "./router.js";
 
 const MARGIN = 12;
 const INNER = 12;
+const TIP = { markerWidth: 6, markerHeight: 6, orient: "auto-start-reverse" };
 
 /** Fetch and draw the kin of a session. */
 export async function showLineage(session) {
@@ -14,7 +15,8 @@ export async function showLineage(session) {
   box.replaceChildren(h("p", { class: "hint" }, "Loading…"));
   try {
     const kin = await get(address("api/lineage", { session }));
-    box.replaceChildren(kin.nodes.length > 1 ? picture(kin, session) : h("p", { class: "hint" }, "No other session is its kin."));
+    const alone = h("p", { class: "hint" }, "No other session is its kin.");
+    box.replaceChildren(kin.nodes.length > 1 ? picture(kin, session) : alone);
     box.querySelector(".focus")?.scrollIntoView({ block: "nearest", inline: "center" });
   } catch (error) {
     box.replaceChildren(h("p", { class: "hint" }, error.message));
@@ -24,23 +26,26 @@ export async function showLineage(session) {
 function picture(kin, session) {
   const width = kin.width + 2 * MARGIN;
   const height = kin.height + 2 * MARGIN;
-  const name = `Lineage: ${counted(kin.nodes.length, "session")}, ${counted(kin.edges.length, "link")}. Parents stand above.`;
+  const what = `${counted(kin.nodes.length, "session")}, ${counted(kin.edges.length, "link")}`;
+  const viewBox = `${-MARGIN} ${-MARGIN} ${width} ${height}`;
+  const name = `Lineage: ${what}. Parents stand above.`;
   const drawn = s(
     "svg",
-    { class: "kin", width, height, viewBox: `${-MARGIN} ${-MARGIN} ${width} ${height}`, role: "group", "aria-label": name },
+    { class: "kin", width, height, viewBox, role: "group", "aria-label": name },
     s(
       "defs",
       {},
       s(
         "marker",
-        { id: "tip", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 6, markerHeight: 6, orient: "auto-start-reverse" },
+        { id: "tip", viewBox: "0 0 8 8", refX: 7, refY: 4, ...TIP },
         s("path", { class: "tip", d: "M0 0L8 4L0 8z" }),
       ),
     ),
     ...kin.edges.map(link),
     ...kin.nodes.map((node) => box(node, node.id === session)),
   );
-  return h("div", { class: "kin-scroller", tabindex: "0", role: "region", "aria-label": "Lineage picture" }, drawn);
+  const around = { class: "kin-scroller", tabindex: "0", role: "region", "aria-label": "Lineage picture" };
+  return h("div", around, drawn);
 }
 
 function link(edge) {

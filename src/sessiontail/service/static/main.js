@@ -107,7 +107,9 @@ onPlace(({ session, line }) => {
 });
 list.reload();
 showTotals().catch(failed);
-setInterval(() => document.hidden || showTotals().catch(() => {}), TOTALS_EACH_MS); // told by the stream if it is lost
+setInterval(() => {
+  if (!document.hidden) showTotals().catch(() => {}); // if the service is lost, the stream says so
+}, TOTALS_EACH_MS);
 setInterval(() => {
   tick();
   if (!stream.connected) showConnection();

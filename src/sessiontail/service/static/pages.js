@@ -83,7 +83,11 @@ export class RecordPages {
   async #fetch(page) {
     this.#asked.add(page);
     try {
-      for (let line = this.#hole(page); line !== null; line = this.#hole(page)) await this.#part(page, line);
+      let line = this.#hole(page);
+      while (line !== null) {
+        await this.#part(page, line);
+        line = this.#hole(page);
+      }
     } catch (error) {
       if (!this.#abort.signal.aborted) this.onError(error);
     } finally {

@@ -20,6 +20,7 @@ const ROLES = {
 const OF_A_MESSAGE = 40;
 const OF_A_RESULT = 12;
 const OF_ARGUMENTS = 14;
+const COPIED = "A copy of an earlier session's row";
 // Letters of arguments that are read as well on one line: such a call is folded at first.
 const FITS_A_LINE = 72;
 
@@ -60,10 +61,15 @@ export function recordRow(record, look) {
       "div",
       { class: "gutter" },
       h("span", { class: "role" }, role),
-      inherited ? h("span", { class: "tag", title: "A copy of an earlier session's row" }, "inherited") : null,
+      inherited ? h("span", { class: "tag", title: COPIED }, "inherited") : null,
       h(
         "a",
-        { class: "line", href: hashOf(look.session, record.line), title: "A link to this line", "aria-label": `Link to line ${record.line}` },
+        {
+          class: "line",
+          href: hashOf(look.session, record.line),
+          title: "A link to this line",
+          "aria-label": `Link to line ${record.line}`,
+        },
         String(record.line),
       ),
     ),
@@ -71,15 +77,16 @@ export function recordRow(record, look) {
   const body = h("div", { class: "body" });
   BODIES[kind]?.(body, record, record.cut ? { ...look, cut: true } : look);
   if (record.cut) {
-    const hidden = look.query !== "" && !body.querySelector("mark");
-    body.append(hidden ? h("p", { class: "hint" }, "What matches is further down.") : "", wholeButton(record, look));
+    const further = look.query !== "" && !body.querySelector("mark");
+    if (further) body.append(h("p", { class: "hint" }, "What matches is further down."));
+    body.append(wholeButton(record, look));
   }
   row.append(body);
   return row;
 }
 
 function isInherited(record, look) {
-  return record.record_type === "chunk" && Number.isInteger(record.index) && record.index < (look.inherited ?? 0);
+  return Number.isInteger(record.index) && record.index < (look.inherited ?? 0);
 }
 
 const BODIES = { header, system: message, user: message, assistant, tool_result: result, trailer, damage };
@@ -95,7 +102,8 @@ function assistant(body, record, look) {
   const thought = contentOf(payload.reasoning_content || payload.reasoning);
   if (thought) {
     const inner = prose(thought, `${line}:thought`, look, OF_A_MESSAGE);
-    body.append(fold("thought", `${line}:reasoning`, look, [h("span", { class: "name" }, "reasoning")], inner, true));
+    const title = [h("span", { class: "name" }, "reasoning")];
+    body.append(fold("thought", `${line}:reasoning`, look, title, inner, true));
   }
   const text = contentOf(payload.content);
   const calls = callsOf(record);
@@ -108,22 +116,24 @@ function callCard(call, key, record, look) {
   const answer = look.calls.resultOf(call.id, record.line);
   const title = [
     h("span", { class: "name", dir: "auto" }, oneLine(call.name, 80) || "(no name)"),
-    h("code", { class: "brief", dir: "auto" }, oneLine(compact(call.arguments) ?? call.arguments, 160)),
+    briefly(call.arguments),
   ];
   const brief = (compact(call.arguments) ?? call.arguments).length <= FITS_A_LINE;
   const inner = argumentsView(call.arguments, key, look, OF_ARGUMENTS);
   const card = fold("call", key, look, title, inner, brief);
-  card.append(
-    answer
-      ? h(
-          "a",
-          { class: "partner", href: hashOf(look.session, answer.line) },
-          arrow("down"),
-          `result, line ${count(answer.line)}`,
-        )
-      : h("span", { class: `partner none${look.live ? " waiting" : ""}` }, look.live ? "no result yet" : "no result known"),
-  );
+  if (answer) card.append(partner("result", "down", answer.line, look));
+  else if (look.live) card.append(h("span", { class: "partner none waiting" }, "no result yet"));
+  else card.append(h("span", { class: "partner none" }, "no result known"));
   return card;
+}
+
+function partner(what, way, line, look) {
+  const place = { class: "partner", href: hashOf(look.session, line) };
+  return h("a", place, arrow(way), `${what}, line ${count(line)}`);
+}
+
+function briefly(text) {
+  return h("code", { class: "brief", dir: "auto" }, oneLine(compact(text) ?? text, 160));
 }
 
 function result(body, record, look) {
@@ -133,16 +143,14 @@ function result(body, record, look) {
   const name = oneLine(String(payload.name ?? call?.name ?? ""), 80);
   const title = [
     h("span", { class: "name", dir: "auto" }, name || "(no name)"),
-    h("code", { class: "brief", dir: "auto" }, call ? oneLine(compact(call.arguments) ?? call.arguments, 160) : ""),
+    briefly(call?.arguments ?? ""),
     h("span", { class: "amount" }, record.cut ? lettersOf(record) : amountOf(text)),
   ];
-  const inner = text ? resultView(text, `${line}:text`, look, OF_A_RESULT) : h("p", { class: "hint" }, "(empty)");
+  const empty = h("p", { class: "hint" }, "(empty)");
+  const inner = text ? resultView(text, `${line}:text`, look, OF_A_RESULT) : empty;
   const card = fold("outcome", `${line}:result`, look, title, inner);
-  card.append(
-    call
-      ? h("a", { class: "partner", href: hashOf(look.session, call.line) }, arrow("up"), `call, line ${count(call.line)}`)
-      : h("span", { class: "partner none" }, "its call is not known here"),
-  );
+  if (call) card.append(partner("call", "up", call.line, look));
+  else card.append(h("span", { class: "partner none" }, "its call is not known here"));
   body.append(card);
 }
 
@@ -152,7 +160,8 @@ function amountOf(text) {
 }
 
 function header(body, record) {
-  const facts = [`${record.lineage_operator} / ${record.lineage_kind}`, `created ${moment(record.created_at)}`];
+  const { lineage_operator: operator, lineage_kind: kind } = record;
+  const facts = [`${operator} / ${kind}`, `created ${moment(record.created_at)}`];
   const parents = record.parent_session_ids ?? [];
   if (record.sandbox_backend) facts.push(`sandbox ${record.sandbox_backend}`);
   const line = h("p", { class: "quiet", dir: "auto" }, inert(facts.join("  ·  ")));
@@ -163,22 +172,26 @@ function header(body, record) {
 }
 
 function trailer(body, record) {
-  const usage = record.cumulative_usage;
-  const tokens = usage
-    ? `${count(usage.total_tokens)} tokens (${count(usage.prompt_tokens)} prompt, ${count(usage.completion_tokens)} completion)`
-    : "tokens unknown";
-  const closed = record.closed_at ? `closed ${moment(record.closed_at)}` : "closed";
-  const chunks = record.final_chunk_count === null ? "chunks unknown" : counted(record.final_chunk_count, "chunk");
-  body.append(h("p", { class: "quiet" }, [closed, chunks, tokens].join("  ·  ")));
+  const { closed_at: closed, final_chunk_count: chunks, cumulative_usage: usage } = record;
+  const parts = usage
+    ? `${count(usage.prompt_tokens)} prompt, ${count(usage.completion_tokens)} completion`
+    : "";
+  const told = [
+    closed ? `closed ${moment(closed)}` : "closed",
+    chunks === null ? "chunks unknown" : counted(chunks, "chunk"),
+    usage ? `${count(usage.total_tokens)} tokens (${parts})` : "tokens unknown",
+  ];
+  body.append(h("p", { class: "quiet" }, told.join("  ·  ")));
 }
 
 function damage(body, record, look) {
+  const place = `line ${count(record.line)}, byte ${count(record.offset)}`;
   body.append(
     h(
       "p",
       { class: "reason" },
       h("strong", {}, `This line is no record: ${record.reason}`),
-      h("span", { class: "amount" }, `line ${count(record.line)}, byte ${count(record.offset)}, ${counted(record.length, "byte")}`),
+      h("span", { class: "amount" }, `${place}, ${counted(record.length, "byte")}`),
     ),
     putText(h("p", { class: "hint", dir: "auto" }), record.message ?? "", look.query),
     output(record.raw ?? record.text ?? "", `${record.line}:raw`, look, OF_A_RESULT),
@@ -205,5 +218,6 @@ function fold(kind, key, look, title, inner, closed = false) {
 
 function arrow(way) {
   const path = way === "down" ? "M6 2v8M2.5 6.5 6 10l3.5-3.5" : "M6 10V2M2.5 5.5 6 2l3.5 3.5";
-  return s("svg", { class: "icon", viewBox: "0 0 12 12", "aria-hidden": "true" }, s("path", { d: path }));
+  const drawn = s("path", { d: path });
+  return s("svg", { class: "icon", viewBox: "0 0 12 12", "aria-hidden": "true" }, drawn);
 }

@@ -23,6 +23,7 @@ export class RecordList {
   #marked = null;
   #new = 0;
   #followed = false;
+  #held = false; // somebody wants to stay where the end was
   #jump = byId("jump");
 
   /**
@@ -81,12 +82,14 @@ export class RecordList {
     this.#selected = null;
     this.#marked = null;
     this.#new = 0;
+    this.#held = false;
     this.list.reset(0);
   }
 
   /** Take a record that has just been written; return whether it is a new one. */
   add(record) {
     if (!this.#pages || (record.line !== null && record.line <= this.#pages.lines)) return false;
+    if (this.list.atEnd && !this.#held) this.list.stick = true;
     const line = this.#pages.add(record);
     this.#learn([this.#pages.record(line)]);
     if (!this.list.stick) this.#new += 1;
@@ -160,13 +163,15 @@ export class RecordList {
   }
 
   toEnd() {
+    this.#held = false;
     this.list.toEnd();
     this.#moved();
   }
 
   /** Follow the end, or stay here. */
   toggleFollow() {
-    if (this.list.stick) this.list.stay();
+    this.#held = this.list.stick;
+    if (this.#held) this.list.stay();
     else this.toEnd();
   }
 
@@ -202,9 +207,8 @@ export class RecordList {
     row.classList.toggle("selected", record.line === this.#selected);
     row.classList.toggle("marked", record.line === this.#marked);
     const before = at > 0 ? this.#recordAt(at - 1) : null;
-    if (kindOf(record) === "tool_result" && before && ["assistant", "tool_result"].includes(kindOf(before))) {
-      row.classList.add("joined");
-    }
+    const joined = before && ["assistant", "tool_result"].includes(kindOf(before));
+    row.classList.toggle("joined", Boolean(joined) && kindOf(record) === "tool_result");
     return row;
   }
 
@@ -250,8 +254,10 @@ export class RecordList {
   }
 
   #moved() {
-    if (this.list.atEnd) this.#new = 0;
-    const hidden = this.list.atEnd || !this.#pages || this.#matches !== null;
+    // Rows that have just come are drawn in a moment: who follows is at the end all the same.
+    const atEnd = this.list.stick || this.list.atEnd;
+    if (atEnd) this.#new = 0;
+    const hidden = atEnd || !this.#pages || this.#matches !== null;
     this.#jump.hidden = hidden;
     const text = this.#new ? `${this.#new} new, jump to the end` : "Jump to the end";
     if (this.#jump.lastElementChild.textContent !== text) this.#jump.lastElementChild.textContent = text;

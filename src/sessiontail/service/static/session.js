@@ -30,7 +30,7 @@ export class SessionView {
 
   /**
    * @param {object} on
-   * @param {(session: string, cursor: string | null) => void} on.follow its records are wanted from here on
+   * @param {(session: string, cursor: string | null) => void} on.follow its records are wanted from here
    * @param {(error: Error) => void} on.error
    * @param {(session: string) => any} on.known what the list knows of it; null: nothing
    */
@@ -45,9 +45,8 @@ export class SessionView {
     byId("follow").addEventListener("click", () => this.records.toggleFollow());
     this.#text.addEventListener("input", debounced(() => this.#filter(), 250));
     byId("clear-filter").addEventListener("click", () => this.clearFilter());
-    for (const [id, show] of [["usage-fold", () => showUsage(this.#session, this.#counts)], ["lineage-fold", () => showLineage(this.#session)]]) {
-      byId(id).addEventListener("toggle", () => byId(id).open && this.#session && show());
-    }
+    this.#whenOpened("usage-fold", () => showUsage(this.#session, this.#counts));
+    this.#whenOpened("lineage-fold", () => showLineage(this.#session));
   }
 
   get session() {
@@ -98,6 +97,13 @@ export class SessionView {
     return this.#text.value !== "" || this.#kinds.size > 0;
   }
 
+  #whenOpened(id, show) {
+    const fold = byId(id);
+    fold.addEventListener("toggle", () => {
+      if (fold.open && this.#session) show();
+    });
+  }
+
   async #open(session, line) {
     this.#asked += 1;
     const asked = this.#asked;
@@ -107,6 +113,7 @@ export class SessionView {
     this.#text.value = "";
     this.#kinds.clear();
     this.#say("", "");
+    this.#found("");
     byId("session").hidden = session === null;
     byId("welcome").hidden = session !== null;
     byId("missing").hidden = true;
@@ -147,8 +154,8 @@ export class SessionView {
   #missing(error) {
     byId("session").hidden = true;
     byId("missing").hidden = false;
-    byId("missing-why").textContent =
-      error.status === 404 ? `There is no session ${this.#session}. It may have been deleted.` : error.message;
+    const gone = `There is no session ${this.#session}. It may have been deleted.`;
+    byId("missing-why").textContent = error.status === 404 ? gone : error.message;
   }
 
   #added(record) {
@@ -174,7 +181,8 @@ export class SessionView {
   #showLine(line) {
     if (this.records.showLine(line)) return;
     if (this.filtered) this.clearFilter();
-    if (!this.records.showLine(line)) this.on.error(new Error(`There is no line ${count(line)} in this session`));
+    if (this.records.showLine(line)) return;
+    this.on.error(new Error(`There is no line ${count(line)} in this session`));
   }
 
   #filter() {
@@ -189,19 +197,29 @@ export class SessionView {
   #drawKinds() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
-    const chips = KINDS.filter((kind) => this.#counts?.[kind] || this.#kinds.has(kind)).map((kind) => {
-      const chip =
-        this.#chips.querySelector(`[data-kind="${kind}"]`) ??
-        h("button", { type: "button", class: "chip", title: `Only ${kind.replace("_", " ")} records, or all again`, data: { kind }, onclick: () => this.#toggleKind(kind) }, h("span"), h("span", { class: "amount" }));
-      chip.firstElementChild.textContent = kind.replace("_", " ");
+    const kinds = KINDS.filter((kind) => this.#counts?.[kind] || this.#kinds.has(kind));
+    const shown = [...this.#chips.children].map((chip) => chip.dataset.kind);
+    if (kinds.join() !== shown.join()) {
+      this.#chips.replaceChildren(...kinds.map((kind) => this.#newChip(kind)));
+    }
+    for (const chip of this.#chips.children) {
+      const { kind } = chip.dataset;
       chip.lastElementChild.textContent = count(this.#counts?.[kind] ?? 0);
       chip.setAttribute("aria-pressed", String(this.#kinds.has(kind)));
-      return chip;
-    });
-    if (chips.length !== this.#chips.children.length || chips.some((chip, at) => this.#chips.children[at] !== chip)) {
-      this.#chips.replaceChildren(...chips);
     }
     byId("clear-filter").hidden = !this.filtered;
+  }
+
+  #newChip(kind) {
+    const name = kind.replace("_", " ");
+    const chip = h(
+      "button",
+      { type: "button", class: "chip", title: `Only ${name} records, or all again`, data: { kind } },
+      h("span", {}, name),
+      h("span", { class: "amount" }),
+    );
+    chip.addEventListener("click", () => this.#toggleKind(kind));
+    return chip;
   }
 
   #toggleKind(kind) {

@@ -95,9 +95,10 @@ export class SessionList {
   #chip(state) {
     const chip = h(
       "button",
-      { type: "button", class: "chip", "aria-pressed": "false", title: `Only ${state} sessions, or all again` },
+      { type: "button", class: "chip", title: `Only ${state} sessions, or all again` },
       stateMark(state),
     );
+    chip.setAttribute("aria-pressed", "false");
     chip.addEventListener("click", () => {
       const on = !this.#states.delete(state);
       if (on) this.#states.add(state);
@@ -184,9 +185,12 @@ export class SessionList {
     if (title.textContent !== said) title.textContent = said;
     title.classList.toggle("none", !meta.title);
     const tokens = meta.cumulative_usage?.total_tokens;
-    row.firstElementChild.title =
-      `${meta.id}\nwritten ${moment(meta.modified_at)}, created ${moment(meta.created_at)}\n` +
-      `${count(meta.size_bytes)} bytes, ${count(meta.chunk_count)} chunks, tokens ${tokens === undefined ? "unknown" : count(tokens)}`;
+    row.firstElementChild.title = [
+      meta.id,
+      `written ${moment(meta.modified_at)}, created ${moment(meta.created_at)}`,
+      `${count(meta.size_bytes)} bytes, ${count(meta.chunk_count)} chunks`,
+      tokens === undefined ? "tokens unknown" : `${count(tokens)} tokens`,
+    ].join("\n");
     row.dataset.modified = meta.modified_at;
     this.#age(row);
     const told = `${meta.state} ${meta.size_bytes} ${tokens}`;
@@ -196,7 +200,7 @@ export class SessionList {
       stateMark(meta.state),
       h("span", { class: "id" }, meta.id.slice(0, 8)),
       h("span", { class: "size" }, size(meta.size_bytes)),
-      h("span", { class: "tokens", title: tokens === undefined ? "tokens unknown" : null }, `${short(tokens)} tok`),
+      h("span", { class: "tokens" }, `${short(tokens)} tok`),
     );
   }
 

@@ -13,14 +13,16 @@ export const STATES = Object.keys(ABOUT);
 
 /** Return a state as a dot and a word. */
 export function stateMark(state) {
-  return h("span", { class: `state ${state}`, title: ABOUT[state] ?? null }, h("span", { class: "dot", "aria-hidden": "true" }), state);
+  const dot = h("span", { class: "dot", "aria-hidden": "true" });
+  return h("span", { class: `state ${state}`, title: ABOUT[state] ?? null }, dot, state);
 }
 
 /** Return what is said of an outcome, below the last record. */
 export function outcomeText(outcome) {
   return {
     closed: "This session is closed. Nothing more comes.",
-    abandoned: "The writer is gone without closing this session. Should one come back, its records appear here.",
+    abandoned:
+      "The writer is gone without closing this session. Should one come back, its records appear here.",
     deleted: "This session was deleted. What was read of it is still shown here.",
     replaced: "The file of this session was replaced by another one.",
   }[outcome];

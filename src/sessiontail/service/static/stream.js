@@ -85,7 +85,8 @@ export class Stream {
     try {
       const headers = { Accept: "text/event-stream" };
       if (this.#lastId) headers["Last-Event-ID"] = this.#lastId;
-      const response = await ask(address("api/events", this.#parameters), { signal: one.signal, headers });
+      const path = address("api/events", this.#parameters);
+      const response = await ask(path, { signal: one.signal, headers });
       const reader = response.body.getReader();
       const decoder = new EventDecoder();
       for (;;) {

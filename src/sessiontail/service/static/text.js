@@ -42,7 +42,9 @@ export function prose(text, key, look, most) {
     part.split(/^```.*$/mu).forEach((piece, at) => {
       const inner = piece.replace(/^\n+|\n+$/gu, "");
       if (at % 2) box.append(putText(h("pre", { class: "code", dir: "auto" }), inner, look.query));
-      else if (inner.trim()) box.append(putText(h("div", { class: "said", dir: "auto" }), inner, look.query));
+      else if (inner.trim()) {
+        box.append(putText(h("div", { class: "said", dir: "auto" }), inner, look.query));
+      }
     });
     return box;
   });

@@ -64,7 +64,8 @@ export class Viewer {
       this.#text.append(putText(box, step, this.#query));
     }
     const shown = this.#whole.length - this.#rest.length;
-    this.#say(this.#rest ? `${size(shown)} of ${size(this.#whole.length)} shown; scroll on for more` : "All is shown");
+    const part = `${size(shown)} of ${size(this.#whole.length)} shown; scroll on for more`;
+    this.#say(this.#rest ? part : "All is shown");
   }
 
   #say(text) {
