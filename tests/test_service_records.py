@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from httpx import AsyncClient
 
@@ -127,6 +128,20 @@ async def test_so_many_search_at_once(tmp_path: Path) -> None:
     async with asking(tmp_path, page_searches=0) as http:
         answer = await http.get(RECORDS, params={"q": "x"})
         assert (answer.status_code, (await http.get(RECORDS)).status_code) == (429, 200)
+
+
+async def test_those_who_search_at_once_each_get_their_page(tmp_path: Path) -> None:
+    put(tmp_path, talk(3))
+    found: list[list[str]] = []
+
+    async def search(http: AsyncClient) -> None:
+        found.append(texts((await page(http, q="2"))["records"]))
+
+    async with asking(tmp_path, page_searches=9) as http, anyio.create_task_group() as tasks:
+        for _ in range(9):
+            tasks.start_soon(search, http)
+
+    assert found == [["2"]] * 9
 
 
 async def test_a_page_is_of_a_size_that_can_be_shown(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 from uuid import UUID
 
+import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -86,8 +87,23 @@ _ONE = (
 )
 
 
-def _page_searches(context: Context) -> Crowd:
-    return Crowd("pages that search", context.limits.page_searches)
+class _PageSearches:
+    """Pages that search, of one application: two are read at once, so that the others' threads are free."""
+
+    def __init__(self, context: Context) -> None:
+        self._crowd = Crowd("pages that search", context.limits.page_searches)
+        self._turn = anyio.Semaphore(2)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Be inside, when it is one's turn.
+
+        Raises:
+            Problem: 429, there are too many.
+        """
+        with self._crowd.one():
+            async with self._turn:
+                yield
 
 
 async def _list(request: Request) -> Response:
@@ -95,7 +111,7 @@ async def _list(request: Request) -> Response:
     context = context_of(request)
     session_id = values["session_id"]
     searches = values["q"] or values["kind"]
-    with context.part(_page_searches).one() if searches else nullcontext():
+    async with context.part(_PageSearches).one() if searches else nullcontext():
         page = await read_page(
             await _reader(context, session_id, values),
             limit=values["limit"],
