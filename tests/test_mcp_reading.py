@@ -13,6 +13,7 @@ from actors import Actor
 from commands import ONE, TWO
 from hostile import CASES
 from samples import ID, chunk_line, header_line, trailer_line
+from sessiontail.mcp import bookmarks, reading
 from toolmates import asked, connected, refused, text_of, within_fence
 
 pytestmark = pytest.mark.anyio
@@ -310,3 +311,22 @@ async def test_in_any_session_nothing_is_missed_behind_the_first_cursor(tmp_path
     assert (found["session_id"], found["record"]["line"], found["passed"]) == (TWO, 3, 2)
     assert {**again, "next": ""} == {**found, "next": ""}
     assert (behind["session_id"], behind["record"]["text"]) == (ONE, "still green")
+
+
+async def test_a_cursor_that_is_too_long_for_a_model_has_a_short_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for where in (bookmarks, reading):
+        monkeypatch.setattr(where, "SHORT", 10)
+    async with connected(tmp_path) as client:
+        begun = await asked(client, "wait_for", timeout_s=0)
+        with Actor(tmp_path).open().say("one"):
+            found = await asked(client, "wait_for", text="one", after=begun["next"])
+            again = await asked(client, "wait_for", text="one", after=begun["next"])
+        told = await refused(client, "wait_for", after="kept.00000000000000000000")
+
+    assert begun["next"].startswith("kept.")
+    assert found["record"] == again["record"]
+    assert told.startswith(
+        "this cursor is not kept any more. This cursor is of no use here any more: "
+    )

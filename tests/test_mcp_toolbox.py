@@ -10,7 +10,7 @@ import pytest
 from commands import ONE, TWO, closed, crashed
 from sessiontail import CursorInvalid, LineNotFound, PersistenceError, SessionNotFound, SessionStore
 from sessiontail.mcp.answers import ToolError
-from sessiontail.mcp.toolbox import Bookmarks, Toolbox
+from sessiontail.mcp.toolbox import Toolbox
 
 pytestmark = pytest.mark.anyio
 
@@ -93,18 +93,3 @@ async def test_an_error_is_explained_with_what_to_do_next_and_without_a_path(
         "4 lines; last=1 gives the last record and its line"
     )
     assert await tools.explain(PersistenceError("unreadable", path=tmp_path), None) == "unreadable"
-
-
-def test_a_cursor_that_is_too_long_has_a_short_name_as_long_as_it_is_among_the_last() -> None:
-    kept = Bookmarks()
-    long = ["st3d." + f"{n}" * 3000 for n in range(70)]
-
-    assert kept.short("st1.short") == "st1.short"
-    names = [kept.short(cursor) for cursor in long]
-
-    assert {len(name) for name in names} == {len("kept.") + 16}
-    assert kept.short(long[-1]) == names[-1]
-    assert [kept.whole(name) for name in names[6:]] == long[6:]
-    assert kept.whole("st1.short") == "st1.short"
-    with pytest.raises(CursorInvalid, match="not kept any more"):
-        kept.whole(names[5])

@@ -18,6 +18,7 @@ from sessiontail.format.patterns import text_pattern
 from sessiontail.format.records import Record
 from sessiontail.mcp.answers import Answer, ToolError
 from sessiontail.mcp.arguments import ReadSession, Search, WaitFor
+from sessiontail.mcp.bookmarks import SHORT
 from sessiontail.mcp.toolbox import Progress, Toolbox
 from sessiontail.session.asking import Match
 from sessiontail.session.pages import read_page
@@ -163,10 +164,16 @@ async def wait_for(tools: Toolbox, asked: WaitFor, progress: Progress) -> Answer
     )
     timeout_s = max(asked.timeout_s, _LEAST_WAIT_S)
 
-    async def on_wait(seconds: float, cursor: str) -> None:
-        await progress(seconds, timeout_s, tools.bookmarks.short(cursor))
+    stands = ""
 
-    after = None if asked.after is None else tools.bookmarks.whole(asked.after)
+    async def on_wait(seconds: float, cursor: str) -> None:
+        nonlocal stands
+        # A long one is kept once, not every few seconds: from there on more is told twice.
+        if not stands or len(cursor) <= SHORT:
+            stands = await tools.bookmarks.short(cursor)
+        await progress(seconds, timeout_s, stands)
+
+    after = None if asked.after is None else await tools.bookmarks.whole(asked.after)
     if asked.session is None:
         everywhere = tools.store.tail_all(
             after=after, last=0 if after is None else None, inherited="skip"
@@ -174,7 +181,7 @@ async def wait_for(tools: Toolbox, asked: WaitFor, progress: Progress) -> Answer
         waited = await await_in_any(
             everywhere, awaited, timeout=timeout_s, every_s=tools.progress_s, on_wait=on_wait
         )
-        return _ended(tools, waited, None)
+        return await _ended(tools, waited, None)
     session_id = await tools.meant(asked.session)
     tail = tools.store.tail(session_id, after=after, wait=True, inherited="skip")
     waited = await await_in_session(
@@ -184,15 +191,15 @@ async def wait_for(tools: Toolbox, asked: WaitFor, progress: Progress) -> Answer
         try:
             await tools.store.meta(session_id)
         except SessionNotFound:
-            return _ended(tools, waited, session_id, absent=True)
-    return _ended(tools, waited, session_id)
+            return await _ended(tools, waited, session_id, absent=True)
+    return await _ended(tools, waited, session_id)
 
 
-def _ended(
+async def _ended(
     tools: Toolbox, waited: Waited, session_id: UUID | None, *, absent: bool = False
 ) -> Answer:
     """Return how a wait ended."""
-    following = tools.bookmarks.short(waited.cursor)
+    following = await tools.bookmarks.short(waited.cursor)
     whose = session_id or waited.session_id
     found: dict[str, Any] = {
         "ended_by": "record"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import TypeAlias
 from uuid import UUID
 
@@ -19,10 +16,11 @@ from sessiontail.errors import (
     SessionNotFound,
 )
 from sessiontail.mcp.answers import ToolError
+from sessiontail.mcp.bookmarks import Bookmarks
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
 
-__all__ = ["Bookmarks", "Progress", "Toolbox"]
+__all__ = ["Progress", "Toolbox"]
 
 # Is told the seconds that have gone by, of how many, and the cursor to go on from.
 Progress: TypeAlias = Callable[[float, float, str], Awaitable[None]]
@@ -32,58 +30,20 @@ _CANDIDATES = 8
 _NEAR = 3
 
 
-class Bookmarks:
-    """Keeps cursors that are too long for a model, each under a short name, as long as the server runs.
+class Toolbox:
+    """What the tools of one server work with.
 
-    A cursor of all sessions grows by 52 bytes with each session that has ended.
+    Args:
+        store: whose sessions.
+        progress_s: between two progress notifications of a wait: clients give up after a minute of
+            silence.
     """
 
-    # What a model copies without a mistake, and pays for: as long as ten cursors of one session.
-    _SHORT = 2000
-    _PREFIX = "kept."
-    # The last so many; of 100,000 sessions each has 5 MB.
-    _MOST = 64
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, str] = OrderedDict()
-        self._names: dict[str, str] = {}
-
-    def short(self, cursor: str) -> str:
-        """Return a cursor, or the name that it is kept under."""
-        if len(cursor) <= self._SHORT:
-            return cursor
-        name = self._names.get(cursor)
-        if name is None:
-            name = self._names[cursor] = f"{self._PREFIX}{secrets.token_hex(8)}"
-            self._kept[name] = cursor
-            if len(self._kept) > self._MOST:
-                del self._names[self._kept.popitem(last=False)[1]]
-        return name
-
-    def whole(self, text: str) -> str:
-        """Return the cursor that a text names.
-
-        Raises:
-            CursorInvalid: it is not kept any more.
-        """
-        if not text.startswith(self._PREFIX):
-            return text
-        if text not in self._kept:
-            raise CursorInvalid(
-                "this cursor is not kept any more: the server was started anew since"
-            )
-        self._kept.move_to_end(text)
-        return self._kept[text]
-
-
-@dataclass(frozen=True, slots=True)
-class Toolbox:
-    """What the tools of one server work with."""
-
-    store: SessionStore
-    bookmarks: Bookmarks = field(default_factory=Bookmarks)
-    #: Between two progress notifications of a wait: clients give up after a minute of silence.
-    progress_s: float = 5.0
+    def __init__(self, store: SessionStore, *, progress_s: float = 5.0) -> None:
+        self.store = store
+        self.progress_s = progress_s
+        #: Cursors of all sessions.
+        self.bookmarks = Bookmarks(store.directory)
 
     async def meant(self, text: str) -> UUID:
         """Return the id of the session that is meant; a whole id is taken as it is.
