@@ -104,6 +104,10 @@ if TYPE_CHECKING:
         read_session as read_session,
         tail_session as tail_session,
     )
+    from sessiontail.relay.relayed import (
+        mirror_sessions as mirror_sessions,
+        relay_sessions as relay_sessions,
+    )
     from sessiontail.reports.csv_table import audits_to_csv as audits_to_csv
     from sessiontail.reports.page import audits_to_html as audits_to_html
     from sessiontail.reports.parquet import audits_to_parquet as audits_to_parquet
@@ -227,6 +231,8 @@ _HOMES = {
     "OnAbandoned": "by_id",
     "SessionsById": "by_id",
     "SessionStore": "store",
+    "mirror_sessions": "relay.relayed",
+    "relay_sessions": "relay.relayed",
     "delete_session": "persistence",
     "list_persisted_sessions": "persistence",
     "load_session": "persistence",

@@ -14,6 +14,11 @@ import anyio
 import click
 
 from sessiontail.cli.beside import unwrapped
+from sessiontail.cli.mirrored import (
+    from_option,
+    mirror_directory,
+    mirroring,
+)
 from sessiontail.cli.options import directory_option
 from sessiontail.cli.terminal import Output, note
 from sessiontail.errors import MissingExtra
@@ -33,6 +38,8 @@ Examples:
   sessiontail serve --port 0            a free port is picked; the first line says which
   SESSIONTAIL_TOKEN=secret sessiontail serve --host 0.0.0.0
                                         for other machines, which need the token
+  sessiontail serve --from redis://10.0.0.5
+                                        sessions of all machines that relay theirs there
 
 \b
 For programs, in any language (ID is a session's whole id):
@@ -89,6 +96,7 @@ Exit codes: 0 ended by SIGTERM, 1 the address cannot be had, 2 usage, 130 interr
     help="A name under which the server is reached, as its proxy's; may be repeated. Requests for "
     "other names are refused.  [default: those of this machine]",
 )
+@from_option
 @click.option(
     "--demo", is_flag=True, help="Serve sessions that agents write here and now; no model is asked."
 )
@@ -99,11 +107,14 @@ def command(
     port: int,
     token: str | None,
     hosts: tuple[str, ...],
+    source: str | None,
     demo: bool,
 ) -> int:
     """Serve a page on which running sessions move, and the same over HTTP for programs."""
     if demo and directory is not None:
         raise click.UsageError("--demo brings its own sessions: leave --dir out")
+    if demo and source is not None:
+        raise click.UsageError("--demo brings its own sessions: leave --from out")
     try:
         from sessiontail.service import server  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
@@ -127,7 +138,8 @@ def command(
                 f"--host {host} lets other machines in: give a token that they must know, for example "
                 f"SESSIONTAIL_TOKEN={secrets.token_urlsafe(24)}"
             )
-        task = _Serving(directory, listener, bound, token, hosts, output, demo=demo)
+        directory = click.get_current_context().with_resource(mirror_directory(source, directory))
+        task = _Serving(directory, listener, bound, token, hosts, output, source=source, demo=demo)
         number = anyio.run(task.run)
     return 130 if number == signal.SIGINT else 0
 
@@ -142,6 +154,7 @@ class _Serving:
     token: str | None
     hosts: tuple[str, ...]
     output: Output
+    source: str | None
     demo: bool
 
     async def run(self) -> signal.Signals:
@@ -157,6 +170,7 @@ class _Serving:
 
                 where = await stack.enter_async_context(demo_directory())
             store = SessionStore(where)
+            await stack.enter_async_context(mirroring(self.source, store.directory))
             try:
                 app = create_app(
                     store, token=self.token, allowed_hosts=hosts_for(self.bound, self.hosts)
@@ -177,3 +191,7 @@ class _Serving:
         there = "" if store.directory.is_dir() else ", which is not there yet"
         note(f"serving the sessions of {store.directory}{there}")
         note(f"open {link} in a browser; Ctrl-C stops")
+        if self.bound in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+            note(
+                f"other machines reach it as http://{socket.gethostname()}:{url.rpartition(':')[2]}"
+            )

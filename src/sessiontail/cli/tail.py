@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,11 @@ from sessiontail.cli.choosing import Choice
 from sessiontail.cli.cursor_file import CursorKeeper
 from sessiontail.cli.live import Live, Options
 from sessiontail.cli.look import Look, look_options
+from sessiontail.cli.mirrored import (
+    from_option,
+    mirror_directory,
+    mirroring,
+)
 from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.options import (
     directory_option,
@@ -38,6 +44,7 @@ from sessiontail.store import SessionStore
 __all__ = ["command"]
 
 _STATS_INTERVAL_S = 10.0
+_ID_BEGIN = re.compile(r"[0-9A-Fa-f-]+")
 
 
 @click.command(
@@ -54,6 +61,9 @@ Examples:
   sessiontail tail --state abandoned -n 1    how what crashed ended
   sessiontail tail -f 4f2c -o jsonl --cursor-file at
                                              go on where the last run stopped
+  sessiontail tail -f --from redis://10.0.0.5
+                                             the running sessions of all machines that relay
+                                             theirs there (sessiontail help relay)
 
 \b
 Exit codes: 0 fine; 1 nothing printed, a session not found or not to be read, or (--until-end)
@@ -61,6 +71,7 @@ not closed; 2 usage, or a cursor that does not fit; 130 interrupted.
 """
 )
 @directory_option
+@from_option
 @click.option("-f", "--follow", is_flag=True, help="Go on with what follows, until the end.")
 @window_option(
     "The last N records of each session; +N: from the N-th on; all. Counted after -k and -g, but "
@@ -117,6 +128,7 @@ not closed; 2 usage, or a cursor that does not fit; 130 interrupted.
 def command(
     *,
     directory: str | None,
+    source: str | None,
     ids: tuple[str, ...],
     follow: bool,
     window: Window | None,
@@ -162,6 +174,12 @@ def command(
         raise click.UsageError("give --cursor or --cursor-file, not both")
     if window is not None and window.first > 1 and follow and not ids:
         raise click.UsageError("-n +N needs an ID")
+    if source is not None:
+        if not follow:
+            raise click.UsageError("--from needs -f")
+        if not all(map(_ID_BEGIN.fullmatch, ids)):
+            raise click.UsageError("--from needs ids, or beginnings of them: paths are not there")
+        directory = click.get_current_context().with_resource(mirror_directory(source, directory))
     store = SessionStore(directory)
     out = look.open(output)
     printer = Printer(out, output, kinds=kinds, pattern=grep, max_lines=look.lines(out))
@@ -176,8 +194,14 @@ def command(
         choice=choice,
         inherited="include" if inherited or output == "raw" else "skip",
     )
+    mirror = mirroring(
+        source,
+        store.directory,
+        closed=bool(ids) or "closed" in states,
+        only=[one.lower() for one in ids],
+    )
     try:
-        outcomes = anyio.run(_tail, Live(store, printer, keeper, options), ids, stats)
+        outcomes = anyio.run(_tail, Live(store, printer, keeper, options), ids, stats, mirror)
     except CursorInvalid as error:
         if cursor_file is None:
             raise
@@ -199,12 +223,13 @@ async def _tail(
     live: Live,
     ids: tuple[str, ...],
     stats: bool,  # noqa: FBT001 - passed through anyio.run
+    mirror: AbstractAsyncContextManager[None],
 ) -> list[Outcome | None]:
     """Print everything; return how each session ended (None: it could not be read)."""
     with unwrapped():
         if not live.options.follow:
             return await live.print_last(ids)
-        async with live.store, anyio.create_task_group() as beside:
+        async with mirror, live.store, anyio.create_task_group() as beside:
             beside.start_soon(watch_stdout)
             if stats and sys.stderr.isatty():
                 beside.start_soon(_tell_stats_regularly, live.store)

@@ -54,6 +54,7 @@ class Following:
         stats: counts into these.
         tell: is told what happens to them.
         tell_directory: is told whether it is there, at the first look and when that changes.
+        blank: whether batches of blank lines, which have no records, are handed over too.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Following:
         stats: StoreStats,
         tell: Tell,
         tell_directory: Callable[[bool], None] = lambda _: None,
+        blank: bool = False,
     ) -> None:
         self.closed = True  # until all is made
         self.begun = False
@@ -81,6 +83,7 @@ class Following:
             directory, schedule=self._schedule, files=OpenFiles(max_open, stats), tell=tell
         )
         self._tell_directory = tell_directory
+        self._blank = blank
         self._present = True
         self._stocktaking = Stocktaking(directory, wanted)
         self._gate: Callable[[str], None] = no_gate
@@ -145,6 +148,7 @@ class Following:
                 schedule=self._schedule,
                 watch=made,
                 beside=self._beside,
+                blank=self._blank,
             )
             self._turns.gate = self._gate
         assert self._watch is not None

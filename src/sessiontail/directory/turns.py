@@ -50,10 +50,12 @@ class Turns:
         schedule: whose turn it is.
         watch: of the directory.
         beside: what has to wait.
+        blank: whether a batch of blank lines, which has no records, is handed over too.
     """
 
     __slots__ = (
         "_beside",
+        "_blank",
         "_open_file",
         "_schedule",
         "_sessions",
@@ -73,6 +75,7 @@ class Turns:
         schedule: Schedule[Lane | ForeignFile],
         watch: DirectoryWatch,
         beside: Beside,
+        blank: bool = False,
     ) -> None:
         #: Called with the name of each moment that a race could hit; tests act there.
         self.gate: Callable[[str], None] = no_gate
@@ -87,6 +90,7 @@ class Turns:
         self._schedule = schedule
         self._watch = watch
         self._beside = beside
+        self._blank = blank
         #: Those that wait until fewer have a descriptor that there is no room for.
         self.starved: deque[Lane] = deque()
 
@@ -264,7 +268,7 @@ class Turns:
         if lane.is_new or lane.abandoned:
             kind = lane.told_by(batch, known=lane.stem in self._sessions.ended)
         lane.stream.put(batch)
-        if batch.records:
+        if batch.records or self._blank:
             self.current = lane
         if table is not None and follower.is_held(table):
             # Its writer lived when the table was read: that answers why it was asked.

@@ -1,0 +1,119 @@
+"""a directory that is a mirror: whose it is, and which generation of whom each of its files is.
+
+One file of JSON lines, locked while a mirror keeps the directory; the last line of a name counts.
+Blocks: for threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from sessiontail.errors import PersistenceError, SessionBusy
+from sessiontail.system.flocks import lock, unlock
+from sessiontail.system.paths import split_name
+
+__all__ = ["JOURNAL", "UNFINISHED", "Copied", "Journal"]
+
+#: Its name; a directory that has it is a mirror.
+JOURNAL = ".sessiontail-mirror"
+#: How a file is called that is to take the place of another one.
+UNFINISHED = ".sessiontail-new"
+
+
+class Copied(NamedTuple):
+    """Which generation of whose session a file is."""
+
+    host: str
+    generation: int
+
+
+class Journal:
+    """Opens, or makes, the journal of a directory.
+
+    Args:
+        directory: of the mirror.
+        source: what it mirrors, as text without a password.
+
+    Raises:
+        PersistenceError: it has sessions of its own, is a mirror of something else, or is kept
+            by another mirror.
+        OSError: it cannot be read or written.
+    """
+
+    def __init__(self, directory: Path, source: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        names = os.listdir(directory)  # noqa: PTH208 - names, not paths
+        if JOURNAL not in names and any(map(split_name, names)):
+            raise PersistenceError(
+                "it has session files and is no mirror: give a directory that is empty or absent",
+                path=directory,
+            )
+        self._path = directory / JOURNAL
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._fd = os.open(self._path, flags, 0o600)
+        #: By the stem of a file.
+        self.files: dict[str, Copied] = {}
+        try:
+            self._hold(directory, source)
+        except BaseException:
+            self.close()
+            raise
+        for name in names:
+            if name.endswith(UNFINISHED):
+                (directory / name).unlink(missing_ok=True)
+
+    def _hold(self, directory: Path, source: str) -> None:
+        try:
+            lock(self._fd, self._path)
+        except SessionBusy:
+            raise SessionBusy("another mirror keeps this directory", path=directory) from None
+        with open(self._fd, "rb", closefd=False) as file:
+            lines = file.read().split(b"\n")
+        # A half line at the end is that of a mirror that was killed.
+        torn = lines.pop()
+        if not lines:
+            os.ftruncate(self._fd, 0)
+            self._write({"mirror_of": source})
+            return
+        try:
+            found = json.loads(lines[0])["mirror_of"]
+            for line in lines[1:]:
+                stem, host, generation = json.loads(line)
+                if host is None:
+                    self.files.pop(stem, None)
+                else:
+                    self.files[stem] = Copied(str(host), int(generation))
+        except (ValueError, KeyError, TypeError) as error:
+            raise PersistenceError(
+                "damaged; delete the whole mirror: it is made again", path=self._path
+            ) from error
+        if found != source:
+            raise PersistenceError(
+                f"this directory mirrors {found}: give another one for {source}", path=directory
+            )
+        if torn:
+            os.ftruncate(self._fd, os.fstat(self._fd).st_size - len(torn))
+
+    def note(self, stem: str, copied: Copied | None) -> None:
+        """Note what a file is by now; None: it is gone."""
+        if copied is None:
+            self.files.pop(stem, None)
+            self._write([stem, None, 0])
+        else:
+            self.files[stem] = copied
+            self._write([stem, copied.host, copied.generation])
+
+    def close(self) -> None:
+        """Let the directory go; again is no error."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            try:
+                unlock(fd)
+            finally:
+                os.close(fd)
+
+    def _write(self, value: object) -> None:
+        os.write(self._fd, json.dumps(value).encode() + b"\n")

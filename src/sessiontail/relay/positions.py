@@ -1,0 +1,117 @@
+"""what Redis has of a host's sessions -> where its relay goes on.
+
+A session's position lies beside its lines and changes with them, so both are of one moment, also
+in a Redis that came back from an older state. What is done with is known by the key of its file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from sessiontail.errors import CursorInvalid
+from sessiontail.format.cursor import Position
+from sessiontail.format.directory_cursor import DirectoryPosition
+from sessiontail.format.ended import EndedSessions
+from sessiontail.relay.connecting import call
+from sessiontail.relay.entries import Keys
+from sessiontail.relay.scripts import KNOWN
+
+__all__ = ["Known", "Stored", "read_stored", "store_ended"]
+
+# Sessions that are asked for, or stored, in one step: 1 ms of Redis' time.
+_AT_ONCE = 500
+# Bytes of what stands for a file that is done with (format/ended).
+_KEY_BYTES = 22
+
+
+class Known(Struct, frozen=True, gc=False):
+    """What Redis has of a session."""
+
+    generation: int
+    lines: int
+    #: Bytes of these lines in the file.
+    bytes: int
+    #: live, closed, abandoned; or lost, where its lines are gone.
+    state: str
+
+
+class Stored(Struct, gc=False):
+    """What Redis has of a host."""
+
+    sessions: dict[str, Known]
+    #: Of those that are not closed, and were read.
+    positions: dict[str, Position]
+    ended: dict[str, bytes]
+    #: Whether the first look is stored whole; else nothing was published.
+    begun: bool
+
+    def cursor(self, skipped: Mapping[str, bytes] | None) -> str | None:
+        """Return the directory cursor to go on from; None: this is the first look.
+
+        Args:
+            skipped: files that are not wanted, though Redis may have forgotten them; None: no
+                look was taken yet by this process.
+        """
+        if skipped is None:
+            if not self.begun:
+                return None
+            skipped = {}
+        ended = EndedSessions()
+        for stem, key in {**skipped, **self.ended}.items():
+            ended.add(stem, key)
+        return DirectoryPosition(self.positions, ended).encode()
+
+
+async def read_stored(client: Redis, keys: Keys, host: str) -> Stored:
+    """Read what Redis has of a host's sessions."""
+    begun = await call(client.hget(keys.of(host, "info"), "begun"))
+    stored = Stored({}, {}, {}, begun is not None)
+    names = await call(client.zrange(keys.of(host, "sessions"), 0, -1))
+    stems = [os.fsdecode(name) for name in names]
+    for first in range(0, len(stems), _AT_ONCE):
+        some = stems[first : first + _AT_ONCE]
+        pairs = [key for stem in some for key in (keys.session(host, stem), keys.lines(host, stem))]
+        rows = await call(client.eval(KNOWN, len(pairs), *pairs))
+        for stem, row in zip(some, rows, strict=True):
+            _take(stored, stem, row)
+    ended = await call(client.hgetall(keys.of(host, "ended")))
+    for name, key in ended.items():
+        known = stored.sessions.get(os.fsdecode(name))
+        # Where the lines of a closed session are gone, its file is read again.
+        if len(key) == _KEY_BYTES and (known is None or known.state == "closed"):
+            stored.ended[os.fsdecode(name)] = key
+    return stored
+
+
+def _take(stored: Stored, stem: str, row: list[bytes | None]) -> None:
+    generation, lines, size, state, token, there = row
+    if generation is None or lines is None:
+        return
+    known = Known(int(generation), int(lines), int(size or 0), (state or b"live").decode())
+    try:
+        position = Position.decode((token or b"").decode())
+    except (CursorInvalid, UnicodeDecodeError):
+        position = None
+    lost = known.lines and not there
+    if known.state != "closed" and known.lines:
+        # Somebody else wrote there.
+        lost = lost or position is None or position.offset != known.bytes
+    if lost:
+        known = Known(known.generation, known.lines, known.bytes, "lost")
+    elif known.state != "closed" and known.lines and position is not None:
+        stored.positions[stem] = position
+    stored.sessions[stem] = known
+
+
+async def store_ended(client: Redis, keys: Keys, host: str, ended: Mapping[str, bytes]) -> None:
+    """Store the first look: the files that are done with before anything is published."""
+    items = [*ended.items()]
+    for first in range(0, len(items), _AT_ONCE):
+        some = items[first : first + _AT_ONCE]
+        fields = [part for stem, key in some for part in (os.fsencode(stem), key)]
+        await call(client.hset(keys.of(host, "ended"), items=fields))
+    await call(client.hset(keys.of(host, "info"), "begun", "1"))

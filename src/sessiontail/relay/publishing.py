@@ -1,0 +1,218 @@
+"""a directory -> its sessions in Redis, line by line, for as long as one connection lasts.
+
+Two tasks: one reads the directory, one sends what was read, all of it that waits in one step. What
+waits is bounded, so a slow Redis is waited for: the files are the buffer. Where anything goes wrong
+both end, and the next connection goes on from what Redis has.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+from uuid import UUID
+
+from redis import exceptions as said
+from redis.asyncio import Redis
+
+from sessiontail.directory.following import Following
+from sessiontail.directory.opening import open_lane
+from sessiontail.directory.stock import Wanted
+from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.format.lifecycle import EventKind
+from sessiontail.relay.connecting import call, until_one_ends
+from sessiontail.relay.entries import Keys
+from sessiontail.relay.holding import HeldName
+from sessiontail.relay.outgoing import Behind, Change, Outgoing
+from sessiontail.relay.positions import Known, Stored, read_stored, store_ended
+from sessiontail.relay.scripts import APPEND
+from sessiontail.system.files import in_thread
+from sessiontail.system.paths import split_name
+from sessiontail.system.place import Place
+from sessiontail.system.signals import Signal
+from sessiontail.system.stats import StoreStats
+
+__all__ = ["Publisher"]
+
+# What may wait to be sent, and how much of it goes in one step.
+_MOST_WAITING_BYTES, _MOST_WAITING = 4 * 1024 * 1024, 1024
+_STEP_BYTES, _STEP = 1024 * 1024, 256
+# The verdicts that Redis is told of; the others show in the lines.
+_ENDS = {EventKind.CLOSED, EventKind.ABANDONED, EventKind.DELETED, EventKind.REPLACED}
+
+_News: TypeAlias = tuple[str, EventKind]
+
+
+class Publisher:
+    """Publishes the sessions of one directory.
+
+    Args:
+        place: the directory.
+        keys: of the prefix.
+        name: the relay's name, held while a connection lasts.
+        include_closed: also sessions that were closed before the first look.
+        expire_s: how long Redis keeps what was deleted.
+    """
+
+    def __init__(
+        self, place: Place, keys: Keys, name: HeldName, *, include_closed: bool, expire_s: int
+    ) -> None:
+        self._place = place
+        self._keys = keys
+        self._name = name
+        self._include_closed = include_closed
+        self._expire_s = expire_s
+        # What outlasts a connection: files that are not wanted, once the first look was taken, and
+        # the last generations.
+        self._skipped: dict[str, bytes] | None = None
+        self._latest: dict[str, int] = {}
+        # Of one connection. What happened and was not looked at; changes that wait to be sent.
+        self._news: deque[_News] = deque()
+        self._waiting: deque[Change] = deque()
+        self._waiting_bytes = 0
+        self._came, self._went = Signal(), Signal()
+
+    async def publish(self, client: Redis, well: Callable[[], None]) -> None:
+        """Publish until what Redis has is to be read anew; then return.
+
+        Args:
+            client: of Redis.
+            well: called when the first look is done.
+
+        Raises:
+            RelayError: another relay lives under this name.
+            PersistenceError: the directory cannot be read.
+            OSError, redis.RedisError: Redis is lost, or refuses.
+        """
+        await self._name.take(client)
+        stored = await read_stored(client, self._keys, self._name.host)
+        self._news.clear()
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        following = self._follow(stored.cursor(self._skipped))
+        try:
+            await following.begin()
+            if not stored.begun:
+                if self._skipped is None:
+                    ended = following.sessions.ended
+                    keys = {stem: ended.get(stem) for stem in [*ended.ids, *ended.names]}
+                    self._skipped = {stem: key for stem, key in keys.items() if key is not None}
+                await store_ended(client, self._keys, self._name.host, self._skipped)
+            outgoing = self._outgoing(stored.sessions)
+            await self._find_deleted(outgoing, stored)
+            well()
+            await until_one_ends(
+                partial(self._name.keep, client),
+                partial(self._read, following, outgoing),
+                partial(self._send, client),
+            )
+        finally:
+            following.close()
+
+    def _follow(self, after: str | None) -> Following:
+        stats, directory = StoreStats(), self._place.directory
+        return Following(
+            directory,
+            make_watch=self._place.watch,
+            wanted=Wanted(after=after, include_closed=self._include_closed),
+            open_file=partial(
+                open_lane, directory=directory, max_line_bytes=MAX_LINE_BYTES, stats=stats
+            ),
+            max_open=None,
+            stats=stats,
+            tell=partial(_note, self._news),
+            blank=True,
+        )
+
+    def _outgoing(self, known: dict[str, Known]) -> Outgoing:
+        return Outgoing(
+            self._keys,
+            self._name.host,
+            self._name.token,
+            known,
+            self._latest,
+            expire_s=self._expire_s,
+            now_ms=_now_ms,
+        )
+
+    async def _find_deleted(self, outgoing: Outgoing, stored: Stored) -> None:
+        """Tell of sessions that nobody follows, and whose files went while nobody looked."""
+        if not outgoing.known:
+            return
+        there = await in_thread(_stems, self._place.directory, place=str(self._place.directory))
+        if there is None:  # the directory is gone, and may come back
+            return
+        for stem in {*outgoing.known} - {*stored.positions} - there:
+            self._put(outgoing.event(stem, EventKind.DELETED, None))
+
+    async def _read(self, following: Following, outgoing: Outgoing) -> None:
+        """Make changes of what is read; end where Redis and the files do not agree."""
+        while True:
+            lane = following.current or await following.next_lane(self._news)
+            while self._news:
+                stem, kind = self._news.popleft()
+                if kind in _ENDS:
+                    key = following.sessions.ended.get(stem)
+                    self._put(outgoing.event(stem, kind, key))
+            if lane is not None:
+                batch = lane.stream.take_batch()
+                position = lane.stream.position
+                following.handed_over()
+                try:
+                    self._put(outgoing.lines(lane.stem, batch, position))
+                except Behind:
+                    return
+            while self._waiting_bytes > _MOST_WAITING_BYTES or len(self._waiting) > _MOST_WAITING:
+                await self._went.wait()
+
+    def _put(self, change: Change | None) -> None:
+        if change is not None:
+            self._waiting.append(change)
+            self._waiting_bytes += change.size
+            self._came.set()
+
+    async def _send(self, client: Redis) -> None:
+        """Send what waits; end where Redis does not have what it was believed to have."""
+        script = await call(client.script_load(APPEND))
+        while True:
+            while not self._waiting:
+                await self._came.wait()
+            pipeline, size = client.pipeline(transaction=False), 0
+            while self._waiting and size < _STEP_BYTES and len(pipeline) < _STEP:
+                change = self._waiting.popleft()
+                pipeline.evalsha(script, len(change.keys), *change.keys, *change.arguments)
+                size += change.size
+            answers = await pipeline.execute(raise_on_error=False)
+            self._waiting_bytes -= size
+            self._went.set()
+            for answer in answers:
+                if isinstance(answer, said.RedisError):
+                    if str(answer).startswith(("BEHIND", "LOST", "NOSCRIPT")):
+                        return
+                    raise answer
+
+
+def _note(
+    news: deque[_News],
+    stem: str,
+    session_id: UUID | None,  # noqa: ARG001 - of who is told of sessions only
+    kind: EventKind,
+) -> None:
+    news.append((stem, kind))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _stems(directory: Path) -> set[str] | None:
+    """Return the stems of all session files; None where there is no directory."""
+    try:
+        names = os.listdir(directory)  # noqa: PTH208 - names, not paths
+    except OSError:
+        return None
+    return {split[0] for split in map(split_name, names) if split}

@@ -1,0 +1,229 @@
+"""A mirror has the files of the hosts, byte for byte, whatever was killed; a tail over it is exact."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+from uuid import UUID
+
+import anyio
+import pytest
+import redis
+
+from commands import ONE, TWO, chunk, closed, crashed, header, trailer
+from redises import RedisServer, anyio_backend, server, url
+from relays import Agents, files_in, mirroring, relaying, soon, start_mirror, start_relay, until
+from sessiontail import Chunk, PersistenceError, Record, SessionStore
+from sessiontail.relay import mirroring as module
+from sessiontail.relay.connecting import RelayError, prefix_in
+from sessiontail.relay.journal import JOURNAL
+
+__all__ = ["anyio_backend", "server", "url"]
+
+pytestmark = pytest.mark.anyio
+
+SEED = 20260101
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source"
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kept", "kills"),
+    [
+        (("--appendonly", "yes"), 6),
+        ((), 6),
+        pytest.param(("--appendonly", "yes"), 100, marks=pytest.mark.slow),
+        pytest.param((), 100, marks=pytest.mark.slow),
+    ],
+)
+def test_a_mirror_equals_the_files_though_all_are_killed_at_any_moment(
+    tmp_path: Path, source: Path, kept: tuple[str, ...], kills: int
+) -> None:
+    rng = random.Random(f"{SEED} {kept} {kills}")
+    agents = Agents(source, rng.getrandbits(32), deletes=bool(kept))
+    target = tmp_path / "mirror"
+    with RedisServer(tmp_path / "redis", *kept) as own:
+        relay, mirror = start_relay(own.url, source), start_mirror(own.url, target)
+        for _ in range(kills):
+            agents.work(20)
+            time.sleep(rng.uniform(0, 0.12))
+            match rng.choice(["redis", "relay", "mirror", "mirror"]):
+                case "redis":
+                    own.kill()
+                    agents.work(10)
+                    own.start()
+                case "relay":
+                    relay.kill()
+                    relay.join()
+                    agents.work(10)
+                    relay = start_relay(own.url, source)
+                case _:
+                    mirror.kill()
+                    mirror.join()
+                    agents.work(10)
+                    mirror = start_mirror(own.url, target)
+        agents.finish()
+
+        until(lambda: target.exists() and files_in(target) == files_in(source))
+        for process in (relay, mirror):
+            process.kill()
+            process.join()
+
+
+async def test_a_tail_over_a_mirror_gives_each_record_once_though_redis_forgets(
+    tmp_path: Path, source: Path
+) -> None:
+    target = tmp_path / "mirror"
+    target.mkdir()
+    texts: list[str | None] = []
+    wal = source / f"{ONE}.jsonl.__partial__"
+    wal.write_bytes(header(ONE))
+
+    async def read() -> None:
+        async with SessionStore(target) as store, store.tail_all() as tail:
+            async for _, record in tail:
+                if isinstance(record, Chunk):
+                    texts.append(record.text)
+
+    with RedisServer(tmp_path / "redis") as own:
+        async with (
+            relaying(own.url, source, name="one"),
+            mirroring(own.url, target),
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(read)
+            for i in range(30):
+                with wal.open("ab") as file:
+                    file.write(chunk(i, str(i)))
+                if i % 10 == 9:
+                    await soon(lambda i=i: texts == [str(n) for n in range(i + 1)])  # type: ignore[misc]
+                    await anyio.to_thread.run_sync(own.restart)
+            await soon(lambda: files_in(target) == files_in(source))
+            tasks.cancel_scope.cancel()
+
+    assert texts == [str(i) for i in range(30)]
+
+
+async def test_two_hosts_are_read_as_one_directory(url: str, tmp_path: Path) -> None:
+    target = tmp_path / "mirror"
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    async with (
+        relaying(url, tmp_path / "a", name="a"),
+        relaying(url, tmp_path / "b", name="b"),
+        mirroring(url, target),
+    ):
+        closed(tmp_path / "a", ONE, "of a")
+        closed(tmp_path / "b", TWO, "of b")
+        await soon(lambda: len(list(target.glob("*.jsonl"))) == 2)
+
+    records: dict[UUID, list[Record]] = {}
+    async for meta in SessionStore(target).scan():
+        records[meta.id] = [record async for record in SessionStore(target).read(meta.id)]
+    assert [
+        record.text for one in (ONE, TWO) for record in records[UUID(one)] if type(record) is Chunk
+    ] == ["of a", "of b"]
+
+
+async def test_hostile_lines_and_many_bytes_come_as_they_are(
+    url: str, tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_STEP_BYTES", 50_000)
+    monkeypatch.setattr(module, "_AT_ONCE", 2)
+    for i in range(5):
+        (source / f"{UUID(int=i)}.jsonl").write_bytes(
+            header(str(UUID(int=i))) + b"\n\0\0\n\xff\n" + chunk(0, "x" * 30_000) * 5
+            + b"z" * 3_000_000 * (i == 0) + b"\n" + trailer(5)
+        )  # fmt: skip
+    crashed(source, ONE)
+    async with (
+        relaying(url, source, name="one", include_closed=True),
+        mirroring(url, tmp_path / "mirror"),
+    ):
+        await soon(lambda: files_in(tmp_path / "mirror") == files_in(source))
+
+
+async def test_what_was_deleted_while_no_mirror_ran_is_removed(
+    url: str, tmp_path: Path, source: Path
+) -> None:
+    closed(source, ONE, "a")
+    closed(source, TWO, "b")
+    async with relaying(url, source, name="one", include_closed=True):
+        async with mirroring(url, tmp_path / "mirror"):
+            await soon(lambda: files_in(tmp_path / "mirror") == files_in(source))
+        (source / f"{ONE}.jsonl").unlink()
+        closed(source, ONE[:-1] + "9", "c")
+        async with mirroring(url, tmp_path / "mirror"):
+            await soon(lambda: files_in(tmp_path / "mirror") == files_in(source))
+
+
+async def test_marks_that_were_missed_cost_nothing(
+    url: str, server: RedisServer, tmp_path: Path, source: Path
+) -> None:
+    async with relaying(url, source, name="one"), mirroring(url, tmp_path / "mirror"):
+        with redis.Redis(port=server.port) as client:
+            client.incr(f"{prefix_in(url)}:count")  # as if one had been trimmed
+        closed(source, ONE, "a")
+
+        await soon(lambda: files_in(tmp_path / "mirror") == files_in(source))
+
+
+async def test_only_what_is_wanted_is_mirrored(url: str, tmp_path: Path, source: Path) -> None:
+    closed(source, ONE, "a")
+    wal = source / f"{TWO}.jsonl.__partial__"
+    wal.write_bytes(header(TWO))
+    async with relaying(url, source, name="one", include_closed=True):
+        await soon(lambda: _count(url) == 2)
+        async with mirroring(url, tmp_path / "running", closed=False):
+            assert sorted(files_in(tmp_path / "running")) == [wal.name]
+            wal.rename(source / f"{TWO}.jsonl")
+            with (source / f"{TWO}.jsonl").open("ab") as file:
+                file.write(trailer(0))
+            await soon(lambda: sorted(files_in(tmp_path / "running")) == [f"{TWO}.jsonl"])
+        async with mirroring(url, tmp_path / "some", only=[ONE[:6]]):
+            assert sorted(files_in(tmp_path / "some")) == [f"{ONE}.jsonl"]
+
+
+def _count(url: str) -> int:
+    with redis.Redis.from_url(url.partition("?")[0]) as client:
+        found: int = client.zcard(f"{prefix_in(url)}:one:sessions")
+        return found
+
+
+async def test_a_relay_that_is_gone_is_told_and_that_it_is_back(
+    url: str, tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOOK_S", 0.01)
+    async with relaying(url, source, name="one"):
+        pass
+    async with mirroring(url, tmp_path / "mirror") as told:
+        await soon(lambda: len(told) == 1)
+        async with relaying(url, source, name="one"):
+            await soon(lambda: len(told) == 2)
+
+    assert told == ["the relay one is gone: what is written there is not seen",
+                    "the relay one is back"]  # fmt: skip
+
+
+async def test_a_mirror_is_not_relayed_and_what_is_relayed_is_no_mirror(
+    url: str, tmp_path: Path, source: Path
+) -> None:
+    async with relaying(url, source, name="one"):
+        with pytest.RaisesGroup(
+            pytest.RaisesExc(RelayError, match="is what one publishes: a mirror there")
+        ):
+            async with mirroring(url, source):
+                pass
+    assert not (source / JOURNAL).exists()
+    async with mirroring(url, tmp_path / "mirror"):
+        with pytest.RaisesGroup(
+            pytest.RaisesExc(PersistenceError, match="this directory is a mirror")
+        ):
+            async with relaying(url, tmp_path / "mirror", name="two"):
+                pass

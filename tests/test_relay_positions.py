@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from redises import RedisServer, anyio_backend, server
+from sessiontail.format.cursor import Position
+from sessiontail.format.directory_cursor import DirectoryPosition
+from sessiontail.relay.connecting import call, connected
+from sessiontail.relay.entries import Keys
+from sessiontail.relay.positions import Known, Stored, read_stored, store_ended
+
+__all__ = ["anyio_backend", "server"]
+
+pytestmark = pytest.mark.anyio
+
+POSITION = Position(40, 2, 1, trailer_seen=False, head=b"h", tail=b"t")
+KEY = b"k" * 22
+
+
+async def test_what_redis_has_is_where_a_relay_goes_on(server: RedisServer) -> None:
+    keys, client = Keys("positions"), connected(server.url)
+    rows: list[tuple[str, str, int, str, bool]] = [
+        ("running", "live", 40, POSITION.encode(), True),
+        ("crashed", "abandoned", 40, POSITION.encode(), True),
+        ("closed", "closed", 40, POSITION.encode(), True),
+        ("without lines", "live", 40, POSITION.encode(), False),
+        ("another position", "live", 39, POSITION.encode(), True),
+        ("no position", "live", 40, "nothing", True),
+        ("closed and lost", "closed", 40, POSITION.encode(), False),
+    ]
+    for stem, state, size, token, there in rows:
+        meta: Any = {"generation": 7, "lines": 2, "bytes": size, "state": state, "position": token}
+        await call(client.hset(keys.session("one", stem), mapping=meta))
+        await call(client.zadd(keys.of("one", "sessions"), {stem: 1}))
+        if there:
+            await call(client.xadd(keys.lines("one", stem), {"d": "x"}, id="7-2"))
+    await store_ended(
+        client, keys, "one", {"closed": KEY, "closed and lost": KEY, "before": KEY, "short": b"k"}
+    )
+
+    stored = await read_stored(client, keys, "one")
+    await client.aclose()
+
+    assert {stem: known.state for stem, known in stored.sessions.items()} == {
+        "running": "live", "crashed": "abandoned", "closed": "closed", "without lines": "lost",
+        "another position": "lost", "no position": "lost", "closed and lost": "lost",
+    }  # fmt: skip
+    assert stored.sessions["running"] == Known(7, 2, 40, "live")
+    assert stored.positions == {"running": POSITION, "crashed": POSITION}
+    assert stored.ended == {"closed": KEY, "before": KEY}
+    assert stored.begun
+
+
+async def test_a_redis_that_knows_nothing_has_nothing(server: RedisServer) -> None:
+    client = connected(server.url)
+
+    assert await read_stored(client, Keys("nothing"), "one") == Stored({}, {}, {}, begun=False)
+    await client.aclose()
+
+
+def test_files_that_are_not_wanted_stay_so_when_redis_has_forgotten_them() -> None:
+    empty = Stored({}, {}, {}, begun=False)
+    full = Stored({}, {"a": POSITION}, {"b": KEY}, begun=True)
+
+    assert empty.cursor(None) is None
+    forgotten = empty.cursor({"c": KEY})
+    known = full.cursor({"c": KEY})
+    assert forgotten is not None
+    assert known is not None
+    assert DirectoryPosition.decode(forgotten).ended.names == {"c": KEY}
+    assert DirectoryPosition.decode(known).open == {"a": POSITION}
+    assert DirectoryPosition.decode(known).ended.names == {"b": KEY, "c": KEY}
+    assert full.cursor(None) is not None

@@ -1,0 +1,206 @@
+"""Whatever is killed or lost on the way, the streams in Redis are the files: no gap, nothing twice."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import redis
+
+from commands import ONE, TWO, chunk, closed, header, trailer
+from redises import Proxy, RedisServer, anyio_backend, server, url
+from relays import Agents, files_in, in_redis, relaying, soon, start_relay, until
+from sessiontail.relay import connecting, publishing
+from sessiontail.relay.connecting import prefix_in
+
+__all__ = ["anyio_backend", "server", "url"]
+
+pytestmark = pytest.mark.anyio
+
+SEED = 20260101
+
+#: How Redis keeps what it has; with the last one, a restart loses all.
+KEPT = {
+    "always": ("--appendonly", "yes", "--appendfsync", "always"),
+    "now and then": ("--appendonly", "yes", "--appendfsync", "everysec"),
+    "nothing": (),
+}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    path = tmp_path / "sessions"
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("kept", KEPT)
+@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.slow)])
+def test_streams_are_the_files_though_relay_and_redis_are_killed_at_any_moment(
+    tmp_path: Path, directory: Path, kept: str, kills: int
+) -> None:
+    rng = random.Random(f"{SEED} {kept} {kills}")
+    agents = Agents(directory, rng.getrandbits(32))
+    with RedisServer(tmp_path / "redis", *KEPT[kept]) as own:
+        relay = start_relay(own.url, directory)
+        for _ in range(kills):
+            agents.work(20)
+            time.sleep(rng.uniform(0, 0.12))
+            if rng.random() < 0.3:
+                own.kill()
+                agents.work(10)
+                own.start()
+            else:
+                relay.kill()
+                relay.join()
+                agents.work(10)
+                relay = start_relay(own.url, directory)
+        agents.finish()
+
+        until(lambda: in_redis(own.url) == files_in(directory))
+        relay.kill()
+        relay.join()
+
+
+@pytest.mark.parametrize("cuts", [6, pytest.param(150, marks=pytest.mark.slow)])
+async def test_streams_are_the_files_though_the_network_cuts_and_stalls(
+    server: RedisServer, directory: Path, cuts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "_MOST_PAUSE_S", 0.1)
+    rng = random.Random(SEED)
+    agents = Agents(directory, SEED)
+    async with Proxy(server) as proxy:
+        address = f"{proxy.url}?prefix=cut-{cuts}"
+        async with relaying(address, directory, name="one", timeout=0.1):
+            for _ in range(cuts):
+                failed = proxy.failed
+                proxy.then = rng.choice(["cut", "cut", "stall"])
+                proxy.left = int(10 ** rng.uniform(0, 4))
+                agents.work(20)
+                while proxy.failed == failed:
+                    agents.work(1)
+                    await anyio.sleep(0.01)
+                proxy.left = None
+            agents.finish()
+
+            address = f"{server.url}?prefix=cut-{cuts}"
+            await soon(lambda: in_redis(address) == files_in(directory))
+
+
+async def test_what_was_closed_before_is_not_published_and_what_closes_meanwhile_is(
+    url: str, directory: Path
+) -> None:
+    closed(directory, ONE, "before")
+    async with relaying(url, directory, name="one"):
+        pass
+    closed(directory, TWO, "meanwhile")
+
+    async with relaying(url, directory, name="one"):
+        await soon(lambda: in_redis(url))
+
+        assert in_redis(url) == {f"{TWO}.jsonl": (directory / f"{TWO}.jsonl").read_bytes()}
+
+
+async def test_all_that_was_closed_is_published_where_it_is_asked_for(
+    url: str, directory: Path
+) -> None:
+    closed(directory, ONE, "before")
+
+    async with relaying(url, directory, name="one", include_closed=True):
+        await soon(lambda: in_redis(url) == files_in(directory))
+
+
+async def test_hostile_lines_are_published_as_they_are(url: str, directory: Path) -> None:
+    path = directory / f"{ONE}.jsonl"
+    path.write_bytes(
+        b"\n\n" + header(ONE) + b"\n" + b"\xff\xfe\n" + b"\0" * 1000 + b"\n" + b"{}\n"
+        + chunk(0, "\u202e\u2028") + b'{"' + b"z" * 3_000_000 + b"\n" + trailer(1) + b" \n\n\ntorn"
+    )  # fmt: skip
+
+    async with relaying(url, directory, name="one", include_closed=True):
+        await soon(lambda: in_redis(url) == files_in(directory))
+
+
+def client_of(server: RedisServer) -> redis.Redis:
+    return redis.Redis(port=server.port)
+
+
+async def test_what_happens_to_sessions_is_told_in_order(
+    url: str, server: RedisServer, directory: Path
+) -> None:
+    prefix = prefix_in(url)
+    path = directory / f"{ONE}.jsonl"
+    with client_of(server) as client:
+        told: Callable[[], list[tuple[str, int]]] = lambda: [  # noqa: E731 - asked again and again
+            (fields[b"event"].decode(), int(fields[b"lines"]))
+            for _, fields in _entries(client, f"{prefix}:events")
+        ]
+        async with relaying(url, directory, name="one"):
+            closed(directory, ONE, "a", "b")
+            await soon(lambda: len(told()) == 2)
+            path.unlink()
+            await soon(lambda: len(told()) == 3)
+            closed(directory, ONE, "c")
+            await soon(lambda: len(told()) == 5)
+
+        assert told() == [
+            ("started", 4), ("closed", 4), ("deleted", 4), ("started", 3), ("closed", 3),
+        ]  # fmt: skip
+
+
+def _entries(client: redis.Redis, stream: str) -> list[Any]:
+    entries: Any = client.xrange(stream)
+    return list(entries)
+
+
+async def test_a_session_that_went_while_nobody_looked_is_told_of(
+    url: str, directory: Path
+) -> None:
+    closed(directory, ONE, "a")
+    closed(directory, TWO, "b")
+    async with relaying(url, directory, name="one", include_closed=True):
+        await soon(lambda: len(in_redis(url)) == 2)
+    (directory / f"{ONE}.jsonl").unlink()
+
+    async with relaying(url, directory, name="one"):
+        await soon(lambda: in_redis(url) == files_in(directory))
+
+
+async def test_a_stream_that_redis_has_lost_is_published_again(
+    url: str, server: RedisServer, directory: Path
+) -> None:
+    path = directory / f"{ONE}.jsonl.__partial__"
+    path.write_bytes(header(ONE) + chunk(0, "a"))
+    async with relaying(url, directory, name="one"):
+        await soon(lambda: in_redis(url) == files_in(directory))
+        with client_of(server) as client:
+            client.delete(f"{prefix_in(url)}:one:lines:{ONE}")
+        with path.open("ab") as file:
+            file.write(chunk(1, "b"))
+
+        await soon(lambda: _whole(url) == files_in(directory))
+
+
+def _whole(url: str) -> object:
+    try:
+        return in_redis(url)
+    except AssertionError:
+        return None  # a stream that is still to be filled
+
+
+async def test_a_slow_redis_holds_up_the_reading(
+    url: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "_MOST_WAITING", 2)
+    monkeypatch.setattr(publishing, "_STEP", 1)
+    agents = Agents(directory, SEED)
+    async with relaying(url, directory, name="one"):
+        agents.work(200)
+        agents.finish()
+
+        await soon(lambda: in_redis(url) == files_in(directory))
