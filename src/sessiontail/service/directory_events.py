@@ -195,6 +195,17 @@ async def _end_now(store: SessionStore, session_id: str) -> str:
         return START.encode()
 
 
+_EVENT_SCHEMA = {
+    "type": "object",
+    "required": ["event", "id", "data"],
+    "properties": {
+        "event": {"type": "string", "enum": [*_EVENTS]},
+        "id": {"type": "string"},
+        "data": {"type": "object"},
+    },
+    "additionalProperties": False,
+}
+
 ENDPOINTS = (
     Endpoint(
         path="/api/events",
@@ -208,15 +219,8 @@ ENDPOINTS = (
                 "they do not, or there was no id, the sessions are to be listed anew. Then what "
                 "happens to sessions, each with its meta, and the records of those asked for.",
                 media_type=SSE,
-                schema={
-                    "type": "object",
-                    "required": ["event", "id", "data"],
-                    "properties": {
-                        "event": {"type": "string", "enum": [*_EVENTS]},
-                        "id": {"type": "string"},
-                        "data": {"type": "object"},
-                    },
-                },
+                schema=_EVENT_SCHEMA,
+                also={NDJSON: _EVENT_SCHEMA},
             ),
             409: Answer(
                 about="A cursor in the id is damaged: begin without it.",
