@@ -58,7 +58,7 @@ class Limits:
 class LoginPage(Protocol):
     """Gives the page on which a person enters the token."""
 
-    def __call__(self, request: Request, *, failed: bool) -> Response:
+    def __call__(self, request: Request, /, *, failed: bool) -> Response:
         """Return the page, a 401; ``failed``: what was entered is wrong."""
 
 
