@@ -43,7 +43,7 @@ The client starts it, and ends it. The tools:
 'sessiontail serve' has the same tools at /mcp, over HTTP, for many clients and other machines.
 
 \b
-Exit codes: 0 the client has closed its end, 1 it takes no answers, 2 usage, 130 interrupted, 143 SIGTERM.
+Exit codes: 0 the client has closed its end, 2 usage, 130 interrupted, 143 SIGTERM.
 """
 )
 @directory_option
