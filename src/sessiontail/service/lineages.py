@@ -14,6 +14,7 @@ from sessiontail.directory.outlines import SessionOutline
 from sessiontail.directory.picture import draw_svg
 from sessiontail.directory.sketch import drawn
 from sessiontail.directory.tracing import lineage_of
+from sessiontail.service.bodies import answer
 from sessiontail.service.context import Context, context_of
 from sessiontail.service.crowds import Crowd
 from sessiontail.service.endpoints import Answer, Endpoint
@@ -125,18 +126,18 @@ async def _lineage(request: Request) -> Response:
                 f"{most} and {2 * most} are the most in one answer: {name}",
             )
         if values["format"] == "svg":
-            text = await in_thread(draw_svg, lineage)
+            picture = await in_thread(draw_svg, lineage)
             policy = {"Content-Security-Policy": _SVG_POLICY}
-            return Response(text.encode("utf-8", "replace"), 200, policy, _SVG)
-        text = await in_thread(_as_json, lineage)
-    return Response(text, media_type="application/json")
+            return answer(request, picture.encode("utf-8", "replace"), policy, _SVG)
+        body = await in_thread(_as_json, lineage)
+    return answer(request, body)
 
 
-def _as_json(lineage: Lineage) -> str:
+def _as_json(lineage: Lineage) -> bytes:
     told = drawn(lineage)
     for node in told["nodes"]:
         node["files"] = [PurePath(file).name for file in node["files"]]
-    return valid_json(told) + "\n"
+    return f"{valid_json(told)}\n".encode()
 
 
 _WORDS = {"name": TEXT, "head": TEXT, "facts": TEXT, "sentence": TEXT}
