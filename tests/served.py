@@ -78,7 +78,7 @@ class Served:
         """End it as a user does; it may be gone already."""
         if self._process is not None:
             code = self._end(signal.SIGTERM)
-            assert code in {0, -signal.SIGTERM, 128 + signal.SIGTERM}, code
+            assert code in {0, -signal.SIGTERM}, code
 
     def _end(self, number: signal.Signals) -> int:
         process, self._process = self._process, None
