@@ -2,6 +2,8 @@
 
 import { parse } from "./json.js";
 
+const MOST_TRIES = 6;
+
 /** What the service refused, in its own words. */
 export class Problem extends Error {
   constructor(status, text) {
@@ -35,9 +37,16 @@ export async function ask(path, { signal, headers } = {}) {
   return response;
 }
 
-/** Return what a path has, as a value. */
+/** Return what a path has, as a value; a service that has too much to do is asked again. */
 export async function get(path, options) {
-  return parse(await (await ask(path, options)).text());
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return parse(await (await ask(path, options)).text());
+    } catch (error) {
+      if (error.status !== 429 || tries === MOST_TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, tries * 500));
+    }
+  }
 }
 
 /** Yield what a path has, a value a line, as it comes. */

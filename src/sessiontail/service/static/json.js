@@ -1,15 +1,17 @@
 // JSON as sessions have it -> values, and lines of pieces to look at. Python writes NaN; JSON has none.
 
-const TOKEN = /"(?:[^"\\]|\\.)*"|-?Infinity|NaN|-?\d[\d.eE+-]*|true|false|null|[{}[\],:]|\s+/gy;
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN|-?\d[\d.eE+-]*|true|false|null|[{}[\],:]|\s+/gy;
+const NUMBER_NAMES = /"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN/g;
+// More letters than anybody reads: they are not taken apart.
+const LONGEST = 1_000_000;
 
 /** Return the value of a JSON text; NaN and Infinity become their names. */
 export function parse(text) {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const named = text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (token) =>
-      token[0] === '"' ? token : `"${token}"`,
-    );
+    if (text.length > LONGEST) throw error;
+    const named = text.replace(NUMBER_NAMES, (token) => (token[0] === '"' ? token : `"${token}"`));
     if (named === text) throw error;
     return JSON.parse(named);
   }
@@ -58,6 +60,7 @@ export function compact(text) {
 }
 
 function tokensOf(text) {
+  if (text.length > LONGEST) return null;
   try {
     parse(text);
   } catch {

@@ -13,6 +13,8 @@ import { Stream } from "./stream.js";
 import { startTheme } from "./theme.js";
 
 const NEWS = new Set(["started", "closed", "abandoned", "resumed", "deleted", "replaced", "changed"]);
+// The totals read the whole directory: first comes what is looked at.
+const TOTALS_AFTER_MS = 2_000;
 const TOTALS_EACH_MS = 60_000;
 
 startTheme();
@@ -106,7 +108,7 @@ onPlace(({ session, line }) => {
   view.show(session, line);
 });
 list.reload();
-showTotals().catch(failed);
+setTimeout(() => showTotals().catch(failed), TOTALS_AFTER_MS);
 setInterval(() => {
   if (!document.hidden) showTotals().catch(() => {}); // if the service is lost, the stream says so
 }, TOTALS_EACH_MS);

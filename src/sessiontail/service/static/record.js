@@ -140,7 +140,7 @@ function result(body, record, look) {
   const { payload, line } = record;
   const text = contentOf(payload.content);
   const call = look.calls.callOf(String(payload.tool_call_id ?? ""), line);
-  const name = oneLine(String(payload.name ?? call?.name ?? ""), 80);
+  const name = oneLine(contentOf(payload.name) || (call?.name ?? ""), 80);
   const title = [
     h("span", { class: "name", dir: "auto" }, name || "(no name)"),
     briefly(call?.arguments ?? ""),

@@ -49,12 +49,12 @@ export class RecordList {
   }
 
   /** Show a session's records from now on. */
-  open(session, { lines, inherited, live }) {
+  open(session, { lines, live }) {
     this.close();
     this.#calls = new Calls();
     this.look = {
       session,
-      inherited,
+      inherited: null,
       live,
       query: "",
       calls: this.#calls,
@@ -178,6 +178,13 @@ export class RecordList {
   /** Whether the session is being written, as far as is known. */
   get live() {
     return this.#pages !== null && this.look.live;
+  }
+
+  /** Say how many of the first rows are copies of an earlier session's; null: unknown. */
+  setInherited(inherited) {
+    if (!inherited) return;
+    this.look.inherited = inherited;
+    this.list.refreshAll();
   }
 
   /** Say that the session is written no more, or again. */

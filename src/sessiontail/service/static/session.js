@@ -21,7 +21,10 @@ export class SessionView {
   /** @type {string | null | undefined} undefined: nothing was shown yet */
   #session = undefined;
   #meta = null;
+  /** How many of what it has; null: that is not known yet, and what comes meanwhile is `late`. */
   #counts = null;
+  /** @type {{line: number | null, kind: string}[]} */
+  #late = [];
   #kinds = new Set();
   #frame = 0;
   #viewer = new Viewer();
@@ -127,23 +130,40 @@ export class SessionView {
     this.#counts = null;
     this.#drawKinds();
     try {
-      const answer = await get(`api/sessions/${session}`);
+      const answer = await get(`api/sessions/${session}?counts=false`);
       if (asked === this.#asked) this.#opened(answer, line);
     } catch (error) {
       if (asked === this.#asked) this.#missing(error);
+      return;
+    }
+    // Of a long session this takes seconds: its records are shown meanwhile.
+    try {
+      const answer = await get(`api/sessions/${session}`);
+      if (asked === this.#asked) this.#counted(answer);
+    } catch (error) {
+      if (asked === this.#asked) this.on.error(error);
     }
   }
 
-  #opened(answer, line) {
-    const { counts, cursor, ...meta } = answer;
-    this.#meta = meta;
+  #counted({ counts, lines }) {
     this.#counts = counts;
+    for (const { line, kind } of this.#late) if (line > lines) counts[kind] += 1;
+    this.#late = [];
+    this.#drawKinds();
+    this.#drawInherited(counts.inherited);
+    this.records.setInherited(counts.inherited);
+    if (byId("usage-fold").open) showUsage(this.#session, counts);
+  }
+
+  #opened(answer, line) {
+    const { lines, cursor, ...meta } = answer;
+    this.#meta = meta;
     const live = meta.state === "live";
     document.title = `${oneLine(meta.title ?? "", 60) || meta.id.slice(0, 8)} · sessiontail`;
     showFacts(meta);
-    this.#drawKinds();
-    this.records.open(meta.id, { lines: counts.lines, inherited: counts.inherited, live });
-    this.#drawInherited(counts.inherited);
+    this.#late = [];
+    this.#drawInherited(null);
+    this.records.open(meta.id, { lines, live });
     this.on.follow(meta.id, cursor);
     if (!live) this.#say(outcomeText(meta.state) ?? "", "quiet");
     if (line !== null) this.#showLine(line);
@@ -160,7 +180,8 @@ export class SessionView {
 
   #added(record) {
     const kind = record.record_type === "chunk" ? record.kind : record.record_type;
-    this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
+    if (this.#counts) this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
+    else this.#late.push({ line: record.line, kind });
     this.#frame ||= requestAnimationFrame(() => this.#drawKinds());
     if (kind !== "trailer") this.#say("", "");
   }

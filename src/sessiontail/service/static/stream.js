@@ -10,24 +10,29 @@ const FIRST_WAIT_MS = 300;
 const LONGEST_WAIT_MS = 5_000;
 
 /**
+ * @typedef {object} Run one thing that is listened to, over as many connections as it takes
+ * @property {AbortController} abort
+ * @property {object} parameters
+ * @property {string} lastId of the last event; empty: none came
+ * @property {boolean} open whether it is connected now
+ * @property {Run | null} before what was listened to until this one is ready
+ */
+
+/**
  * One connection to the service. The records of a session are asked for by `follow`: then a new
  * connection is made, and the old one ends only once the new one is there, so that no news is lost.
  */
 export class Stream {
-  #abort = new AbortController();
-  #lastId = "";
-  #parameters = {};
+  /** @type {Run} what is listened to */
+  #run = { abort: new AbortController(), parameters: {}, lastId: "", open: false, before: null };
   #wake = () => {};
-  #connected = false;
-  /** Whether the connection before was there until this one was: then no news was missed. */
-  #overlaps = false;
   contactMs = Date.now();
   /** Why the service does not let us listen, in its words; empty: it was not reached. */
   refusal = "";
 
   /**
    * @param {(name: string, data: any) => void} onEvent
-   * @param {(connected: boolean) => void} onState
+   * @param {() => void} onState the connection is there, or is lost
    */
   constructor(onEvent, onState) {
     this.onEvent = onEvent;
@@ -37,12 +42,10 @@ export class Stream {
 
   /** Listen to the directory, and to a session from behind `cursor` on; to no session: null. */
   follow(session, cursor) {
-    const old = this.#abort;
-    this.#overlaps = this.#connected;
-    this.#abort = new AbortController();
-    this.#lastId = "";
-    this.#parameters = session ? { session, after: cursor ? `${session}:${cursor}` : null } : {};
-    this.#run(this.#abort, () => old.abort());
+    const parameters = session ? { session, after: cursor ? `${session}:${cursor}` : null } : {};
+    const before = this.#run;
+    this.#run = { abort: new AbortController(), parameters, lastId: "", open: false, before };
+    this.#listen(this.#run);
   }
 
   /** Try now, if it waits to try again. */
@@ -51,24 +54,21 @@ export class Stream {
   }
 
   get connected() {
-    return this.#connected;
+    return this.#run.open || Boolean(this.#run.before?.open);
   }
 
-  async #run(abort, onReady) {
+  async #listen(run) {
     let waitMs = FIRST_WAIT_MS;
-    while (!abort.signal.aborted) {
+    while (!run.abort.signal.aborted) {
       try {
-        await this.#connection(abort, () => {
-          waitMs = FIRST_WAIT_MS;
-          onReady();
-        });
+        await this.#connection(run, () => (waitMs = FIRST_WAIT_MS));
       } catch (error) {
         // Whatever it was: it is tried again, and the page says so.
         this.refusal = error instanceof Problem ? error.message : "";
       }
-      if (abort !== this.#abort) return;
-      this.#overlaps = false;
-      this.#say(false);
+      run.open = false;
+      if (run !== this.#run) return;
+      this.onState();
       await new Promise((resolve) => {
         this.#wake = resolve;
         setTimeout(resolve, waitMs);
@@ -77,40 +77,45 @@ export class Stream {
     }
   }
 
-  async #connection(abort, onReady) {
+  async #connection(run, onReady) {
     const one = new AbortController();
     const end = () => one.abort();
-    abort.signal.addEventListener("abort", end);
+    run.abort.signal.addEventListener("abort", end);
     let silence = setTimeout(end, SILENCE_MS);
     try {
       const headers = { Accept: "text/event-stream" };
-      if (this.#lastId) headers["Last-Event-ID"] = this.#lastId;
-      const path = address("api/events", this.#parameters);
+      if (run.lastId) headers["Last-Event-ID"] = run.lastId;
+      const path = address("api/events", run.parameters);
       const response = await ask(path, { signal: one.signal, headers });
       const reader = response.body.getReader();
       const decoder = new EventDecoder();
       for (;;) {
         const { done, value } = await reader.read();
-        if (done || abort !== this.#abort) return;
+        if (done || run.abort.signal.aborted) return;
         clearTimeout(silence);
         silence = setTimeout(end, SILENCE_MS);
         this.contactMs = Date.now();
         for (const event of decoder.feed(value)) {
-          if (event.id) this.#lastId = event.id;
-          if (event.event === "ready") {
-            onReady();
-            this.#say(true);
-            if (this.#overlaps) event.data = '{"complete": true}';
-            this.#overlaps = false;
-          }
+          if (event.id) run.lastId = event.id;
+          if (event.event === "ready") this.#ready(run, event, onReady);
           this.#tell(event);
         }
       }
     } finally {
       clearTimeout(silence);
-      abort.signal.removeEventListener("abort", end);
+      run.abort.signal.removeEventListener("abort", end);
       one.abort();
     }
+  }
+
+  /** A connection is there: the one before it ends. Was that one there until now, no news was missed. */
+  #ready(run, event, onReady) {
+    if (run.before?.open) event.data = '{"complete": true}';
+    for (let old = run.before; old; old = old.before) old.abort.abort();
+    run.before = null;
+    run.open = true;
+    onReady();
+    if (run === this.#run) this.onState();
   }
 
   /** Hand an event over; a fault in what is done with it must not end the stream. */
@@ -120,10 +125,5 @@ export class Stream {
     } catch (error) {
       reportError(error);
     }
-  }
-
-  #say(connected) {
-    this.#connected = connected;
-    this.onState(connected);
   }
 }
