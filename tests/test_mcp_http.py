@@ -130,6 +130,46 @@ async def test_a_call_is_a_stream_of_its_progress_and_its_answer(
     assert (answer["id"], answer["result"]["structuredContent"]["ended_by"]) == (5, "time")
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        b"null",
+        b"{}",
+        b'{"name": 3}',
+        b'{"name": "list_sessions", "arguments": []}',
+        b'{"name": "list_sessions", "arguments": {"limit": 1e999}}',
+        b'{"name": "list_sessions", "arguments": {"text": "\\ud800"}}',
+        b'{"name": "read_session", "arguments": {"session": "\\ud800"}}',
+        b'{"name": "\\ud800"}',
+        b'{"name": "list_sessions", "_meta": {"progressToken": {}}}',
+        b'{"name": "list_sessions", "arguments": {"x": ' + b"[" * 900 + b"]" * 900 + b"}}",
+    ],
+)
+async def test_whatever_is_asked_is_answered(server: ToolServer, params: bytes) -> None:
+    body = b'{"jsonrpc": "2.0", "id": 4, "method": "tools/call", "params": %b}' % params
+    for headers in (HEADERS, {**HEADERS, "accept": "application/json"}):
+        reply = await HttpTools(server).answer("POST", headers, body)
+        if isinstance(reply, StreamedCall):
+            async with HttpTools(server).served(reply) as messages:
+                *_, event = [event async for event in events_of(messages)]
+            answer = json.loads(event.split(b"\r\n")[1].removeprefix(b"data: "))
+        else:
+            answer = json.loads(reply.body)
+
+        assert answer["id"] == 4
+        assert ("error" in answer) != ("result" in answer)
+
+
+async def test_a_cancellation_of_no_call_is_taken(server: ToolServer) -> None:
+    for number in (b"null", b"{}", b"[" * 900 + b"]" * 900, b"7"):
+        body = (
+            b'{"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": %b}}'
+            % number
+        )
+        headers = {**HEADERS, "mcp-session-id": "c"}
+        assert await HttpTools(server).answer("POST", headers, body) == Reply(202)
+
+
 async def test_a_call_is_cancelled_by_a_request_of_the_same_client_and_no_other(
     server: ToolServer, tmp_path: Path
 ) -> None:

@@ -155,9 +155,9 @@ class HttpTools:
 
     def _hear(self, message: JSONRPCNotification, client: str) -> None:
         """Take a notification: of those that clients send, only one says something here."""
-        params: dict[str, Any] = message.params or {}
-        if message.method == "notifications/cancelled" and client and "requestId" in params:
-            self._server.calls.cancel(client, str(params["requestId"]))
+        number: Any = (message.params or {}).get("requestId")
+        if message.method == "notifications/cancelled" and client and type(number) in (str, int):
+            self._server.calls.cancel(client, str(number))
 
 
 async def events_of(messages: Messages) -> AsyncGenerator[bytes, None]:

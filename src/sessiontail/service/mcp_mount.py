@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -31,21 +32,23 @@ def routes(context: Context) -> Iterator[BaseRoute]:  # noqa: ARG001 - what each
 async def _answer(request: Request) -> Response:
     context = context_of(request)
     # To import the SDK takes a second: not of the event loop.
-    tools, most = await in_thread(context.part, _tools_of)
-    from sessiontail.mcp.http import StreamedCall  # noqa: PLC0415 - an optional extra
+    await in_thread(import_module, "sessiontail.mcp.http")
+    from sessiontail.mcp.http import MAX_BODY_BYTES, StreamedCall  # noqa: PLC0415 - an optional extra
 
-    reply = await tools.answer(request.method, request.headers, await _body(request, most))
+    tools = context.part(_tools_of)
+    body = await _body(request, MAX_BODY_BYTES)
+    reply = await tools.answer(request.method, request.headers, body)
     if isinstance(reply, StreamedCall):
         return _Call(context, tools, reply)
     return Response(reply.body, reply.status, reply.headers)
 
 
-def _tools_of(context: Context) -> tuple[HttpTools, int]:
-    from sessiontail.mcp.http import MAX_BODY_BYTES, HttpTools  # noqa: PLC0415 - an optional extra
+def _tools_of(context: Context) -> HttpTools:
+    from sessiontail.mcp.http import HttpTools  # noqa: PLC0415 - an optional extra
     from sessiontail.mcp.server import ToolServer  # noqa: PLC0415 - an optional extra
     from sessiontail.mcp.toolbox import Toolbox  # noqa: PLC0415 - an optional extra
 
-    return HttpTools(ToolServer(Toolbox(context.store))), MAX_BODY_BYTES
+    return HttpTools(ToolServer(Toolbox(context.store)))
 
 
 async def _body(request: Request, most: int) -> bytes:
