@@ -113,15 +113,15 @@ async def test_many_clients_at_one_place_have_one_reading_and_each_gets_each_rec
 async def test_many_that_begin_at_once_get_each_record_once(
     sharing: Sharing, session: Session
 ) -> None:
-    session.write(100)
-    got: list[list[Frame]] = [[] for _ in range(20)]
+    session.write(60)
+    got: list[list[Frame]] = [[] for _ in range(10)]
 
     async def follow(mine: list[Frame]) -> None:
         with Place(sharing, ID, None) as place:
             await place.begin()
-            mine += await read(place, 50)
-            if not session.written > 100:
-                session.write(100)
+            mine += await read(place, 40)
+            if not session.written > 60:
+                session.write(40)
                 session.close()
             mine += await read_to_end(place)
 
@@ -129,8 +129,8 @@ async def test_many_that_begin_at_once_get_each_record_once(
         for mine in got:
             tasks.start_soon(follow, mine)
 
-    owed = [b"", *named(*range(200)), b"", b""]
-    assert [indexes(mine) for mine in got] == [owed] * 20
+    owed = [b"", *named(*range(100)), b"", b""]
+    assert [indexes(mine) for mine in got] == [owed] * 10
 
 
 async def test_a_late_client_whose_frames_are_dropped_goes_on_from_the_file(
@@ -211,7 +211,7 @@ async def test_clients_that_come_and_go_at_random_get_each_record_once(
     monkeypatch.setattr(readings, "_STEP_BYTES", 2000)
     monkeypatch.setattr(readings, "_WOKEN_AT_ONCE", 2)
     rng = random.Random(7)
-    got: list[list[Frame]] = [[] for _ in range(12)]
+    got: list[list[Frame]] = [[] for _ in range(8)]
 
     async def follow(mine: list[Frame]) -> None:
         while not mine or mine[-1].event != "end":
@@ -228,7 +228,7 @@ async def test_clients_that_come_and_go_at_random_get_each_record_once(
     async with anyio.create_task_group() as tasks:
         for mine in got:
             tasks.start_soon(follow, mine)
-        while session.written < 300:
+        while session.written < 150:
             session.write(rng.randrange(1, 8))
             await anyio.sleep(rng.choice((0.0, 0.001)))
         session.close()

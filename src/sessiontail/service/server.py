@@ -214,6 +214,8 @@ async def _stop(
 ) -> None:
     """End everything when the signal comes, the streams first."""
     await signals.come.wait()
+    # asyncio may still try to accept on a socket that is closed by then: no news.
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     end_streams(app)
     server.should_exit = True
     await anyio.sleep(_CUT_S)
