@@ -84,7 +84,18 @@ def test_one_session_of_another_machine_is_followed_to_its_end(url: str, tmp_pat
     closed(directory, TWO, "two")
     relay = start("relay", "--to", url, "--dir", directory, "--all")
     told(relay)
-    tail: list[str | Path] = ["tail", "--until-end", "--wait", TWO, "--from", url, "--dir", kept, "-k", "user"]
+    tail: list[str | Path] = [
+        "tail",
+        "--until-end",
+        "--wait",
+        TWO,
+        "--from",
+        url,
+        "--dir",
+        kept,
+        "-k",
+        "user",
+    ]
 
     first, second = run(*tail), run(*tail)
     ended(relay, signal.SIGTERM)

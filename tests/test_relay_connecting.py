@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -83,6 +84,18 @@ def password_of(client: Redis) -> object:
 )
 def test_an_error_says_what_to_do(error: Exception, words: str) -> None:
     assert in_words(error).startswith(words)
+
+
+def test_a_certificate_that_is_not_trusted_says_how_it_would_be() -> None:
+    cause = ssl.SSLCertVerificationError(1, "CERTIFICATE_VERIFY_FAILED")
+    cause.verify_message = "self-signed certificate"
+    error = said.ConnectionError("Error 1")
+    error.__cause__ = cause
+
+    assert in_words(error) == (
+        "not reached: its certificate is not trusted (self-signed certificate); name who signed "
+        "it: rediss://HOST?ssl_ca_certs=FILE"
+    )
 
 
 def test_pauses_grow_up_to_half_a_minute() -> None:

@@ -204,3 +204,20 @@ async def test_a_slow_redis_holds_up_the_reading(
         agents.finish()
 
         await soon(lambda: in_redis(url) == files_in(directory))
+
+
+async def test_a_redis_without_memory_is_told_once_and_goes_on_when_it_has_some(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "_MOST_PAUSE_S", 0.1)
+    with RedisServer(tmp_path / "redis") as own, client_of(own) as client:
+        async with relaying(own.url, directory, name="one") as told:
+            client.config_set("maxmemory", "1")
+            Agents(directory, SEED).work(300)
+            await soon(lambda: told)
+            client.config_set("maxmemory", "0")
+            await soon(lambda: len(told) == 2 and in_redis(own.url) == files_in(directory))
+
+    where = f"redis://127.0.0.1:{own.port}/0"
+    full = "its memory is full: raise maxmemory, or delete sessions"
+    assert told == [f"{where}: {full}; tried again until it works", f"{where} is back"]

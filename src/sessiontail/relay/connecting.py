@@ -7,6 +7,7 @@ with a connection is known only where a step is begun anew.
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -122,7 +123,14 @@ def in_words(error: BaseException) -> str:
         case said.ConnectionError():
             cause = error.__cause__ or error.__context__
             reason = "the connection was closed"
-            if isinstance(cause, OSError) and cause.errno:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                reason = (
+                    f"its certificate is not trusted ({cause.verify_message}); name who signed "
+                    "it: rediss://HOST?ssl_ca_certs=FILE"
+                )
+            elif isinstance(cause, ssl.SSLError):
+                reason = f"TLS failed: {cause.reason or cause}"
+            elif isinstance(cause, OSError) and cause.errno:
                 # Names that are not found have numbers of their own.
                 known = os.strerror(cause.errno) if cause.errno > 0 else cause.strerror
                 reason = known or reason

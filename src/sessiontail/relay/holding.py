@@ -67,8 +67,10 @@ class HeldName:
                 return
             found, now_ms = await call(client.get(self._key)), await call(client.pttl(self._key))
             if found == self.token:
-                await call(client.pexpire(self._key, hold_ms))
-                return
+                # Not PEXPIRE, which a Redis without memory for us does all the same.
+                if await call(client.set(self._key, self.token, xx=True, px=hold_ms)):
+                    return
+                continue
             if found is None:
                 continue
             if _is_dead(found):

@@ -41,6 +41,8 @@ __all__ = ["Publisher"]
 # What may wait to be sent, and how much of it goes in one step.
 _MOST_WAITING_BYTES, _MOST_WAITING = 4 * 1024 * 1024, 1024
 _STEP_BYTES, _STEP = 1024 * 1024, 256
+# Where there is nothing to send for so long, all is well.
+_QUIET_S = 0.2
 # The verdicts that Redis is told of; the others show in the lines.
 _ENDS = {EventKind.CLOSED, EventKind.ABANDONED, EventKind.DELETED, EventKind.REPLACED}
 
@@ -76,12 +78,15 @@ class Publisher:
         self._waiting_bytes = 0
         self._came, self._went = Signal(), Signal()
 
-    async def publish(self, client: Redis, well: Callable[[], None]) -> None:
+    async def publish(
+        self, client: Redis, *, begun: Callable[[], None], well: Callable[[], None]
+    ) -> None:
         """Publish until what Redis has is to be read anew; then return.
 
         Args:
             client: of Redis.
-            well: called when the first look is done.
+            begun: called when the first look is done.
+            well: called when Redis has taken what was there to send.
 
         Raises:
             RelayError: another relay lives under this name.
@@ -104,11 +109,11 @@ class Publisher:
                 await store_ended(client, self._keys, self._name.host, self._skipped)
             outgoing = self._outgoing(stored.sessions)
             await self._find_deleted(outgoing, stored)
-            well()
+            begun()
             await until_one_ends(
                 partial(self._name.keep, client),
                 partial(self._read, following, outgoing),
-                partial(self._send, client),
+                partial(self._send, client, well),
             )
         finally:
             following.close()
@@ -175,12 +180,16 @@ class Publisher:
             self._waiting_bytes += change.size
             self._came.set()
 
-    async def _send(self, client: Redis) -> None:
+    async def _send(self, client: Redis, well: Callable[[], None]) -> None:
         """Send what waits; end where Redis does not have what it was believed to have."""
         script = await call(client.script_load(APPEND))
+        told = False
         while True:
             while not self._waiting:
-                await self._came.wait()
+                await self._came.wait(None if told else _QUIET_S)
+                if not (told or self._waiting):
+                    told = True
+                    well()
             pipeline, size = client.pipeline(transaction=False), 0
             while self._waiting and size < _STEP_BYTES and len(pipeline) < _STEP:
                 change = self._waiting.popleft()
@@ -194,6 +203,9 @@ class Publisher:
                     if str(answer).startswith(("BEHIND", "LOST", "NOSCRIPT")):
                         return
                     raise answer
+            if not told:
+                told = True
+                well()
 
 
 def _note(

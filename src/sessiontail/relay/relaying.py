@@ -57,13 +57,12 @@ async def relay(
     async def live(client: Redis, well: Callable[[], None]) -> None:
         def begun() -> None:
             nonlocal told
-            well()
             if not told:
                 told = True
                 started()
 
         await _introduce(client, keys, held, place.directory)
-        await publisher.publish(client, begun)
+        await publisher.publish(client, begun=begun, well=well)
 
     try:
         await for_ever(url, live, timeout_s=timeout_s, tell=tell)
