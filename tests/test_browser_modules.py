@@ -133,12 +133,12 @@ def test_json_is_indented_with_all_its_digits_and_what_is_none_is_told(page: Pag
     compact = run(
         page, "json", "return value.map((text) => m.compact(text))", [a for a, _ in PRETTY]
     )
-    deep = "[" * 100_000 + "]" * 100_000
+    deep = "[" * 20_000 + "]" * 20_000
 
     assert run(page, "json", body, [text for text, _ in PRETTY]) == [shown for _, shown in PRETTY]
     assert compact[1] == '{"a": [1, 2.50, {"b": null}], "c": ""}'
     assert compact[3] == '{"n": NaN, "i": -Infinity, "t": "NaN: {,}"}'
-    assert run(page, "json", "return m.pretty(value)?.length ?? 0", deep) == 399_998
+    assert run(page, "json", "return m.pretty(value)?.length ?? 0", deep) == 79_998
     assert run(page, "json", "return m.parse(value)", '{"a": NaN, "b": "NaN"}') == {
         "a": "NaN",
         "b": "NaN",

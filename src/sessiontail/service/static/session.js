@@ -191,6 +191,8 @@ export class SessionView {
     if (this.records.live) announce(text);
     this.#say(text, outcome === "closed" ? "quiet" : "problem");
     this.records.setLive(false);
+    // The directory's news of it may come later.
+    if (outcome === "closed" || outcome === "abandoned") this.news(outcome, { state: outcome });
     if (outcome === "replaced") setTimeout(() => this.#reopen(this.#asked), REOPEN_MS);
   }
 

@@ -18,6 +18,7 @@ export class SessionList {
   /** @type {Map<string, HTMLElement>} rows by id */
   #rows = new Map();
   #selected = null;
+  #hidden = false; // whether the session that is shown is still to be scrolled to
   #asked = 0;
   #answered = 0;
   #timer = 0;
@@ -68,7 +69,8 @@ export class SessionList {
   select(id) {
     this.#selected = id;
     for (const [one, row] of this.#rows) this.#mark(row, one);
-    this.#rows.get(id)?.scrollIntoView({ block: "nearest" });
+    this.#hidden = true;
+    this.#reveal();
   }
 
   /** Return the id of the session so many below the one that is shown; null: there is none. */
@@ -159,7 +161,16 @@ export class SessionList {
     byId("no-sessions").hidden = !none;
     byId("no-match").hidden = metas.length > 0 || !filtered;
     this.#more.hidden = this.#metas.next === null;
+    this.#reveal();
     byId("session-count").textContent = `${count(metas.length)}${this.#metas.next === null ? "" : "+"}`;
+  }
+
+  /** Scroll to the session that is shown, once it is listed. */
+  #reveal() {
+    const row = this.#rows.get(this.#selected);
+    if (!row || !this.#hidden) return;
+    this.#hidden = false;
+    row.scrollIntoView({ block: "nearest" });
   }
 
   #newRow(id) {
