@@ -15,6 +15,11 @@ from sessiontail.directory.naming import SessionNames, named_after_it, shorten, 
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # nothing here waits in a way of its own
+
+
 async def names_in(directory: Path) -> SessionNames:
     return SessionNames(await SessionStore(directory).scan().rest())
 

@@ -13,6 +13,12 @@ from sessiontail.directory.newest import Spot, newest_first
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # nothing here waits in a way of its own
+
+
 OLD, NEW = "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+02:00"
 
 

@@ -15,6 +15,12 @@ from sessiontail.directory.search_pages import SearchPage, search_page
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # nothing here waits in a way of its own
+
+
 IDS = [f"4f2c0000-0000-4000-8000-00000000000{n}" for n in range(5)]
 
 

@@ -13,7 +13,13 @@ from sessiontail.system.cache import Cache
 
 pytestmark = pytest.mark.anyio
 
-LONG = ["st3d." + f"{n} " * SHORT for n in range(70)]
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # nothing here waits in a way of its own
+
+
+LONG = ["st3d." + f"{n} " * SHORT for n in range(10)]
 
 
 def opened(directory: Path) -> Bookmarks:
@@ -39,7 +45,8 @@ async def test_a_long_one_has_a_name_the_same_each_time_and_in_each_process(tmp_
     assert await first.whole(other) == LONG[1]  # kept by the other one since
 
 
-async def test_of_many_the_last_are_kept(tmp_path: Path) -> None:
+async def test_of_many_the_last_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bookmarks, "_MOST", 4)
     kept = opened(tmp_path)
     names = [await kept.short(cursor) for cursor in LONG]
 
