@@ -12,7 +12,7 @@ from typing import Any
 import schemathesis
 
 from described import faults
-from sessiontail.service.openapi import LINE_SCHEMA
+from sessiontail.service.api.openapi import LINE_SCHEMA
 
 __all__ = ["lines_are_as_described", "nothing_leaks"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from sessiontail.service.schemas import Schema
+from sessiontail.service.api.schemas import Schema
 
 __all__ = ["faults"]
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 
 from browsers import browser
-from sessiontail.service.security import HEADERS
+from sessiontail.service.guard.security import HEADERS
 
 __all__ = ["browser"]
 

@@ -121,8 +121,8 @@ def command(
         if error.name != "uvicorn":
             raise
         raise MissingExtra("serve needs uvicorn: pip install uvicorn") from error
-    from sessiontail.service.hosts import is_loopback  # noqa: PLC0415 - an extra
-    from sessiontail.service.tokens import Token  # noqa: PLC0415 - an extra
+    from sessiontail.service.guard.hosts import is_loopback  # noqa: PLC0415 - an extra
+    from sessiontail.service.guard.tokens import Token  # noqa: PLC0415 - an extra
 
     if token is not None:
         try:
@@ -160,7 +160,7 @@ class _Serving:
     async def run(self) -> signal.Signals:
         """Serve until a signal says to stop."""
         from sessiontail.service import create_app, server  # noqa: PLC0415 - an extra
-        from sessiontail.service.hosts import hosts_for  # noqa: PLC0415 - an extra
+        from sessiontail.service.guard.hosts import hosts_for  # noqa: PLC0415 - an extra
 
         async with AsyncExitStack() as stack:
             stack.enter_context(unwrapped())

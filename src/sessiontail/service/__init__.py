@@ -9,8 +9,8 @@ from sessiontail.errors import MissingExtra
 
 try:
     from sessiontail.service.app import create_app
-    from sessiontail.service.clients import end_streams
     from sessiontail.service.context import Limits
+    from sessiontail.service.live.clients import end_streams
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in {"prometheus_client", "starlette"}:
         raise

@@ -12,29 +12,28 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from sessiontail.service import (
+from sessiontail.service import mcp_mount, static_files
+from sessiontail.service.api import (
     audits,
     directory_events,
     events,
     health,
     lineages,
-    login,
-    mcp_mount,
     metrics,
     openapi,
-    pages,
     records,
     searches,
     sessions,
     usage,
 )
+from sessiontail.service.api.endpoints import Endpoint
 from sessiontail.service.context import Context, Limits, LoginPage
-from sessiontail.service.endpoints import Endpoint
-from sessiontail.service.hosts import LOOPBACK, Hosts
-from sessiontail.service.news import news_lifespan
+from sessiontail.service.guard import login
+from sessiontail.service.guard.hosts import LOOPBACK, Hosts
+from sessiontail.service.guard.security import Guard
+from sessiontail.service.guard.tokens import Token
+from sessiontail.service.live.news import news_lifespan
 from sessiontail.service.problems import Problems, answer_http_error
-from sessiontail.service.security import Guard
-from sessiontail.service.tokens import Token
 from sessiontail.store import SessionStore
 
 __all__ = ["create_app"]
@@ -55,10 +54,13 @@ _ENDPOINTS: tuple[Endpoint, ...] = (
     *openapi.ENDPOINTS,
 )
 # What is no row of the API: the page, other applications that are mounted.
-_ROUTES: tuple[Callable[[Context], Iterable[BaseRoute]], ...] = (pages.routes, mcp_mount.routes)
+_ROUTES: tuple[Callable[[Context], Iterable[BaseRoute]], ...] = (
+    static_files.routes,
+    mcp_mount.routes,
+)
 # By the first part of the path, what else than GET and HEAD is answered.
 _METHODS = {"/login": ("POST",), "/mcp": ("GET", "POST", "DELETE")}
-_LOGIN_PAGE: LoginPage | None = pages.login_page
+_LOGIN_PAGE: LoginPage | None = static_files.login_page
 # What is open from the start of the application to its end.
 _LIFESPANS: tuple[Callable[[Context], AbstractAsyncContextManager[object]], ...] = (news_lifespan,)
 

@@ -17,7 +17,7 @@ from anyio import CancelScope
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sessiontail.service.sse import ABORT
+from sessiontail.service.live.sse import ABORT
 
 __all__ = ["HEAD_TIMEOUT_S", "Connections"]
 

@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from sessiontail.service.endpoints import Endpoint
+from sessiontail.service.api.endpoints import Endpoint
 from sessiontail.store import SessionStore
 
 __all__ = ["Context", "Limits", "LoginPage", "context_of"]

@@ -13,8 +13,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from sessiontail.service.context import Context, context_of
+from sessiontail.service.live.sse import EventStream
 from sessiontail.service.problems import Problem
-from sessiontail.service.sse import EventStream
 from sessiontail.system.files import in_thread
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from sessiontail.errors import PersistenceError
-from sessiontail.service.clients import end_streams
 from sessiontail.service.connections import HEAD_TIMEOUT_S, Connections
 from sessiontail.service.context import Context
+from sessiontail.service.live.clients import end_streams
 
 __all__ = ["CannotListen", "listen", "raise_descriptors", "serve", "url_of"]
 

@@ -1,0 +1,1 @@
+"""The rows of the API: what each path takes, gives and is described by."""

@@ -1,0 +1,71 @@
+"""metas -> what the API says of a session: the bare name of its file, and its title."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sessiontail.directory.outlines import SessionOutline, outlines_of
+from sessiontail.format.records import LineageKind
+from sessiontail.service.api.schemas import (
+    COUNT,
+    FLAG,
+    MOMENT,
+    SCHEMA_ONE,
+    STATE,
+    TEXT,
+    UUID,
+    closed,
+    listed,
+    nullable,
+    one_of,
+)
+from sessiontail.service.context import Context
+from sessiontail.session.meta import PersistedSessionMeta
+
+__all__ = ["META", "META_FIELDS", "described", "outlined", "told"]
+
+#: The schema of each field.
+META_FIELDS: dict[str, Any] = {
+    "schema": SCHEMA_ONE,
+    "id": UUID,
+    "file": TEXT,
+    "created_at": MOMENT,
+    "lineage_operator": TEXT,
+    "lineage_kind": one_of(LineageKind),
+    "chunk_count": COUNT,
+    "closed": FLAG,
+    "state": STATE,
+    "parent_session_ids": listed(UUID),
+    "cumulative_usage": nullable(
+        closed(prompt_tokens=COUNT, completion_tokens=COUNT, total_tokens=COUNT)
+    ),
+    "closed_at": nullable(MOMENT),
+    "size_bytes": COUNT,
+    "modified_at": MOMENT,
+    "writer_pid": nullable(COUNT),
+    "damaged_lines": nullable(COUNT),
+    "torn_bytes": COUNT,
+    "title": nullable(TEXT),
+}
+#: Of a whole meta.
+META = closed(**META_FIELDS)
+
+
+async def described(context: Context, meta: PersistedSessionMeta) -> dict[str, Any]:
+    """Return what is said of one session; its title is read, and kept."""
+    (outline,) = await outlined(context, [meta])
+    return told(outline)
+
+
+async def outlined(context: Context, metas: Sequence[PersistedSessionMeta]) -> list[SessionOutline]:
+    """Return sessions with their titles, in their order; what they inherit is compared once."""
+    return await outlines_of(metas, context.store.directory)
+
+
+def told(outline: SessionOutline) -> dict[str, Any]:
+    """Return what is said of a session."""
+    said = outline.meta.to_dict()
+    said["file"] = said["file"].rpartition("/")[2]
+    said["title"] = outline.title
+    return said
