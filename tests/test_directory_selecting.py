@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -131,14 +131,32 @@ def test_a_session_that_is_closed_between_two_pages_keeps_its_place() -> None:
     assert page_of([closed, meta(9)], sort="created", limit=1, after=first.next).metas == [meta(9)]
 
 
+@pytest.mark.parametrize("sort", SORTS)
+def test_whatever_a_header_a_trailer_and_a_name_say_there_is_a_next_page(sort: str) -> None:
+    """Moments before the first and behind the last of UTC, numbers above 64 bits, names of any bytes."""
+    west, east = timezone(timedelta(hours=-14)), timezone(timedelta(hours=14))
+    metas = [
+        meta(1, created_at=datetime.max.replace(tzinfo=west), chunk_count=10**30),
+        meta(2, created_at=datetime.min.replace(tzinfo=east), chunk_count=2**64),
+        meta(3, file="/sessions/\udcff\udcfe.jsonl"),
+        meta(4, file="/sessions/\udcff\udcfe two.jsonl"),
+    ]
+    falling = sort[0] == "-"
+    key = ORDERS[sort.removeprefix("-")]
+    expected = sorted(metas, key=lambda one: (key(one), one.id_text), reverse=falling)
+
+    assert pages(metas, sort, 1) == [[one.id_text] for one in expected]
+
+
 @pytest.mark.parametrize(
     "value",
     [
-        ("-created", MOMENT, "a", "b"),
-        ("created", 5, "a", "b"),
-        ("size", 5, "a", "b"),
-        ("created", "2026-01-01T00:00:00", "a", "b"),
-        ("created", None, "a", "b"),
+        ("-created", MOMENT.isoformat(), "a", b"b"),
+        ("created", "5", "a", b"b"),
+        ("size", "5", "a", b"b"),
+        ("created", "2026-01-01T00:00:00", "a", b"b"),
+        ("created", MOMENT, "a", b"b"),
+        ("created", None, "a", b"b"),
         ("created",),
         {},
     ],

@@ -8,6 +8,7 @@ Nothing here opens or waits.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 from sessiontail.directory.outlines import SessionOutline
 from sessiontail.errors import CursorInvalid
-from sessiontail.format.cursor import as_token, from_token
+from sessiontail.format.cursor import as_token, damaged_cursor, from_token
 from sessiontail.format.lifecycle import SessionState
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.system.paths import WAL_ENDING
@@ -89,10 +90,11 @@ class _Place(NamedTuple):
     """The last session of a page."""
 
     sort: str
-    key: datetime | int
+    #: A moment of any zone, or a number of any size: a header says what it likes.
+    key: str
     session_id: str
-    #: Its file: of copies of a session each has its place.
-    name: str
+    #: Its file, which may have a name of any bytes: of copies of a session each has its place.
+    name: bytes
 
 
 def page_of(
@@ -120,17 +122,23 @@ def page_of(
     rows = [one[3] for one in first[:limit]]
     if len(first) <= limit:
         return MetaPage(rows, None)
-    return MetaPage(rows, as_token(_PREFIX, _Place(sort, *first[limit - 1][:3])))
+    last, session_id, name, _ = first[limit - 1]
+    text = last.isoformat() if isinstance(last, datetime) else format(last, "x")
+    return MetaPage(rows, as_token(_PREFIX, _Place(sort, text, session_id, os.fsencode(name))))
 
 
 def _place_of(token: str, sort: str) -> tuple[datetime | int, str, str]:
     place = from_token(_PREFIX, token, _Place)
-    of_time = sort.removeprefix("-") in {"created", "modified"}
-    if place.sort != sort or isinstance(place.key, datetime) is not of_time:
+    if place.sort != sort:
         raise CursorInvalid(f"the cursor is of the order {place.sort[:20]!r}, not {sort!r}")
-    if isinstance(place.key, datetime) and place.key.tzinfo is None:
-        raise CursorInvalid("the cursor is damaged: its time has no zone")
-    return place[1:]
+    of_time = sort.removeprefix("-") in {"created", "modified"}
+    try:
+        key = datetime.fromisoformat(place.key) if of_time else int(place.key, 16)
+    except ValueError as error:
+        raise damaged_cursor() from error
+    if isinstance(key, datetime) and key.tzinfo is None:
+        raise damaged_cursor()
+    return key, place.session_id, os.fsdecode(place.name)
 
 
 def _name(meta: PersistedSessionMeta) -> str:
