@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,18 @@ def test_a_file_is_folded_to_its_last_whole_line(path: Path) -> None:
     )  # fmt: skip
     assert state_of(folded).mark.offset == len(session_bytes(3))
     assert state_of(folded).tally.rows == 3
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe.jsonl", "é\N{SNOWMAN}.jsonl".encode(), b"\xc3.jsonl"])
+def test_a_file_whose_name_is_no_utf8_is_folded_among_others(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(session_bytes(2))
+    files = [ToFold(str(path)), ToFold(str(tmp_path / "none.jsonl"))]
+
+    one, none = answer_of(fold_batch(request_of(files)))
+
+    assert (one.file, one.errno, state_of(one).tally.rows) == (str(path), 0, 2)
+    assert (none.file, none.errno) == (files[1].file, errno.ENOENT)
 
 
 @pytest.mark.parametrize("size", [200, 700, 1500])

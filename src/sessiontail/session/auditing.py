@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from errno import ENOENT, ESTALE
+from typing import TypeVar
 
 import msgspec
 
@@ -60,6 +61,9 @@ class Folded(msgspec.Struct, frozen=True):
     rows: bytes = b""
 
 
+_Named = TypeVar("_Named", ToFold, Folded)
+
+
 class _Request(msgspec.Struct, frozen=True):
     files: Sequence[ToFold]
     max_line_bytes: int
@@ -72,20 +76,21 @@ _encoder = msgspec.msgpack.Encoder()
 
 def request_of(files: Sequence[ToFold], *, max_line_bytes: int = MAX_LINE_BYTES) -> bytes:
     """Return files to fold as ``fold_batch`` takes them."""
-    return _encoder.encode(_Request(files, max_line_bytes))
+    return _encoder.encode(_Request([*map(_sent, files)], max_line_bytes))
 
 
 def answer_of(answer: bytes) -> list[Folded]:
     """Return what ``fold_batch`` has answered."""
-    return _answers.decode(answer)
+    return [*map(_received, _answers.decode(answer))]
 
 
 def fold_batch(request: bytes) -> bytes:
     """Fold files; a file that cannot be read is an answer too."""
     asked = _requests.decode(request)
     most = asked.max_line_bytes
-    in_bucket = [one for one in asked.files if is_url(one.file)]
-    folded = [_fold_file(one, Slices, most) for one in asked.files if not is_url(one.file)]
+    files = [*map(_received, asked.files)]
+    in_bucket = [one for one in files if is_url(one.file)]
+    folded = [_fold_file(one, Slices, most) for one in files if not is_url(one.file)]
     if in_bucket:
         with closing(opened_ahead([one.file for one in in_bucket])) as opened:
             for one, source in zip(in_bucket, opened, strict=True):
@@ -93,7 +98,21 @@ def fold_batch(request: bytes) -> bytes:
                 if found.errno == ESTALE:  # exchanged since it was listed: as it is by now
                     found = _fold_file(one, BucketObject, most)
                 folded.append(found)
-    return _encoder.encode(folded)
+    return _encoder.encode([*map(_sent, folded)])
+
+
+def _sent(one: _Named) -> _Named:
+    """Return it as it can be sent: a name may have bytes that are no UTF-8, so each byte is a letter."""
+    if one.file.isascii():
+        return one
+    return msgspec.structs.replace(one, file=os.fsencode(one.file).decode("latin-1"))
+
+
+def _received(one: _Named) -> _Named:
+    """Return what ``_sent`` was given."""
+    if one.file.isascii():
+        return one
+    return msgspec.structs.replace(one, file=os.fsdecode(one.file.encode("latin-1")))
 
 
 def _fold_file(
