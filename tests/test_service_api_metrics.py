@@ -138,6 +138,20 @@ async def test_the_form_is_the_one_that_is_asked_for(tmp_path: Path) -> None:
     assert other.text.endswith("# EOF\n")
 
 
+@pytest.mark.parametrize("version", ["abc", "1.", "1.x", "9" * 5000, "\xb9.0.0", "1.0.0 x"])
+@pytest.mark.parametrize("name", ["application/openmetrics-text", "text/plain"])
+async def test_a_version_that_is_none_asks_for_no_form(
+    tmp_path: Path, name: str, version: str
+) -> None:
+    async with client(app_of(tmp_path)) as http:
+        headers = [(b"accept", f"{name}; version={version}".encode("latin-1"))]
+        answer = await http.get("/metrics", headers=headers)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        200, "text/plain; version=0.0.4; charset=utf-8",
+    )  # fmt: skip
+
+
 async def test_a_list_that_is_a_moment_old_serves_again(tmp_path: Path) -> None:
     app = app_of(tmp_path)
     await figures(app)

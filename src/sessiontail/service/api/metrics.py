@@ -5,6 +5,7 @@ Figures are taken when they are asked for; the directory is listed for that once
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -34,6 +35,7 @@ __all__ = ["ENDPOINTS", "Counted", "Metrics"]
 
 # The list of a directory is that old at most.
 _LISTED_S = 1.0
+_VERSION = re.compile(r"(\d{1,4}(\.\d{1,4}){0,3})?", re.ASCII)
 # Of the store's counters, those that say how things stand.
 _GAUGES = {"open_files": "session files open now", "lag_s": "from the last change to its record"}
 
@@ -160,12 +162,18 @@ class Counted:
         await self._app(scope, receive, count_and_send)
 
 
+def _sound(accept: str) -> str:
+    """Return an Accept header; nothing where a version in it is none, which ``choose_encoder`` raises for."""
+    versions = re.findall(r"version\s*=([^,;]*)", accept)
+    return accept if all(_VERSION.fullmatch(one.strip()) for one in versions) else ""
+
+
 async def show_metrics(request: Request) -> Response:
     """Answer with all figures."""
     read(request, ())
     metrics = context_of(request).part(Metrics)
     await metrics.look()
-    encode, media_type = choose_encoder(request.headers.get("accept", ""))
+    encode, media_type = choose_encoder(_sound(request.headers.get("accept", "")))
     return Response(encode(metrics.registry), headers={"content-type": media_type})
 
 
