@@ -29,13 +29,17 @@ async def test_what_redis_has_is_where_a_relay_goes_on(server: RedisServer) -> N
         ("another position", "live", 39, POSITION.encode(), True),
         ("no position", "live", 40, "nothing", True),
         ("closed and lost", "closed", 40, POSITION.encode(), False),
+        ("written by another", "live", 40, POSITION.encode(), True),
     ]
     for stem, state, size, token, there in rows:
         meta: Any = {"generation": 7, "lines": 2, "bytes": size, "state": state, "position": token}
         await call(client.hset(keys.session("one", stem), mapping=meta))
         await call(client.zadd(keys.of("one", "sessions"), {stem: 1}))
-        if there:
-            await call(client.xadd(keys.lines("one", stem), {"d": "x"}, id="7-2"))
+        for line in (1, 2)[: 2 * there]:
+            await call(client.xadd(keys.lines("one", stem), {"d": "x"}, id=f"7-{line}"))
+    await call(client.xadd(keys.lines("one", "written by another"), {"d": "x"}, id="7-3"))
+    await call(client.set(keys.session("one", "of another"), "x"))
+    await call(client.zadd(keys.of("one", "sessions"), {"of another": 1}))
     await store_ended(
         client, keys, "one", {"closed": KEY, "closed and lost": KEY, "before": KEY, "short": b"k"}
     )
@@ -46,6 +50,7 @@ async def test_what_redis_has_is_where_a_relay_goes_on(server: RedisServer) -> N
     assert {stem: known.state for stem, known in stored.sessions.items()} == {
         "running": "live", "crashed": "abandoned", "closed": "closed", "without lines": "lost",
         "another position": "lost", "no position": "lost", "closed and lost": "lost",
+        "written by another": "lost",
     }  # fmt: skip
     assert stored.sessions["running"] == Known(7, 2, 40, "live")
     assert stored.positions == {"running": POSITION, "crashed": POSITION}

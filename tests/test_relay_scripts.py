@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from redises import RedisServer, server
-from sessiontail.relay.scripts import APPEND, KNOWN, LET_GO, RENEW
+from sessiontail.relay.scripts import APPEND, CAUGHT_UP, KNOWN, LET_GO, RENEW
 
 __all__ = ["server"]
 
@@ -95,6 +95,62 @@ def test_a_stream_that_is_gone_is_not_gone_on_with_in_its_middle(client: redis.R
         append(client, b"c", before=(100, 2), first=3)
 
 
+def test_a_stream_into_which_somebody_else_wrote_is_not_gone_on_with(client: redis.Redis) -> None:
+    append(client, b"a")
+    client.xadd("lines", {"x": "y"})
+
+    with pytest.raises(redis.ResponseError, match="BEHIND"):
+        append(client, b"b", before=(100, 1), first=2)
+
+
+def test_a_later_id_of_somebody_else_stops_a_session_once(client: redis.Redis) -> None:
+    append(client, b"a")
+    client.xdel("lines", client.xadd("lines", {"x": "y"}, id="9999999999999-1"))  # type: ignore[arg-type]
+
+    with pytest.raises(redis.ResponseError, match="BEHIND"):
+        append(client, b"b", before=(100, 1), first=2)
+    assert client.exists("lines") == 0
+    append(client, b"a", b"b", before=(100, 1), generation=101)
+
+    assert client.xrange("lines") == [(b"101-1", {b"d": b"a"}), (b"101-2", {b"d": b"b"})]
+
+
+def test_a_session_that_redis_lists_no_more_is_begun_anew(client: redis.Redis) -> None:
+    append(client, b"a", b"b")
+    client.delete("sessions")
+
+    append(client, b"a", generation=50)
+
+    assert (client.xrange("lines"), client.zrange("sessions", 0, -1)) == (
+        [(b"50-1", {b"d": b"a"})], [b"file"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "key", ["session", "lines", "sessions", "ended", "events", "marks", "count"]
+)
+def test_a_key_of_another_type_stops_a_change_before_anything_is_changed(
+    client: redis.Redis, key: str
+) -> None:
+    client.rpush(key, "of another program") if key != "count" else client.set(key, "no number")
+
+    with pytest.raises(redis.ResponseError, match=r"WRONGTYPE|not an integer"):
+        append(client, b"a", event="started")
+
+    assert client.hget("session", "lines") is None if key != "session" else True
+    assert client.exists("lines") == (key == "lines")
+
+
+def test_that_all_is_published_is_said_by_who_holds_the_name(client: redis.Redis) -> None:
+    keys = ("lock", "info", "marks", "count")
+    with pytest.raises(redis.ResponseError, match="LOST"):
+        client.eval(CAUGHT_UP, 4, *keys, "another", "host", "run")
+    client.eval(CAUGHT_UP, 4, *keys, "me", "host", "run")
+
+    assert client.hgetall("info") == {b"caught_up": b"run"}
+    assert fields_in(client, "marks") == [{b"n": b"1", b"host": b"host", b"file": b""}]
+
+
 def test_who_has_lost_the_name_publishes_nothing(client: redis.Redis) -> None:
     with pytest.raises(redis.ResponseError, match="LOST me"):
         append(client, b"a", token="another")
@@ -140,6 +196,9 @@ def test_what_is_known_is_told_with_whether_lines_are_there(client: redis.Redis)
 
 
 def test_a_lock_is_renewed_and_given_back_by_who_holds_it_alone(client: redis.Redis) -> None:
-    assert [client.eval(RENEW, 1, "lock", who, 5000) for who in ("me", "another")] == [1, 0]
+    assert [
+        client.eval(RENEW, 3, "lock", "info", "hosts", who, 5000, "host")
+        for who in ("me", "another")
+    ] == [1, 0]
     assert [client.eval(LET_GO, 1, "lock", who) for who in ("another", "me")] == [0, 1]
-    assert client.eval(RENEW, 1, "lock", "me", 5000) == 0
+    assert client.eval(RENEW, 3, "lock", "info", "hosts", "me", 5000, "host") == 0

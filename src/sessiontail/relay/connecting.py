@@ -31,6 +31,7 @@ __all__ = [
     "in_words",
     "pauses",
     "prefix_in",
+    "run_of",
     "shown",
     "until_one_ends",
 ]
@@ -94,6 +95,15 @@ def connected(url: str, *, timeout_s: float = TIMEOUT_S) -> Redis:
         # What the error says may quote the URL, password and all.
         raise RelayError(f"{shown(url)} is no address of a Redis") from error
     return client
+
+
+async def run_of(client: Redis) -> str:
+    """Return what tells this run of a Redis from others of it; '' where it does not say."""
+    try:
+        found = await call(client.info("server"))
+    except said.ResponseError:
+        return ""
+    return str(found.get("run_id", ""))
 
 
 async def call(answer: Awaitable[Any] | Any) -> Any:

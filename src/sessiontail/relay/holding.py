@@ -87,8 +87,9 @@ class HeldName:
     async def keep(self, client: Redis) -> None:
         """Say that we live, until cancelled or until the name is not ours; then return."""
         hold_ms = int(1000 * self.hold_s)
+        keys = [self._key, self.keys.of(self.host, "info"), self.keys.hosts]
         while True:
-            if not await call(client.eval(RENEW, 1, self._key, self.token, hold_ms)):
+            if not await call(client.eval(RENEW, 3, *keys, self.token, hold_ms, self.host)):
                 return
             await anyio.sleep(self.hold_s / 3)
 

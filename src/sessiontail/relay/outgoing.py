@@ -17,6 +17,7 @@ from sessiontail.format.lifecycle import EventKind
 from sessiontail.format.records import Header
 from sessiontail.relay.entries import Keys, fields_of
 from sessiontail.relay.positions import Known
+from sessiontail.relay.scripts import APPEND
 
 __all__ = ["Behind", "Change", "Outgoing"]
 
@@ -26,8 +27,9 @@ class Behind(Exception):
 
 
 class Change(Struct, frozen=True, gc=False):
-    """One call of the script ``APPEND``."""
+    """One call of a script."""
 
+    script: str
     keys: list[str | bytes]
     arguments: list[str | bytes | int]
     #: Bytes of lines in it.
@@ -168,6 +170,7 @@ class Outgoing:
         self._latest[stem] = after.generation
         pairs = [part for pair in fields.items() for part in pair]
         return Change(
+            APPEND,
             [
                 keys.of(host, "lock"),
                 keys.session(host, stem),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec import Struct
 from redis.asyncio import Redis
@@ -87,16 +88,20 @@ async def read_stored(client: Redis, keys: Keys, host: str) -> Stored:
     return stored
 
 
-def _take(stored: Stored, stem: str, row: list[bytes | None]) -> None:
+def _take(stored: Stored, stem: str, row: list[Any]) -> None:
     generation, lines, size, state, token, there = row
     if generation is None or lines is None:
         return
-    known = Known(int(generation), int(lines), int(size or 0), (state or b"live").decode())
+    try:
+        known = Known(int(generation), int(lines), int(size or 0), (state or b"live").decode())
+    except ValueError:
+        # Somebody else wrote there; the script compares what it is told with just that.
+        return
     try:
         position = Position.decode((token or b"").decode())
     except (CursorInvalid, UnicodeDecodeError):
         position = None
-    lost = known.lines and not there
+    lost = known.lines != there
     if known.state != "closed" and known.lines:
         # Somebody else wrote there.
         lost = lost or position is None or position.offset != known.bytes

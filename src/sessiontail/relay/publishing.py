@@ -7,11 +7,12 @@ both end, and the next connection goes on from what Redis has.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sized
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
@@ -19,17 +20,18 @@ from uuid import UUID
 from redis import exceptions as said
 from redis.asyncio import Redis
 
+from sessiontail.directory.backlog import Backlog, NewsOrEnd
 from sessiontail.directory.following import Following
 from sessiontail.directory.opening import open_lane
 from sessiontail.directory.stock import Wanted
 from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind
-from sessiontail.relay.connecting import call, until_one_ends
+from sessiontail.relay.connecting import call, run_of, until_one_ends
 from sessiontail.relay.entries import Keys
 from sessiontail.relay.holding import HeldName
 from sessiontail.relay.outgoing import Behind, Change, Outgoing
 from sessiontail.relay.positions import Known, Stored, read_stored, store_ended
-from sessiontail.relay.scripts import APPEND
+from sessiontail.relay.scripts import APPEND, CAUGHT_UP
 from sessiontail.system.files import in_thread
 from sessiontail.system.paths import split_name
 from sessiontail.system.place import Place
@@ -58,16 +60,27 @@ class Publisher:
         name: the relay's name, held while a connection lasts.
         include_closed: also sessions that were closed before the first look.
         expire_s: how long Redis keeps what was deleted.
+        tell: takes a line about a session that cannot be published.
     """
 
     def __init__(
-        self, place: Place, keys: Keys, name: HeldName, *, include_closed: bool, expire_s: int
+        self,
+        place: Place,
+        keys: Keys,
+        name: HeldName,
+        *,
+        include_closed: bool,
+        expire_s: int,
+        tell: Callable[[str], None],
     ) -> None:
         self._place = place
         self._keys = keys
         self._name = name
         self._include_closed = include_closed
         self._expire_s = expire_s
+        self._tell = tell
+        # Keys of another program, which were told of.
+        self._foreign: set[str] = set()
         # What outlasts a connection: files that are not wanted, once the first look was taken, and
         # the last generations.
         self._skipped: dict[str, bytes] | None = None
@@ -112,7 +125,7 @@ class Publisher:
             begun()
             await until_one_ends(
                 partial(self._name.keep, client),
-                partial(self._read, following, outgoing),
+                partial(self._read, following, outgoing, await self._caught_up(client)),
                 partial(self._send, client, well),
             )
         finally:
@@ -154,10 +167,23 @@ class Publisher:
         for stem in {*outgoing.known} - {*stored.positions} - there:
             self._put(outgoing.event(stem, EventKind.DELETED, None))
 
-    async def _read(self, following: Following, outgoing: Outgoing) -> None:
+    async def _caught_up(self, client: Redis) -> Change:
+        """Return the change that says that all there was is published."""
+        keys, host = self._keys, self._name.host
+        return Change(
+            CAUGHT_UP,
+            [keys.of(host, "lock"), keys.of(host, "info"), keys.marks, keys.count],
+            [self._name.token, host, await run_of(client)],
+            0,
+        )
+
+    async def _read(self, following: Following, outgoing: Outgoing, caught_up: Change) -> None:
         """Make changes of what is read; end where Redis and the files do not agree."""
+        lanes = following.sessions.lanes
+        backlog: Backlog | None = Backlog([*lanes.values()], lanes)
         while True:
-            lane = following.current or await following.next_lane(self._news)
+            until: Sized = self._news if backlog is None else NewsOrEnd(self._news, backlog)
+            lane = following.current or await following.next_lane(until)
             while self._news:
                 stem, kind = self._news.popleft()
                 if kind in _ENDS:
@@ -171,6 +197,9 @@ class Publisher:
                     self._put(outgoing.lines(lane.stem, batch, position))
                 except Behind:
                     return
+            elif backlog is not None and not backlog:
+                backlog = None
+                self._put(caught_up)
             while self._waiting_bytes > _MOST_WAITING_BYTES or len(self._waiting) > _MOST_WAITING:
                 await self._went.wait()
 
@@ -182,7 +211,8 @@ class Publisher:
 
     async def _send(self, client: Redis, well: Callable[[], None]) -> None:
         """Send what waits; end where Redis does not have what it was believed to have."""
-        script = await call(client.script_load(APPEND))
+        for script in (APPEND, CAUGHT_UP):
+            await call(client.script_load(script))
         told = False
         while True:
             while not self._waiting:
@@ -191,21 +221,49 @@ class Publisher:
                     told = True
                     well()
             pipeline, size = client.pipeline(transaction=False), 0
-            while self._waiting and size < _STEP_BYTES and len(pipeline) < _STEP:
+            sent: list[Change] = []
+            while self._waiting and size < _STEP_BYTES and len(sent) < _STEP:
                 change = self._waiting.popleft()
-                pipeline.evalsha(script, len(change.keys), *change.keys, *change.arguments)
+                pipeline.evalsha(
+                    _digest(change.script), len(change.keys), *change.keys, *change.arguments
+                )
+                sent.append(change)
                 size += change.size
             answers = await pipeline.execute(raise_on_error=False)
             self._waiting_bytes -= size
             self._went.set()
-            for answer in answers:
+            for change, answer in zip(sent, answers, strict=True):
                 if isinstance(answer, said.RedisError):
                     if str(answer).startswith(("BEHIND", "LOST", "NOSCRIPT")):
                         return
-                    raise answer
+                    if not await self._is_of_another(client, change, answer):
+                        raise answer
             if not told:
                 told = True
                 well()
+
+    async def _is_of_another(self, client: Redis, change: Change, error: Exception) -> bool:
+        """Tell of a session's key that another program has; the others go on."""
+        if "WRONGTYPE" not in str(error) or change.script != APPEND:
+            return False
+        for key, ours in zip(change.keys[1:3], (b"hash", b"stream"), strict=True):
+            found = await call(client.type(key))
+            if found not in (ours, b"none"):
+                name = os.fsdecode(key)
+                if name not in self._foreign:
+                    self._foreign.add(name)
+                    self._tell(
+                        f"{name} in Redis is a {found.decode()} of another program: this session "
+                        "is not published"
+                    )
+                return True
+        return False
+
+
+@cache
+def _digest(script: str) -> str:
+    """Return by what name Redis knows a script."""
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 def _note(

@@ -51,7 +51,9 @@ async def relay(
     place = Place(sessions_dir(directory), SWEEP_INTERVAL_S, POLL_INTERVAL_S, events=True)
     refuse_bucket(place.directory, "relayed")
     await in_thread(_refuse_mirror, place.directory)
-    publisher = Publisher(place, keys, held, include_closed=include_closed, expire_s=expire_s)
+    publisher = Publisher(
+        place, keys, held, include_closed=include_closed, expire_s=expire_s, tell=tell
+    )
     told = False
 
     async def live(client: Redis, well: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ A script names keys of several sessions and hosts: a Redis Cluster cannot run th
 
 from __future__ import annotations
 
-__all__ = ["APPEND", "KNOWN", "LET_GO", "RENEW"]
+__all__ = ["APPEND", "CAUGHT_UP", "KNOWN", "LET_GO", "RENEW"]
 
 # A mark is some 100 bytes; who missed so many looks at all sessions.
 _MOST_MARKS, _MOST_EVENTS = 20_000, 100_000
@@ -21,23 +21,45 @@ _MOST_MARKS, _MOST_EVENTS = 20_000, 100_000
 APPEND = f"""
 local owner = redis.call('GET', KEYS[1])
 if owner ~= ARGV[1] then return redis.error_reply('LOST ' .. (owner or '')) end
-local at = redis.call('HMGET', KEYS[2], 'generation', 'lines', 'state')
-if at[3] == 'deleted' and ARGV[4] == '' then
-  redis.call('DEL', KEYS[2], KEYS[3])
-  at = {{false, false, false}}
-end
-if (at[1] or '') ~= ARGV[4] or (at[2] or '') ~= ARGV[5] then return redis.error_reply('BEHIND') end
+local at = redis.call('HMGET', KEYS[2], 'generation', 'lines')
 local generation, line, count = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[12])
-if at[1] == generation and tonumber(at[2]) > 0 and redis.call('EXISTS', KEYS[3]) == 0 then
-  return redis.error_reply('BEHIND')
+local there = redis.call('XLEN', KEYS[3])
+-- What nobody lists was deleted, or Redis lost the list: it is begun anew.
+local listed = redis.call('ZSCORE', KEYS[4], ARGV[3])
+if not listed and ARGV[4] == '' then at = {{false, false}} end
+if (at[1] or '') ~= ARGV[4] or (at[2] or '') ~= ARGV[5] then return redis.error_reply('BEHIND') end
+if at[1] == generation and tonumber(at[2]) ~= there then return redis.error_reply('BEHIND') end
+local last = line + (#ARGV - 12 - 2 * count) / 2 - 1
+-- A script that fails undoes nothing: keys that are not ours fail here, before the session changes.
+redis.call('HLEN', KEYS[5])
+if ARGV[8] ~= '' then
+  redis.call('XADD', KEYS[6], 'MAXLEN', '~', '{_MOST_EVENTS}', '*', 'event', ARGV[8], 'host', ARGV[2],
+    'file', ARGV[3], 'generation', generation, 'lines', string.format('%.0f', last))
+end
+redis.call('XADD', KEYS[7], 'MAXLEN', '~', '{_MOST_MARKS}', '*', 'n', redis.call('INCR', KEYS[8]),
+  'host', ARGV[2], 'file', ARGV[3])
+if not at[1] then redis.call('DEL', KEYS[2]) end
+if at[1] ~= generation then
+  if not listed then redis.call('DEL', KEYS[3]) end
+  redis.call('XTRIM', KEYS[3], 'MINID', generation .. '-0')
 end
 for i = 13 + 2 * count, #ARGV, 2 do
-  redis.call('XADD', KEYS[3], generation .. '-' .. string.format('%.0f', line), ARGV[i], ARGV[i + 1])
+  local id = generation .. '-' .. string.format('%.0f', line)
+  local added = redis.pcall('XADD', KEYS[3], id, ARGV[i], ARGV[i + 1])
+  if added.err then
+    -- It is there; or somebody else has written there, under a later id.
+    local about = redis.call('XINFO', 'STREAM', KEYS[3])
+    for i = 1, #about, 2 do
+      if about[i] == 'last-generated-id' and string.match(about[i + 1], '^%d+') ~= generation then
+        redis.call('DEL', KEYS[3])
+      end
+    end
+    return redis.error_reply('BEHIND: ' .. added.err)
+  end
   line = line + 1
 end
-if at[1] and at[1] ~= generation then redis.call('XTRIM', KEYS[3], 'MINID', generation .. '-0') end
 for i = 13, 12 + 2 * count, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
-redis.call('HSET', KEYS[2], 'generation', generation, 'lines', string.format('%.0f', line - 1))
+redis.call('HSET', KEYS[2], 'generation', generation, 'lines', string.format('%.0f', last))
 if ARGV[9] ~= '' then redis.call('ZADD', KEYS[4], ARGV[9], ARGV[3])
 else redis.call('ZADD', KEYS[4], 'NX', 0, ARGV[3]) end
 if ARGV[10] ~= '' then redis.call('HSET', KEYS[5], ARGV[3], ARGV[10])
@@ -47,30 +69,40 @@ if ARGV[8] == 'deleted' then
   redis.call('EXPIRE', KEYS[2], ARGV[11])
   redis.call('EXPIRE', KEYS[3], ARGV[11])
 end
-if ARGV[8] ~= '' then
-  redis.call('XADD', KEYS[6], 'MAXLEN', '~', '{_MOST_EVENTS}', '*', 'event', ARGV[8], 'host', ARGV[2],
-    'file', ARGV[3], 'generation', generation, 'lines', string.format('%.0f', line - 1))
-end
-redis.call('XADD', KEYS[7], 'MAXLEN', '~', '{_MOST_MARKS}', '*', 'n', redis.call('INCR', KEYS[8]),
-  'host', ARGV[2], 'file', ARGV[3])
 return redis.status_reply('OK')
 """
 
-#: KEYS: pairs of session and lines. For each: generation, lines, bytes, state, position, and
-#: whether there are lines.
+#: KEYS: pairs of session and lines. For each: generation, lines, bytes, state, position, and how
+#: many lines there are; none of it where the keys are not ours.
 KNOWN = """
 local found = {}
 for i = 1, #KEYS, 2 do
-  local at = redis.call('HMGET', KEYS[i], 'generation', 'lines', 'bytes', 'state', 'position')
-  at[6] = redis.call('EXISTS', KEYS[i + 1])
+  local at = redis.pcall('HMGET', KEYS[i], 'generation', 'lines', 'bytes', 'state', 'position')
+  if at.err then at = {false, false, false, false, false} end
+  local there = redis.pcall('XLEN', KEYS[i + 1])
+  at[6] = type(there) == 'number' and there or -1
   found[#found + 1] = at
 end
 return found
 """
 
-#: KEYS: lock. ARGV: token, milliseconds. Whether it is ours still.
+#: KEYS: lock, info, marks, count. ARGV: token, host, which run of Redis this is. All that the relay
+#: has is published: what a mirror has of this host, and Redis does not, is no more.
+CAUGHT_UP = f"""
+local owner = redis.call('GET', KEYS[1])
+if owner ~= ARGV[1] then return redis.error_reply('LOST ' .. (owner or '')) end
+redis.call('HSET', KEYS[2], 'caught_up', ARGV[3])
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', '{_MOST_MARKS}', '*', 'n', redis.call('INCR', KEYS[4]),
+  'host', ARGV[2], 'file', '')
+return redis.status_reply('OK')
+"""
+
+#: KEYS: lock, info, hosts. ARGV: token, milliseconds, host. Whether it is ours still; when that was
+#: said last, and that there is such a host, is written down again: a Redis may drop what it has.
 RENEW = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[2], 'seen', redis.call('TIME')[1])
+redis.call('SADD', KEYS[3], ARGV[3])
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
