@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -51,10 +52,23 @@ def test_nothing_but_the_protocol_is_on_stdout_and_the_end_of_stdin_ends_it(tmp_
     assert sorted(answers) == [0, 1, 2]
     assert answers[1]["structuredContent"]["sessions"][0]["id"] == ONE
     assert answers[2]["isError"]
-    assert done.stderr.decode() == (
-        f"sessiontail: an MCP server for {tmp_path}: it speaks to a client on standard input and output\n"
-    )
-    assert done.returncode == 0
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_at_a_terminal_it_says_what_it_waits_for(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        command("mcp", "--dir", tmp_path), stdin=theirs, stdout=-1, stderr=-1
+    ) as process:
+        os.close(theirs)
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        os.close(ours)  # the terminal is gone
+
+        assert said.decode() == (
+            f"sessiontail: an MCP server for {tmp_path}; a client's messages are expected on stdin\n"
+        )
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize(
@@ -118,7 +132,7 @@ def test_without_the_extra_it_says_what_to_install(
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "sessiontail: the tools for agents need the package mcp: pip install 'sessiontail[mcp]'\n"
+        "sessiontail: the tools for agents need the package mcp: pip install mcp\n"
     )
 
 

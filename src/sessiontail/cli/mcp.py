@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -60,13 +61,12 @@ def command(*, directory: str | None) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "mcp":
             raise
-        raise MissingExtra(
-            "the tools for agents need the package mcp: pip install 'sessiontail[mcp]'"
-        ) from error
+        raise MissingExtra("the tools for agents need the package mcp: pip install mcp") from error
     # The SDK warns through the root logger, which would print what a client has sent.
     logging.getLogger().addHandler(logging.NullHandler())
     store = SessionStore(directory)
-    note(f"an MCP server for {store.directory}: it speaks to a client on standard input and output")
+    if sys.stdin is not None and sys.stdin.isatty():  # a client's log has no use for it
+        note(f"an MCP server for {store.directory}; a client's messages are expected on stdin")
     return anyio.run(_serve, store, partial(serve_stdio, ToolServer(Toolbox(store))))
 
 
