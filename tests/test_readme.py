@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from uuid import UUID
 from xml.etree import ElementTree as ET
 
 import anyio
+import httpx
 import msgspec
 import pytest
 
@@ -29,14 +32,19 @@ import sessiontail
 from actors import Actor
 from chats import FIRST, Chats, rows
 from commands import at_terminal, closed, command, end, read_until, run as run_command
+from programs import needed
+from served import Served
 from sessiontail import (
     Chunk,
     ChunkKind,
     Header,
     LineageKind,
+    SessionStore,
     SessionWriter,
     TokenUsage,
 )
+from sessiontail.service import create_app
+from sessiontail.service.api.openapi import api_table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -533,8 +541,68 @@ def test_a_command_prints_what_stands_below_it(
     assert undated(got) == undated(wanted)
 
 
+# The service, and what asks it.
+
+
+def same(text: str) -> str:
+    """Text in which each moment and each cursor is the same."""
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+", "MOMENT", re.sub(r"st1\.[\w-]+", "CURSOR", text))
+
+
+def test_the_lines_of_curl_print_what_stands_below_them(home: Path) -> None:
+    needed("curl")
+    (block,) = re.findall(r"```shell-session\n(.*?)```", README, re.DOTALL)
+    asked, *told = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+    anyio.run(write_for_the_terminal, home)
+
+    with Served("--dir", home) as served:
+        for one in told:
+            line, _, output = one.partition("\n")
+            script = f"{asked.replace('http://127.0.0.1:8642', served.url)}{line}"
+            run = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+
+            assert same(run.stdout.rstrip()) == same(output.rstrip())
+
+
+def test_the_service_is_part_of_another_application(home: Path) -> None:
+    assert lines_of(start(home, "agents_app.py")) == []
+    app = runpy.run_path(str(home.parent / "programs" / "agents_app.py"))["app"]
+
+    async def ask(**headers: str) -> int:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return (await client.get("/agents/api/sessions", headers=headers)).status_code
+
+    assert anyio.run(ask) == 401
+    assert anyio.run(partial(ask, authorization="Bearer a-long-and-random-one")) == 200
+
+
+def test_an_agent_awaits_another_one_through_its_tools(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    anyio.run(lambda: write_session(home, damaged=True))
+
+    lines = lines_of(start(home, "await_agent.py", SESSION_ID))
+
+    (printed,) = re.findall(r"```text\n(Between the two lines.*?)\n```", README, re.DOTALL)
+    assert unnamed("\n".join(lines)) == unnamed(printed)
+
+
+def unnamed(text: str) -> str:
+    """What a tool said, without the fence's name, which is another one each time."""
+    return re.sub(r"\b[0-9a-f]{16}\b", "NAME", same(text))
+
+
+def test_the_table_of_the_api_is_the_one_that_is_served() -> None:
+    app = create_app(SessionStore("none"))
+
+    assert api_table(app.state.context.endpoints) in README
+
+
 def test_what_is_to_be_typed_sets_up_and_then_does_one_thing() -> None:
-    *set_up, install = SHELL
+    set_up = [line for line in SHELL if line.startswith("python3 ")]
+    (install,) = [line for line in SHELL if line not in set_up]
 
     done = [
         re.fullmatch(
@@ -545,6 +613,7 @@ def test_what_is_to_be_typed_sets_up_and_then_does_one_thing() -> None:
     assert [match and match.groups() for match in done] == [
         ("cli", ".venv/bin/sessiontail demo"),
         ("dev", ".venv/bin/pytest"),
+        ("serve", ".venv/bin/sessiontail serve --demo"),
     ]
     extras = re.fullmatch(r"pip install '/path/to/checkout\[([\w,]+)\]'", install)
     assert extras
