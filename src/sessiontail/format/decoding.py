@@ -157,7 +157,11 @@ class RecordDecoder:
     def _decode_lines(self, block: Block) -> tuple[list[Record], list[tuple[int, int]]]:
         records: list[Record] = []
         ends: list[tuple[int, int]] = []
+        if block.data.isspace():
+            return records, ends
         for number, start, raw in _lines(block):
+            if raw.isspace():  # a file of nothing else is made in no time
+                continue
             record: Record | None = None
             if self.header_version == CURRENT_SCHEMA_VERSION:
                 big = len(raw) > BIG_LINE_BYTES
