@@ -224,10 +224,8 @@ export class WindowedList {
     this.#place(top, real < this.heights.total ? this.#realTop : top);
     const [first] = this.#drawn.keys();
     this.box.style.transform = `translateY(${this.heights.offset(first ?? 0) - this.#shift}px)`;
-    if (this.count) {
-      const seen = this.seen;
-      this.source.want(seen.first, seen.last);
-    }
+    const drawn = [...this.#drawn.keys()];
+    if (drawn.length) this.source.want(drawn[0], drawn[drawn.length - 1]);
     this.source.moved();
   }
 
