@@ -51,6 +51,22 @@ async def test_pages_that_follow_each_other_have_each_record_once(
     assert set(sizes[:-1]) <= {limit}
 
 
+async def test_a_page_that_finds_nothing_ends_after_so_many_records(tmp_path: Path) -> None:
+    """Lines of two bytes, each of them damaged, take 2,000 times as long as others to look at."""
+    path = tmp_path / f"{ID}.jsonl"
+    path.write_bytes(header_line() + b"x\n" * 3000 + chunk_line() + trailer_line())
+    store = SessionStore(tmp_path)
+    after, sizes, at_end = None, [], False
+    while not at_end:
+        page = await read_page(
+            store.read(ID, after=after), limit=9, kinds=["user"], scan_records=1000
+        )
+        sizes.append(len(page.records))
+        after, at_end = page.next, page.at_end
+
+    assert sizes == [0, 0, 1]
+
+
 async def test_each_record_has_the_cursor_behind_it(store: SessionStore) -> None:
     page = await read_page(store.read(ID), limit=99, most_weight=99, weigh=one)
 

@@ -24,7 +24,7 @@ from sessiontail.session import ending
 from sessiontail.system import threads
 from sessiontail.system.files import MAX_THREADS, SessionFile, change
 from sessiontail.system.signals import on_asyncio
-from sessiontail.system.threads import NoThread, Threads, cores
+from sessiontail.system.threads import MOST_LONG, NoThread, Threads, cores, long_place
 
 
 @contextmanager
@@ -201,6 +201,21 @@ def test_a_place_has_its_own_bound_and_leaves_the_rest_to_others() -> None:
         result_of(future)
 
     assert gauge.most == 2
+
+
+def test_what_takes_long_leaves_the_threads_of_its_place_to_others() -> None:
+    pool, gauge = Threads(most=8, most_at_a_place=4), Gauge()
+    futures = [pool.submit_at(long_place("sessions"), gauge.run) for _ in range(9)]
+    for _ in range(MOST_LONG):
+        assert gauge.entered.acquire(timeout=30)
+
+    for _ in range(4):
+        assert result_of(pool.submit_at("sessions", int, "1")) == 1
+    gauge.released.set()
+    for future in futures:
+        result_of(future)
+
+    assert gauge.most == MOST_LONG
 
 
 def test_calls_of_a_place_are_made_in_the_order_in_which_they_came() -> None:

@@ -37,6 +37,7 @@ from sessiontail.system.paths import (
 )
 from sessiontail.system.place import Place
 from sessiontail.system.stats import StoreStats
+from sessiontail.system.threads import long_place
 
 __all__ = ["OfInherited", "OnAbandoned", "SessionsById"]
 
@@ -256,10 +257,13 @@ class SessionsById:
         detail = Detail.RECORDS if verify else Detail.LINES
         if path is not None:
             file = resolve_path(path)
-            return await in_thread(first_meta, (str(file),), detail, place=str(file.parent))
+            place = long_place(str(file.parent)) if verify else str(file.parent)
+            return await in_thread(first_meta, (str(file),), detail, place=place)
         self._paths(session_id)  # refuses what is no id
-        found = await in_thread(self._locate, session_id, place=str(self.directory))
-        return await in_thread(first_meta, found.newest_first, detail, place=str(self.directory))
+        place = str(self.directory)
+        found = await in_thread(self._locate, session_id, place=place)
+        place = long_place(place) if verify else place
+        return await in_thread(first_meta, found.newest_first, detail, place=place)
 
     async def cursor_at(
         self, session_id: UUID | str, line: int | None = None, *, last: int | None = None

@@ -16,10 +16,12 @@ from sessiontail.session.reading import SessionReader
 from sessiontail.session.stream import RecordStream
 from sessiontail.system.files import in_thread
 
-__all__ = ["PAGE_SCAN_BYTES", "PagedRecord", "RecordPage", "read_page"]
+__all__ = ["PAGE_SCAN_BYTES", "PAGE_SCAN_RECORDS", "PagedRecord", "RecordPage", "read_page"]
 
 #: A page of records of some kinds ends after so much of the file, though it is short: 0.3 s.
 PAGE_SCAN_BYTES = 32 * 1024 * 1024
+#: And after so many records: 0.4 s where each is a damaged line of two bytes.
+PAGE_SCAN_RECORDS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ async def read_page(
     kinds: Collection[str] | None = None,
     wants: Callable[[Record], bool] | None = None,
     scan_bytes: int = PAGE_SCAN_BYTES,
+    scan_records: int = PAGE_SCAN_RECORDS,
 ) -> RecordPage:
     """Return the next records of a session; the reader is closed.
 
@@ -68,6 +71,7 @@ async def read_page(
         kinds: only these, as ``KINDS`` has them; None: all.
         wants: only records that it takes; called in a thread.
         scan_bytes: so many bytes of file are read at most, and to the end of what was read last.
+        scan_records: so many records are looked at, and to the end of what was read last.
 
     Raises:
         PersistenceError: the session is not there or cannot be read.
@@ -77,7 +81,7 @@ async def read_page(
         return (kinds is None or kind_of(record) in kinds) and (wants is None or wants(record))
 
     page = _Page(limit, most_weight, most_bytes, weigh)
-    read = partial(_read, reader, page, takes, scan_bytes)
+    read = partial(_read, reader, page, takes, scan_bytes, scan_records)
     try:
         return await in_thread(read, place=str(reader.path.parent))
     finally:
@@ -85,19 +89,25 @@ async def read_page(
 
 
 def _read(
-    reader: SessionReader, page: _Page, takes: Callable[[Record], bool], scan_bytes: int
+    reader: SessionReader,
+    page: _Page,
+    takes: Callable[[Record], bool],
+    scan_bytes: int,
+    scan_records: int,
 ) -> RecordPage:
     begin: int | None = None
+    looked = 0
     with closing(reader.streamed()) as streams:
         for stream in streams:
             if begin is None:
                 begin = stream.position.offset
             while stream.waiting:
                 record = stream.take()
+                looked += 1
                 if takes(record) and page.add(record, stream):
                     return RecordPage(page.records, page.records[-1].cursor, at_end=False)
             end = stream.position
-            if end.offset - begin > scan_bytes:
+            if end.offset - begin > scan_bytes or looked >= scan_records:
                 return RecordPage(page.records, end.encode(), at_end=False)
     return RecordPage(page.records, end.encode(), at_end=True)
 

@@ -17,12 +17,24 @@ from typing import Any, ParamSpec, TypeVar
 
 from sessiontail.errors import PersistenceError
 
-__all__ = ["MOST_AT_A_PLACE", "MOST_THREADS", "NoThread", "Threads", "cores", "threads"]
+__all__ = [
+    "MOST_AT_A_PLACE",
+    "MOST_LONG",
+    "MOST_THREADS",
+    "NoThread",
+    "Threads",
+    "cores",
+    "long_place",
+    "threads",
+]
 
 # 64: eight directories whose server hangs, and the next one still has its eight.
 MOST_THREADS = 64
 # 8: more only wait for each other (cold ends of 1,000 files: 150 / 79 / 104 ms with 1 / 4 / 16).
 MOST_AT_A_PLACE = 8
+# 2: what reads a whole file may take a minute of a processor; whoever asks for a page does not wait for it.
+MOST_LONG = 2
+_LONG = "\0long"
 
 # A thread that had nothing to do for so long ends; to start one takes 60 us.
 _IDLE_S = 5.0
@@ -111,7 +123,8 @@ class Threads(Executor):
     def _submit(self, call: _Call) -> Future[Any]:
         with self._changed:
             place = self._places.setdefault(call.place, _Place())
-            if call.place and place.running >= self._most_at_a_place:
+            most = MOST_LONG if call.place.endswith(_LONG) else self._most_at_a_place
+            if call.place and place.running >= most:
                 place.waiting.append(call)
                 return call.future
             place.running += 1
@@ -179,6 +192,11 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def long_place(place: str) -> str:
+    """Return where the calls of a place go that take long: ``MOST_LONG`` at once, beside all others."""
+    return place + _LONG
 
 
 def threads() -> Threads:

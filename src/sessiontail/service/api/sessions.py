@@ -11,40 +11,26 @@ from starlette.responses import Response
 from sessiontail.directory.outlines import SessionOutline
 from sessiontail.directory.selecting import SORTS, MetaPage, Selection, mentions, page_of
 from sessiontail.format.cursor import Position
-from sessiontail.format.lifecycle import SessionState
 from sessiontail.format.records import ChunkKind
-from sessiontail.service.api.endpoints import Answer, Endpoint
+from sessiontail.format.valid_json import valid_json
+from sessiontail.service.api.choosing import STATED
+from sessiontail.service.api.endpoints import Answer, Endpoint, refusal
 from sessiontail.service.api.etags import NOT_MODIFIED, with_etag
-from sessiontail.service.api.metas import META, META_FIELDS, outlined, told
+from sessiontail.service.api.metas import META, META_FIELDS, compared, outlined, told
 from sessiontail.service.api.parameters import SESSION_ID, Parameter, read
 from sessiontail.service.api.schemas import COUNT, COUNTS, TEXT, closed, listed, nullable
 from sessiontail.service.context import Context, context_of
-from sessiontail.service.live.frames import valid_json
 from sessiontail.session.counts import SessionCounts, count_session
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.system.files import in_thread
 from sessiontail.system.kept import Kept
 from sessiontail.system.rounds import Rounds
+from sessiontail.system.threads import long_place
 
 __all__ = ["ENDPOINTS"]
 
 _LIST = (
-    Parameter(
-        name="state",
-        about="Only sessions in this state.",
-        choices=tuple(map(str, SessionState)),
-        repeated=True,
-    ),
-    Parameter(
-        name="since",
-        about="Only sessions that were created at or after this moment, or so long ago.",
-        kind="moment",
-    ),
-    Parameter(
-        name="until",
-        about="Only sessions that were created before this moment, or longer ago.",
-        kind="moment",
-    ),
+    *STATED,
     Parameter(
         name="q",
         about="Only sessions with this text in their id, title or lineage operator.",
@@ -96,8 +82,6 @@ class _Lists:
         self._context = context
         self._place = str(context.store.directory)
         self._metas = Rounds(context.store.list)
-        # What they inherit is kept between processes where all are asked for.
-        self._outlines = Rounds(context.store.outlines)
         self._answers: Kept[tuple[Any, ...], Rounds[bytes]] = Kept(_KEPT)
 
     async def answer(self, values: dict[str, Any]) -> bytes:
@@ -113,7 +97,7 @@ class _Lists:
         context, place = self._context, self._place
         chosen = Selection(states=values["state"], since=values["since"], until=values["until"])
         if text := values["q"]:
-            metas = await in_thread(_mentioned, await self._outlines.ask(), text, place=place)
+            metas = await in_thread(_mentioned, await compared(context), text, place=place)
         else:
             metas = await self._metas.ask()
         some = await in_thread(_taken, metas, chosen, place=place)
@@ -151,7 +135,7 @@ async def _one(request: Request) -> Response:
     meta = await context.store.meta(values["session_id"])
     said: dict[str, Any]
     if values["counts"]:
-        counts = await in_thread(count_session, meta.file, place=place)
+        counts = await in_thread(count_session, meta.file, place=long_place(place))
         (outline,) = await outlined(context, [meta])
         counted = _counted(counts, outline.inherited_count)
         said = {"lines": counts.lines, "counts": counted, "cursor": counts.cursor}
@@ -201,10 +185,7 @@ ENDPOINTS = (
                 schema=closed(sessions=listed(META), next=nullable(TEXT)),
             ),
             304: Answer(about=NOT_MODIFIED, media_type=None),
-            409: Answer(
-                about="The cursor is damaged, or of another sort.",
-                media_type="application/problem+json",
-            ),
+            409: refusal("The cursor is damaged, or of another sort."),
         },
     ),
     Endpoint(
@@ -223,10 +204,7 @@ ENDPOINTS = (
                 ),
             ),
             304: Answer(about=NOT_MODIFIED, media_type=None),
-            422: Answer(
-                about="Its file does not begin with a header.",
-                media_type="application/problem+json",
-            ),
+            422: refusal("Its file does not begin with a header."),
         },
     ),
 )
