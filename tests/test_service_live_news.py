@@ -14,7 +14,8 @@ from anyio.lowlevel import checkpoint
 
 from actors import Actor
 from samples import ID
-from sessiontail import SessionStore
+from sessiontail import PersistedSessionMeta, SessionStore
+from sessiontail.directory.events import SessionWatch
 from sessiontail.service.context import Context, Limits
 from sessiontail.service.live.news import News, news_lifespan
 from sessiontail.service.live.news_log import NewsEntry
@@ -97,6 +98,34 @@ async def test_that_a_session_grew_is_told_with_its_size(tmp_path: Path) -> None
     assert json.loads(later.data)["size_bytes"] == len(actor.data)
     # What is outdated is not told again.
     assert (news.reaches(number), behind) == (True, [later])
+
+
+async def test_what_has_ended_is_not_said_to_have_grown_behind_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    news = news_of(tmp_path)
+    actor = Actor(tmp_path)
+    plain, asked_again = SessionWatch.grown, anyio.Event()
+
+    async def grown(watch: SessionWatch, most: int) -> list[PersistedSessionMeta]:
+        """Read what grew; before that is told, the session is closed, and that is told."""
+        if not actor.writing:
+            asked_again.set()
+        metas = await plain(watch, most)
+        if metas and actor.writing:
+            actor.close()
+            while "closed" not in [entry.kind for entry in news.after(0)]:
+                await checkpoint()
+        return metas
+
+    monkeypatch.setattr(SessionWatch, "grown", grown)
+    async with Client(news).listening():
+        actor.open().say("one")
+        await asked_again.wait()
+        kinds = [entry.kind for entry in news.after(0)]
+    await news.aclose()
+
+    assert kinds == ["started", "closed"]
 
 
 async def test_who_was_away_gets_what_was_missed_though_nobody_listened(tmp_path: Path) -> None:

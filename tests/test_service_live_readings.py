@@ -12,6 +12,7 @@ from sessiontail import SessionStore
 from sessiontail.format.cursor import START
 from sessiontail.service.live import readings
 from sessiontail.service.live.clients import Figures
+from sessiontail.service.live.frames import Frame
 from sessiontail.service.live.readings import Reading
 from sessiontail.system.signals import Signal
 
@@ -121,4 +122,39 @@ async def test_who_waits_is_woken_a_few_at_once_each_by_the_one_before(
     assert first == [0]
     assert set(woken) >= {0, 1, 3, 4, 6}
     assert (reading._waiting, reading._called) == ({}, {})
+    reading.close()
+
+
+async def test_where_nobody_pulls_one_that_waits_is_woken_though_others_are_called(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readings, "_WOKEN_AT_ONCE", 0)
+    path.write_bytes(header_line())
+    reading = reading_of(path)
+    called, waiting = Signal(), Signal()
+    reading._waiting[called] = None
+    reading.wake()
+    reading._waiting[waiting] = None
+    reading.wake_one()
+
+    # Who is called takes what there is, and may be long about it.
+    assert ([*reading._called], called._set, waiting._set) == ([called], False, True)
+    reading.close()
+
+
+async def test_a_record_that_cannot_be_encoded_is_passed_over_by_nobody(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Frame:
+        raise MemoryError
+
+    path.write_bytes(header_line())
+    reading = await drained(reading_of(path), 1)
+    monkeypatch.setattr(readings, "frame_of", fail)
+    path.write_bytes(header_line() + chunk_line())
+    with pytest.raises(MemoryError):
+        await reading.pull()
+
+    # Whoever stands here is late, and begins anew at its cursor.
+    assert (reading.first, reading.last, reading.places) == (2, 2, {})
     reading.close()

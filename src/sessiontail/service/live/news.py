@@ -40,6 +40,8 @@ _INTERVAL_S = 1.0
 _MOST_GROWN = 200
 # Without any client the watch goes on for so long.
 _LINGER_S = 60.0
+# Behind these a session does not grow.
+_ENDS = {"closed", "abandoned", "deleted"}
 # What failed is tried again after so long.
 _AGAIN_S = 1.0
 # And that it failed is told again after so long.
@@ -182,9 +184,13 @@ class News:
         while not self._forsaken:
             await anyio.sleep(self._interval_s)
             if self._listeners:
-                grown = await watch.grown(_MOST_GROWN)
-                for outline in await self._outlined(grown):
-                    self._add(CHANGED, outline)
+                before = self._news.last
+                grown = await self._outlined(await watch.grown(_MOST_GROWN))
+                # A session that ended meanwhile is not said to be as it was before.
+                came = {entry.session_id: entry.kind for entry in self._news.after(before)}
+                for outline in grown:
+                    if came.get(outline.meta.id_text) not in _ENDS:
+                        self._add(CHANGED, outline)
                 if grown:
                     self._wake()
 

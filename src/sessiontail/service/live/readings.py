@@ -97,7 +97,12 @@ class Reading:
         self._trim()
         end_bytes = self._bytes + _STEP_BYTES
         for _ in range(_STEP_RECORDS):
-            self._add(frame_of(record, self.session_id, tail.place[0], tail.cursor))
+            try:
+                frame = frame_of(record, self.session_id, tail.place[0], tail.cursor)
+            except BaseException:
+                self._forget()
+                raise
+            self._add(frame)
             if not tail.at_hand or self._bytes > end_bytes:
                 break
             record = await anext(tail)  # it does not wait
@@ -132,8 +137,8 @@ class Reading:
             self._wake_next()
 
     def wake_one(self) -> None:
-        """Wake one, to pull; where nobody does, and nobody is about to come."""
-        if self._waiting and not (self.pulled or self._called):
+        """Wake one, to pull, where nobody does; those that are called may take what there is and stay away."""
+        if self._waiting and not self.pulled:
             next(iter(self._waiting)).set()
 
     def _wake_next(self) -> None:
@@ -153,6 +158,14 @@ class Reading:
         self._bytes += len(frame.sse) + _FRAME_BYTES
         self.last += 1
         self.places[self._end] = self.last
+
+    def _forget(self) -> None:
+        """Have all that stand here begin anew where they are: what the tail gave last is in no frame."""
+        self._frames.clear()
+        self.places.clear()
+        self._bytes = 0
+        self.last += 1
+        self.first = self.last
 
     def _trim(self) -> None:
         while self._bytes > self._most_bytes and self._frames:
