@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from audits import audit
 from sessiontail import CursorInvalid, PersistedSessionMeta, SessionState, TokenUsage
 from sessiontail.directory.outlines import SessionOutline
 from sessiontail.directory.selecting import (
@@ -186,6 +187,19 @@ def test_what_is_meant_is_of_a_state_and_a_time() -> None:
     assert not Selection(since=late.created_at).takes(live)
     assert not Selection(until=late.created_at).takes(late)
     assert Selection(until=late.created_at).takes(live)
+    assert Selection(ids=[live.id_text]).takes(live)
+    assert not Selection(ids=[live.id_text]).takes(late)
+
+
+def test_what_cannot_be_placed_in_time_is_left_out_and_told_where_a_time_is_asked_for() -> None:
+    undated = audit(1, created_at=None)
+
+    assert Selection().takes(undated)
+    assert not Selection().cannot_place(undated)
+    for asked in (Selection(since=MOMENT), Selection(until=MOMENT)):
+        assert (asked.takes(undated), asked.cannot_place(undated)) == (False, True)
+        assert not asked.cannot_place(audit(2))
+    assert not Selection(since=MOMENT, states=["live"]).cannot_place(undated)
 
 
 def test_a_text_is_looked_for_in_what_a_session_is_called() -> None:

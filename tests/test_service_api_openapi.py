@@ -22,7 +22,7 @@ from served import Served
 from services import client
 from sessiontail import SessionStore
 from sessiontail.service import create_app
-from sessiontail.service.api.openapi import LINE_SCHEMA, api_table
+from sessiontail.service.api.openapi import LINE_SCHEMA, api_table, described
 from sessiontail.service.context import Context, Limits
 
 TOKEN = "it-is-a-secret-of-some-length"
@@ -115,6 +115,21 @@ async def test_the_description_is_valid_and_says_what_must_be_known(
     assert known.pop("/healthz") == known.pop("/login") == []
     assert set(map(str, known.values())) == {str(needed)}
     assert ("401" in told["paths"]["/api/audit"]["get"]["responses"]) == bool(token)
+
+
+def test_whatever_is_refused_is_described_as_a_problem(app: Starlette) -> None:
+    context: Context = app.state.context
+
+    paths = described(context.endpoints, with_token=True)["paths"]
+
+    other = {
+        (path, status, *answer.get("content", {}))
+        for path, methods in paths.items()
+        for operation in methods.values()
+        for status, answer in operation["responses"].items()
+        if status >= "400" and [*answer.get("content", {})] != ["application/problem+json"]
+    }
+    assert other == {("/login", "401", "text/html"), ("/healthz", "503", "application/json")}
 
 
 def test_the_table_for_people_has_a_row_for_each_path(app: Starlette) -> None:

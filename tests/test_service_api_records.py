@@ -15,9 +15,10 @@ from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from services import client
 from sessiontail import SessionStore
 from sessiontail.format.lifecycle import Outcome
+from sessiontail.format.valid_json import valid_json
 from sessiontail.service import create_app
 from sessiontail.service.context import Limits
-from sessiontail.service.live.frames import end_id, valid_json
+from sessiontail.service.live.frames import end_id
 
 pytestmark = pytest.mark.anyio
 

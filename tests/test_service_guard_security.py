@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from services import Told, asked
@@ -16,6 +15,7 @@ from sessiontail.service.context import Limits
 from sessiontail.service.guard.hosts import LOOPBACK, Hosts
 from sessiontail.service.guard.security import HEADERS, Guard
 from sessiontail.service.guard.tokens import COOKIE, Token
+from sessiontail.service.static_files import OPEN
 
 pytestmark = pytest.mark.anyio
 
@@ -27,10 +27,6 @@ async def below(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("in")(scope, receive, send)
 
 
-def login_page(request: Request, *, failed: bool) -> Response:
-    return PlainTextResponse(f"enter it {failed}", 401, {"content-security-policy": "own"})
-
-
 def guard(token: str | None = None, app: Any = below, **limits: Any) -> Guard:
     return Guard(
         app,
@@ -38,7 +34,7 @@ def guard(token: str | None = None, app: Any = below, **limits: Any) -> Guard:
         token=None if token is None else Token(token),
         limits=Limits(**limits),
         methods={"/login": ("POST",), "/mcp": ("GET", "POST", "DELETE")},
-        login_page=login_page,
+        open_paths={"/healthz", "/login", *OPEN},
     )
 
 
@@ -189,9 +185,10 @@ async def test_a_person_gets_a_page_to_enter_the_token() -> None:
     html, of = (b"accept", b"text/html,*/*;q=0.8"), guard("s3cret")
 
     told = await ask("/", html, of=of)
-    assert (told.status, told.body) == (401, b"enter it False")
-    assert told.headers["content-security-policy"] == "own"
-    assert (await ask("/", html, of=of, query=b"token=x")).body == b"enter it True"
+    assert (told.status, told.headers["content-type"]) == (401, "text/html; charset=utf-8")
+    assert b' role="alert" hidden' in told.body
+    wrong = await ask("/", html, of=of, query=b"token=x")
+    assert (wrong.status, b' role="alert" hidden' in wrong.body) == (401, False)
     assert (await ask("/api/sessions", html, of=of)).headers["content-type"] == (
         "application/problem+json"
     )

@@ -24,7 +24,6 @@ from sessiontail.service.live.frames import (
     opening,
     parse_id,
     preferred,
-    valid_json,
 )
 
 HOSTILE = [
@@ -62,24 +61,6 @@ def test_damage_keeps_its_own_line() -> None:
 
     assert frame.event == "damage"
     assert json.loads(frame.data) == damage.to_dict(ID)
-
-
-def test_what_json_has_no_word_for_is_null_and_in_a_text_it_stays() -> None:
-    value = {"a": float("nan"), "NaN": [float("inf"), -float("inf")], "b": '"NaN" -Infinity \\'}
-
-    assert json.loads(valid_json(value), parse_constant=pytest.fail) == {
-        "a": None,
-        "NaN": [None, None],
-        "b": '"NaN" -Infinity \\',
-    }
-
-
-def test_a_text_that_is_nested_deeply_is_still_one_line() -> None:
-    nested: Any = float("nan")
-    for _ in range(3000):
-        nested = [nested]
-
-    assert valid_json({"a": nested}) == '{"a": ' + "[" * 3000 + "null" + "]" * 3000 + "}"
 
 
 def test_the_frames_of_both_forms() -> None:

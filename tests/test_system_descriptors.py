@@ -20,7 +20,7 @@ from sessiontail import DirectoryTail, SessionStore
 from sessiontail.directory import holding, turns
 from sessiontail.format.marks import WINDOW_BYTES
 from sessiontail.system import descriptors, survey
-from sessiontail.system.descriptors import Budget
+from sessiontail.system.descriptors import Budget, raise_limit
 from sessiontail.system.files import SessionFile
 
 LIMIT = 40
@@ -433,3 +433,14 @@ async def test_sessions_that_fail_and_are_told_of_hold_no_more_than_others(
         monkeypatch.setattr(SessionFile, "read_cached", plain)
 
         assert await heard(tail, sum(len(actor.records) for actor in actors)) == owed(*actors)
+
+
+def test_a_process_is_let_have_as_many_files_open_as_it_may() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard - 1, hard))
+        raise_limit()
+
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

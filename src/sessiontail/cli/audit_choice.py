@@ -8,6 +8,7 @@ from typing import Any
 
 from sessiontail.cli.options import STATES
 from sessiontail.cli.terminal import note
+from sessiontail.directory.selecting import Selection
 from sessiontail.format.audit import SessionAudit
 from sessiontail.format.brief import counted
 from sessiontail.reports.order import newest_first, worst_first
@@ -35,18 +36,11 @@ def chosen_of(
     until: datetime | None,
 ) -> list[SessionAudit]:
     """Return the sessions that are asked for; tell how many cannot be placed in time."""
-    fit = [one for one in found if not states or one.state in states]
-    if since is None and until is None:
-        return fit
-    dated = [(one, one.created_at) for one in fit if one.created_at is not None]
-    if len(dated) < len(fit):
-        undated = counted(len(fit) - len(dated), "session")
-        note(f"{undated} left out: without a header, nothing says when it was created")
-    return [
-        one
-        for one, created_at in dated
-        if (since is None or created_at >= since) and (until is None or created_at < until)
-    ]
+    asked = Selection(states=states, since=since, until=until)
+    if undated := sum(map(asked.cannot_place, found)):
+        told = counted(undated, "session")
+        note(f"{told} left out: without a header, nothing says when it was created")
+    return [*filter(asked.takes, found)]
 
 
 def ordered(chosen: list[SessionAudit], sort: str, *, reverse: bool) -> list[SessionAudit]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ import anyio
 import click
 
 from sessiontail.cli.terminal import note
+from sessiontail.system.descriptors import raise_limit
 
 __all__ = ["from_option", "mirror_directory", "mirroring"]
 
@@ -75,7 +75,7 @@ async def mirroring(
         return
     from sessiontail.relay.relayed import mirror_sessions  # noqa: PLC0415 - --help does without
 
-    _raise_descriptors()
+    raise_limit()  # each session that runs is held by its lock
     async with anyio.create_task_group() as group:
         group.start_soon(_end_on_sigterm)
         await group.start(
@@ -104,14 +104,6 @@ class _Progress:
         if now_s - self._told_s >= _TELL_S and done < of:
             self._told_s = now_s
             note(f"mirrored {done:,} of {of:,} sessions")
-
-
-def _raise_descriptors() -> None:
-    """Let this process have as many files open as it may: each that runs is held by its lock."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with suppress(OSError, ValueError):  # more than the kernel has
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _end_on_sigterm() -> None:

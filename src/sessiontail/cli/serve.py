@@ -14,15 +14,12 @@ import anyio
 import click
 
 from sessiontail.cli.beside import unwrapped
-from sessiontail.cli.mirrored import (
-    from_option,
-    mirror_directory,
-    mirroring,
-)
+from sessiontail.cli.mirrored import from_option, mirror_directory, mirroring
 from sessiontail.cli.options import directory_option
 from sessiontail.cli.terminal import Output, note
 from sessiontail.errors import MissingExtra
 from sessiontail.store import SessionStore
+from sessiontail.system.descriptors import raise_limit
 
 __all__ = ["command"]
 
@@ -130,7 +127,7 @@ def command(
         except ValueError as error:
             raise click.UsageError(str(error)) from None
     output = Output()
-    server.raise_descriptors()
+    raise_limit()  # each stream is a connection and half a file
     with server.listen(host, port) as listener:
         bound = listener.getsockname()[0]
         if token is None and not is_loopback(bound):

@@ -17,11 +17,7 @@ from sessiontail.cli.choosing import Choice
 from sessiontail.cli.cursor_file import CursorKeeper
 from sessiontail.cli.live import Live, Options
 from sessiontail.cli.look import Look, look_options
-from sessiontail.cli.mirrored import (
-    from_option,
-    mirror_directory,
-    mirroring,
-)
+from sessiontail.cli.mirrored import from_option, mirror_directory, mirroring
 from sessiontail.cli.mistakes import OneOf
 from sessiontail.cli.options import (
     directory_option,

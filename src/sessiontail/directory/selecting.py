@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest, nsmallest
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sessiontail.directory.outlines import SessionOutline
 from sessiontail.errors import CursorInvalid
@@ -51,10 +51,28 @@ SORTS = tuple(
 _PREFIX = "st1l."
 
 
+class Dated(Protocol):
+    """What says when a session was created, and how it stands: its meta, or its audit."""
+
+    @property
+    def id_text(self) -> str | None:
+        """Its id."""
+
+    @property
+    def state(self) -> str:
+        """How it stands."""
+
+    @property
+    def created_at(self) -> datetime | None:
+        """None: without a header, nothing says when."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Which sessions of a directory are meant: by default all."""
 
+    #: With one of these ids; none: with any.
+    ids: Collection[str] = ()
     #: In one of these states; none: in any.
     states: Collection[str] = ()
     #: Created at or after this moment.
@@ -62,12 +80,26 @@ class Selection:
     #: Created before this moment.
     until: datetime | None = None
 
-    def takes(self, meta: PersistedSessionMeta) -> bool:
-        """Say whether a session is meant."""
-        return (
-            (not self.states or meta.state in self.states)
-            and (self.since is None or meta.created_at >= self.since)
-            and (self.until is None or meta.created_at < self.until)
+    def takes(self, one: Dated) -> bool:
+        """Say whether a session is meant; one that cannot be placed in time is not."""
+        if not self._fits(one):
+            return False
+        at = one.created_at
+        if at is None:
+            return not self._asks_when
+        return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
+
+    def cannot_place(self, one: Dated) -> bool:
+        """Say whether a session is left out because nothing says when it was created."""
+        return self._asks_when and one.created_at is None and self._fits(one)
+
+    @property
+    def _asks_when(self) -> bool:
+        return self.since is not None or self.until is not None
+
+    def _fits(self, one: Dated) -> bool:
+        return (not self.ids or one.id_text in self.ids) and (
+            not self.states or one.state in self.states
         )
 
 

@@ -13,6 +13,7 @@ from sessiontail.directory.lineage import Lineage as Kin
 from sessiontail.directory.naming import shorten
 from sessiontail.directory.newest import Spot, newest_first
 from sessiontail.directory.outlines import SessionOutline, outlines_of
+from sessiontail.directory.selecting import Selection, mentions
 from sessiontail.directory.tracing import read_lineage
 from sessiontail.errors import SessionNotFound
 from sessiontail.format.brief import counted
@@ -52,12 +53,9 @@ async def list_sessions(tools: Toolbox, asked: ListSessions, _: Progress) -> Ans
             raise ToolError(f"{asked.since!r} is no time: 15m, 2h, 3d, or 2026-01-31T08:00Z")
     start = None if asked.cursor is None else from_token(_PREFIX, asked.cursor, Spot)
     metas = await tools.store.scan().rest()
-    fit = [
-        (spot, meta)
-        for spot, meta in await in_thread(newest_first, metas, start)
-        if (asked.state is None or meta.state.value in asked.state)
-        and (since is None or meta.created_at >= since)
-    ]
+    chosen = Selection(states=asked.state or (), since=since)
+    ordered = await in_thread(newest_first, metas, start)
+    fit = [(spot, meta) for spot, meta in ordered if chosen.takes(meta)]
     size = asked.limit if asked.text is None else _AT_ONCE
     rows: list[SessionOutline] = []
     next_spot: Spot | None = None
@@ -70,7 +68,7 @@ async def list_sessions(tools: Toolbox, asked: ListSessions, _: Progress) -> Ans
             [meta for _, meta in some], tools.store.directory, among=metas, cache=True
         )
         for (spot, _meta), one in zip(some, outlines, strict=True):
-            if asked.text is not None and not _says(one, asked.text.casefold()):
+            if asked.text is not None and not mentions(one, asked.text):
                 continue
             if len(rows) == asked.limit:
                 next_spot = spot
@@ -86,11 +84,6 @@ async def list_sessions(tools: Toolbox, asked: ListSessions, _: Progress) -> Ans
         data="\n".join(map(_line, rows)),
         told=told,
     )
-
-
-def _says(one: SessionOutline, text: str) -> bool:
-    texts = (one.meta.id_text, one.title or "", one.meta.lineage_operator)
-    return any(text in said.casefold() for said in texts)
 
 
 def _row(one: SessionOutline) -> dict[str, Any]:

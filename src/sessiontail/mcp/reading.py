@@ -14,6 +14,7 @@ from sessiontail.errors import SessionNotFound
 from sessiontail.format.awaited import Awaited
 from sessiontail.format.brief import counted
 from sessiontail.format.condensed import as_lines, condensed, sound, weight
+from sessiontail.format.excerpt import excerpt_of
 from sessiontail.format.patterns import text_pattern
 from sessiontail.format.records import Record
 from sessiontail.mcp.answers import Answer, ToolError
@@ -25,9 +26,8 @@ from sessiontail.session.pages import read_page
 
 __all__ = ["read_session", "search", "wait_for"]
 
-# Of the line that matches, around the first match; and so many letters before it.
+# Of the line that matches, around the first match.
 _EXCERPT = 400
-_BEFORE = 120
 # Of sessions that were not searched to their end, so many are named.
 _NAMED = 20
 # Of each text of a record that was waited for.
@@ -129,19 +129,17 @@ async def search(tools: Toolbox, asked: Search, _: Progress) -> Answer:
 
 
 def _shown(match: Match) -> dict[str, Any]:
-    text, at = match.text, match.spans[0][0] if match.spans else 0
-    begin = 0 if len(text) <= _EXCERPT else max(0, min(at - _BEFORE, len(text) - _EXCERPT))
-    part = text[begin : begin + _EXCERPT]
+    excerpt = excerpt_of(match.text, match.spans, _EXCERPT)
     shown: dict[str, Any] = {
         "session_id": None if match.session_id is None else str(match.session_id),
         "line": match.line,
         "kind": match.kind,
         "field": match.field,
-        "text": sound(part),
+        "text": sound(excerpt.text),
     }
     if match.tool is not None:
         shown["tool"] = sound(match.tool[:200])
-    if len(part) < len(text):
+    if excerpt.cut:
         shown["cut"] = True
     return shown
 

@@ -27,7 +27,7 @@ from sessiontail.service.api import (
     usage,
 )
 from sessiontail.service.api.endpoints import Endpoint
-from sessiontail.service.context import Context, Limits, LoginPage
+from sessiontail.service.context import Context, Limits
 from sessiontail.service.guard import login
 from sessiontail.service.guard.hosts import LOOPBACK, Hosts
 from sessiontail.service.guard.security import Guard
@@ -60,7 +60,8 @@ _ROUTES: tuple[Callable[[Context], Iterable[BaseRoute]], ...] = (
 )
 # By the first part of the path, what else than GET and HEAD is answered.
 _METHODS = {"/login": ("POST",), "/mcp": ("GET", "POST", "DELETE")}
-_LOGIN_PAGE: LoginPage | None = static_files.login_page
+# What is answered to who does not know the token: whether the service runs, and how one enters it.
+_OPEN = frozenset({row.path for row in _ENDPOINTS if row.is_open} | static_files.OPEN)
 # What is open from the start of the application to its end.
 _LIFESPANS: tuple[Callable[[Context], AbstractAsyncContextManager[object]], ...] = (news_lifespan,)
 
@@ -88,14 +89,15 @@ def create_app(
         ValueError: the token is no word, or a host is none.
     """
     limits = limits or Limits()
-    context = Context(store, limits, token=token, endpoints=_ENDPOINTS, login_page=_LOGIN_PAGE)
+    known = None if token is None else Token(token)
+    context = Context(store, limits, token=known, endpoints=_ENDPOINTS)
     guard = Middleware(
         Guard,
         hosts=Hosts(allowed_hosts),
-        token=None if token is None else Token(token),
+        token=known,
         limits=limits,
         methods=_METHODS,
-        login_page=_LOGIN_PAGE,
+        open_paths=_OPEN,
     )
     app = Starlette(
         routes=[*map(_route, _ENDPOINTS), *(one for more in _ROUTES for one in more(context))],

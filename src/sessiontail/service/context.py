@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from anyio.abc import TaskGroup
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
+from starlette.requests import HTTPConnection
 
 from sessiontail.service.api.endpoints import Endpoint
+from sessiontail.service.guard.tokens import Token
 from sessiontail.store import SessionStore
 
-__all__ = ["Context", "Limits", "LoginPage", "context_of"]
+__all__ = ["Context", "Limits", "context_of"]
 
 _T = TypeVar("_T")
 
@@ -55,13 +55,6 @@ class Limits:
     lineage_nodes: int = 1000
 
 
-class LoginPage(Protocol):
-    """Gives the page on which a person enters the token."""
-
-    def __call__(self, request: Request, /, *, failed: bool) -> Response:
-        """Return the page, a 401; ``failed``: what was entered is wrong."""
-
-
 @dataclass(eq=False)
 class Context:
     """What the handlers of one application share."""
@@ -69,11 +62,9 @@ class Context:
     store: SessionStore
     limits: Limits
     #: What clients must know; None: nothing.
-    token: str | None = None
+    token: Token | None = None
     #: All rows of the API, for its description.
     endpoints: tuple[Endpoint, ...] = ()
-    #: None: there is none, and a problem says that the token is needed.
-    login_page: LoginPage | None = None
     #: For tasks as long as the application; None where nobody runs its lifespan.
     tasks: TaskGroup | None = None
     _parts: dict[Callable[[Context], Any], Any] = field(default_factory=dict, repr=False)

@@ -24,10 +24,11 @@ from sessiontail.errors import (
     SessionNotFound,
 )
 
-__all__ = ["PROBLEM_SCHEMA", "Problem", "Problems", "answer_http_error", "problem_of"]
+__all__ = ["PROBLEM", "PROBLEM_SCHEMA", "Problem", "Problems", "answer_http_error", "problem_of"]
 
-_log = logging.getLogger("sessiontail.service")
+logger = logging.getLogger("sessiontail.service")
 
+PROBLEM = "application/problem+json"
 #: The JSON schema of every problem.
 PROBLEM_SCHEMA = {
     "type": "object",
@@ -91,7 +92,7 @@ class Problem(Exception):
         }
         # ASCII: a lone surrogate, from a file's name or a log, has no UTF-8.
         body = json.dumps(said).encode() + b"\n"
-        return Response(body, self.status, self.headers, "application/problem+json")
+        return Response(body, self.status, self.headers, PROBLEM)
 
 
 class Problems:
@@ -141,9 +142,9 @@ def problem_of(error: BaseException) -> Problem:
         for kind, status, detail in _HIDDEN:
             if isinstance(cause, kind):
                 if status == HTTPStatus.SERVICE_UNAVAILABLE:
-                    _log.warning("%s", cause)
+                    logger.warning("%s", cause)
                 return Problem(status, detail)
-    _log.error("a request failed", exc_info=error)
+    logger.error("a request failed", exc_info=error)
     return Problem(500, "the server has failed here; its log says how")
 
 

@@ -13,7 +13,7 @@ import signal
 import socket
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from sessiontail.service.connections import HEAD_TIMEOUT_S, Connections
 from sessiontail.service.context import Context
 from sessiontail.service.live.clients import end_streams
 
-__all__ = ["CannotListen", "listen", "raise_descriptors", "serve", "url_of"]
+__all__ = ["CannotListen", "listen", "serve", "url_of"]
 
 # Connections that wait to be accepted. More than the system allows (net.core.somaxconn) is cut.
 _BACKLOG = 4096
@@ -45,14 +45,6 @@ _SPARE = 128
 
 class CannotListen(PersistenceError):
     """The address cannot be had; the message says what to do."""
-
-
-def raise_descriptors() -> None:
-    """Let this process open as many files as it may: each stream is a connection and half a file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with suppress(OSError, ValueError):  # more than the kernel has
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def listen(host: str, port: int) -> socket.socket:

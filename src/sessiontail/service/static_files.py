@@ -16,10 +16,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from sessiontail.service.api.etags import is_known
 from sessiontail.service.context import Context
 from sessiontail.service.problems import Problem
 
-__all__ = ["STATIC", "login_page", "routes"]
+__all__ = ["OPEN", "STATIC", "login_page", "routes"]
 
 _MEDIA_TYPES = {
     "css": "text/css",
@@ -34,6 +35,8 @@ _MODULES = (
 )  # fmt: skip
 #: What ``/static/`` has.
 STATIC = ("icon.svg", "login.css", "style.css", *(f"{name}.js" for name in _MODULES))
+#: Paths of what the page on which the token is entered is made of.
+OPEN = frozenset({"/static/icon.svg", "/static/login.css", "/static/login.js"})
 # Both are more than a browser would show without: it asks each time, and is told that nothing changed.
 _REVALIDATED = {"cache-control": "no-cache"}
 
@@ -75,8 +78,7 @@ async def _static(request: Request) -> Response:
 
 def _answer(request: Request, file: _File) -> Response:
     headers = {**_REVALIDATED, "etag": file.etag}
-    known = request.headers.get("if-none-match", "").split(",")
-    if file.etag in {one.strip().removeprefix("W/") for one in known}:
+    if is_known(request, file.etag):
         return Response(None, 304, headers)
     return Response(file.body, 200, headers, file.media_type)
 

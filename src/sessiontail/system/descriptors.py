@@ -7,10 +7,11 @@ stores. What somebody else took for a moment is done without, and grows back.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from sessiontail.system.files import SessionFile
 
-__all__ = ["Budget", "budget"]
+__all__ = ["Budget", "budget", "raise_limit"]
 
 # How long a limit is believed, and a shortage is remembered before the budget doubles.
 _KNOWN_S = 1.0
@@ -59,6 +60,18 @@ class Budget:
         """Note that no descriptor was left: do with half of what is held, for now."""
         self._short = max(1, len(SessionFile.open_now) // 2)
         self._short_at_s = time.monotonic()
+
+
+def raise_limit() -> None:
+    """Let this process have as many files open as it may, where each client or session takes one."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):  # more than the kernel has
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _soft_limit() -> int:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from sessiontail.errors import PersistenceError
 from sessiontail.format.audit import DirectoryAudit, SessionAudit, summarize
 from sessiontail.format.plain import SCHEMA
+from sessiontail.format.valid_json import valid_json
 from sessiontail.service.api.audit_passes import AuditPasses, SharedPass
 from sessiontail.service.api.audit_schemas import AUDIT_LINE, SUMMARY
 from sessiontail.service.api.choosing import CHOOSING, Choice
@@ -22,7 +23,7 @@ from sessiontail.service.api.disconnects import until_disconnect
 from sessiontail.service.api.endpoints import Answer, Endpoint
 from sessiontail.service.api.parameters import Parameter, read
 from sessiontail.service.context import Context, context_of
-from sessiontail.service.live.frames import NDJSON, valid_json
+from sessiontail.service.live.frames import NDJSON
 from sessiontail.service.live.sse import EventStream
 from sessiontail.service.problems import problem_of
 from sessiontail.system.files import in_thread

@@ -1,20 +1,18 @@
-"""Parameters that choose sessions -> which audits are meant."""
+"""Parameters that choose sessions by id, state and creation -> which audits are meant."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from sessiontail.directory.selecting import Selection
 from sessiontail.format.audit import SessionAudit
 from sessiontail.format.lifecycle import SessionState
 from sessiontail.service.api.parameters import Parameter
 
-__all__ = ["CHOOSING", "Choice"]
+__all__ = ["CHOOSING", "STATED", "Choice"]
 
-#: By id, state and creation.
-CHOOSING = (
-    Parameter(
-        name="session", about="Only this session.", kind="session", repeated=True, most_values=100
-    ),
+#: By state and creation.
+STATED = (
     Parameter(
         name="state",
         about="Only sessions in this state.",
@@ -32,6 +30,13 @@ CHOOSING = (
         kind="moment",
     ),
 )
+#: By id, too.
+CHOOSING = (
+    Parameter(
+        name="session", about="Only this session.", kind="session", repeated=True, most_values=100
+    ),
+    *STATED,
+)
 
 
 class Choice:
@@ -42,23 +47,16 @@ class Choice:
     """
 
     def __init__(self, values: dict[str, Any]) -> None:
-        self._ids = frozenset(map(str, values["session"]))
-        self._states = frozenset(values["state"])
-        self._since, self._until = values["since"], values["until"]
+        self._selection = Selection(
+            ids=frozenset(map(str, values["session"])),
+            states=values["state"],
+            since=values["since"],
+            until=values["until"],
+        )
         #: Left out because, without a header, nothing says when they were created.
         self.undated = 0
 
     def takes(self, one: SessionAudit) -> bool:
         """Say whether a session is meant."""
-        if self._ids and one.id_text not in self._ids:
-            return False
-        if self._states and one.state not in self._states:
-            return False
-        if self._since is None and self._until is None:
-            return True
-        if one.created_at is None:
-            self.undated += 1
-            return False
-        return (self._since is None or one.created_at >= self._since) and (
-            self._until is None or one.created_at < self._until
-        )
+        self.undated += self._selection.cannot_place(one)
+        return self._selection.takes(one)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from sessiontail.errors import PersistenceError
 from sessiontail.format.cursor import START
-from sessiontail.service.api.endpoints import Answer, Endpoint
+from sessiontail.service.api.endpoints import Answer, Endpoint, refusal
 from sessiontail.service.api.parameters import Parameter, read
 from sessiontail.service.context import Context, context_of
 from sessiontail.service.live.clients import Clients
@@ -222,10 +222,7 @@ ENDPOINTS = (
                 schema=_EVENT_SCHEMA,
                 also={NDJSON: _EVENT_SCHEMA},
             ),
-            409: Answer(
-                about="A cursor in the id is damaged: begin without it.",
-                media_type="application/problem+json",
-            ),
+            409: refusal("A cursor in the id is damaged: begin without it."),
         },
     ),
 )

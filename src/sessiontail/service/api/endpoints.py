@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sessiontail.service.api.parameters import Parameter
+from sessiontail.service.problems import PROBLEM
 
-__all__ = ["Answer", "Endpoint", "Handler"]
+__all__ = ["Answer", "Endpoint", "Handler", "refusal"]
 
 #: Raises ``Problem``, or any error of the library, for what is no answer.
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -45,3 +46,10 @@ class Endpoint:
     responses: Mapping[int, Answer] = field(default_factory=dict)
     #: GET comes with HEAD.
     method: Literal["GET", "POST"] = "GET"
+    #: Whether it is answered to who does not know the token.
+    is_open: bool = False
+
+
+def refusal(about: str) -> Answer:
+    """Return what a status comes with that refuses: a problem."""
+    return Answer(about=about, media_type=PROBLEM)

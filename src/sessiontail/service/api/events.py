@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from sessiontail.errors import CursorInvalid, DamagedSession, PersistenceError, SessionNotFound
 from sessiontail.format.lifecycle import SessionState
-from sessiontail.service.api.endpoints import Answer, Endpoint
+from sessiontail.service.api.endpoints import Answer, Endpoint, refusal
 from sessiontail.service.api.parameters import SESSION_ID, Parameter, read
 from sessiontail.service.context import Context, context_of
 from sessiontail.service.live.clients import Clients
@@ -36,7 +36,7 @@ from sessiontail.store import SessionStore
 
 __all__ = ["ENDPOINTS"]
 
-_log = logging.getLogger("sessiontail.service")
+logger = logging.getLogger("sessiontail.service")
 
 _PARAMETERS = (
     SESSION_ID,
@@ -103,7 +103,7 @@ async def _events(
                 figures.sent(len(frames), frames[0].read_s)
         except PersistenceError as error:
             # The stream just ends: who comes back with its last id is told, or goes on.
-            _log.warning("%s", error)
+            logger.warning("%s", error)
 
 
 async def _is_over(store: SessionStore, place: Place) -> bool:
@@ -133,10 +133,7 @@ ENDPOINTS = (
                 also={NDJSON: _EVENT_SCHEMA},
             ),
             204: Answer(about="The session ended before this id; stop asking.", media_type=None),
-            409: Answer(
-                about="The cursor does not fit the session: begin without it.",
-                media_type="application/problem+json",
-            ),
+            409: refusal("The cursor does not fit the session: begin without it."),
         },
     ),
 )

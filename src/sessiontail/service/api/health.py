@@ -58,6 +58,7 @@ ENDPOINTS = (
     Endpoint(
         path="/healthz",
         handle=_health,
+        is_open=True,
         operation_id="health",
         summary="Says whether the service can read the sessions.",
         responses={

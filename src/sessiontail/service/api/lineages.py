@@ -10,13 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sessiontail.directory.lineage import Lineage
-from sessiontail.directory.outlines import SessionOutline
 from sessiontail.directory.picture import draw_svg
 from sessiontail.directory.sketch import drawn
 from sessiontail.directory.tracing import lineage_of
+from sessiontail.format.valid_json import valid_json
 from sessiontail.service.api.bodies import answer
 from sessiontail.service.api.disconnects import until_disconnect
-from sessiontail.service.api.endpoints import Answer, Endpoint
+from sessiontail.service.api.endpoints import Answer, Endpoint, refusal
+from sessiontail.service.api.metas import compared
 from sessiontail.service.api.parameters import Parameter, read
 from sessiontail.service.api.schemas import (
     COUNT,
@@ -34,12 +35,10 @@ from sessiontail.service.api.schemas import (
 )
 from sessiontail.service.api.slots import Slots
 from sessiontail.service.context import Context, context_of
-from sessiontail.service.live.frames import valid_json
 from sessiontail.service.problems import Problem
 from sessiontail.system.files import in_thread
-from sessiontail.system.rounds import Rounds
 
-__all__ = ["ENDPOINTS", "compared"]
+__all__ = ["ENDPOINTS"]
 
 _SVG = "image/svg+xml"
 # The picture has its colours in itself, and nothing else: opened alone, it can do nothing.
@@ -77,19 +76,6 @@ _PARAMETERS = (
         default="json",
     ),
 )
-
-
-async def compared(context: Context) -> list[SessionOutline]:
-    """Return what each session adds to those before it: once for all who ask at the same time.
-
-    Raises:
-        PersistenceError: the directory cannot be read.
-    """
-    return await context.part(_outlines).ask()
-
-
-def _outlines(context: Context) -> Rounds[list[SessionOutline]]:
-    return Rounds(context.store.outlines)
 
 
 def _slots(context: Context) -> Slots:
@@ -194,7 +180,7 @@ ENDPOINTS = (
                 schema=_LINEAGE,
                 also={_SVG: None},
             ),
-            413: Answer(about="There are too many for one answer: name a session."),
+            413: refusal("There are too many for one answer: name a session."),
         },
     ),
 )

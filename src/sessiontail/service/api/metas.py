@@ -1,4 +1,4 @@
-"""metas -> what the API says of a session: the bare name of its file, and its title."""
+"""metas -> what the API says of a session: the bare name of its file, its title."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from sessiontail.service.api.schemas import (
 )
 from sessiontail.service.context import Context
 from sessiontail.session.meta import PersistedSessionMeta
+from sessiontail.system.rounds import Rounds
 
-__all__ = ["META", "META_FIELDS", "described", "outlined", "told"]
+__all__ = ["META", "META_FIELDS", "compared", "described", "outlined", "told"]
 
 #: The schema of each field.
 META_FIELDS: dict[str, Any] = {
@@ -61,6 +62,21 @@ async def described(context: Context, meta: PersistedSessionMeta) -> dict[str, A
 async def outlined(context: Context, metas: Sequence[PersistedSessionMeta]) -> list[SessionOutline]:
     """Return sessions with their titles, in their order; what they inherit is compared once."""
     return await outlines_of(metas, context.store.directory)
+
+
+async def compared(context: Context) -> list[SessionOutline]:
+    """Return all sessions with their titles: compared once for all who ask at the same time.
+
+    What they inherit is kept between processes.
+
+    Raises:
+        PersistenceError: the directory cannot be read.
+    """
+    return await context.part(_outlines).ask()
+
+
+def _outlines(context: Context) -> Rounds[list[SessionOutline]]:
+    return Rounds(context.store.outlines)
 
 
 def told(outline: SessionOutline) -> dict[str, Any]:

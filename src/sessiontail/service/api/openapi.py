@@ -10,16 +10,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sessiontail.service.api.endpoints import Answer, Endpoint
+from sessiontail.format.valid_json import valid_json
+from sessiontail.service.api.endpoints import Answer, Endpoint, refusal
 from sessiontail.service.api.etags import NOT_MODIFIED, with_etag
 from sessiontail.service.api.parameters import Parameter, read
 from sessiontail.service.context import context_of
-from sessiontail.service.live.frames import NDJSON, SSE, valid_json
-from sessiontail.service.problems import PROBLEM_SCHEMA
+from sessiontail.service.live.frames import NDJSON, SSE
+from sessiontail.service.problems import PROBLEM, PROBLEM_SCHEMA
 
 __all__ = ["ENDPOINTS", "LINE_SCHEMA", "api_table", "described"]
 
-_PROBLEM = "application/problem+json"
 # What any request may be told instead.
 _ANYWHERE = {
     400: "A parameter is missing, unknown or wrong, or a header is; `detail` names it.",
@@ -34,8 +34,6 @@ _ANYWHERE = {
 _UNKNOWN = "Without the token, or with a wrong one."
 _MISSING = "There is no such session."
 _TOO_MANY = "There are as many at work as may be: ask again, `Retry-After` says when."
-# Open to who does not know the token.
-_OPEN = {"/healthz", "/login"}
 _SECURITY = {
     "token": {"type": "http", "scheme": "bearer", "description": "What `--token` says."},
     "cookie": {
@@ -114,7 +112,7 @@ def api_table(endpoints: Iterable[Endpoint]) -> str:
 
 
 def _operation(endpoint: Endpoint, *, with_token: bool) -> dict[str, Any]:
-    needs = with_token and endpoint.path not in _OPEN
+    needs = with_token and not endpoint.is_open
     return {
         "operationId": endpoint.operation_id,
         "summary": endpoint.summary,
@@ -153,10 +151,9 @@ def _responses(endpoint: Endpoint, *, needs: bool) -> dict[str, Any]:
         problems |= {404: _MISSING, 422: "Its file does not begin with a header."}
     if endpoint.path.startswith("/api/"):
         problems[429] = _TOO_MANY
-    answers = {
-        status: Answer(about=about, media_type=_PROBLEM) for status, about in problems.items()
+    answers = {status: refusal(about) for status, about in problems.items()} | {
+        **endpoint.responses
     }
-    answers |= endpoint.responses
     return {str(status): _response(answers[status]) for status in sorted(answers)}
 
 
@@ -172,7 +169,7 @@ def _response(answer: Answer) -> dict[str, Any]:
 
 
 def _content(media_type: str, schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    if media_type == _PROBLEM:
+    if media_type == PROBLEM:
         return {"schema": {"$ref": "#/components/schemas/Problem"}}
     if media_type == NDJSON:
         return {"schema": {"type": "string"}, **({LINE_SCHEMA: schema} if schema else {})}

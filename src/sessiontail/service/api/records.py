@@ -20,13 +20,14 @@ from sessiontail.format.matching import hits_in
 from sessiontail.format.patterns import text_pattern
 from sessiontail.format.records import Chunk, Damage, Record
 from sessiontail.format.shortened import MOST_LETTERS, shortened
+from sessiontail.format.valid_json import valid_json
 from sessiontail.service.api.bodies import AT_ONCE_BYTES, JSON, answer
-from sessiontail.service.api.endpoints import Answer, Endpoint
+from sessiontail.service.api.endpoints import Answer, Endpoint, refusal
 from sessiontail.service.api.parameters import SESSION_ID, Parameter, read
 from sessiontail.service.api.schemas import COUNT, FLAG, SCHEMA_ONE, TEXT, closed, listed, nullable
 from sessiontail.service.api.slots import Slots
 from sessiontail.service.context import Context, context_of
-from sessiontail.service.live.frames import parse_id, valid_json
+from sessiontail.service.live.frames import parse_id
 from sessiontail.service.live.sse import EventStream
 from sessiontail.service.problems import Problem
 from sessiontail.session.pages import PagedRecord, RecordPage, read_page
@@ -196,8 +197,7 @@ _COMMON = {
 }
 _RECORD = {"type": "object", "properties": _COMMON, "required": [*_COMMON]}
 _CUT_RECORD = {**_RECORD, "properties": {**_COMMON, "cut": FLAG, "letters": COUNT}}
-_PROBLEM = "application/problem+json"
-_NO_HEADER = Answer(about="The file does not begin with a header.", media_type=_PROBLEM)
+_NO_HEADER = refusal("The file does not begin with a header.")
 
 ENDPOINTS = (
     Endpoint(
@@ -213,7 +213,7 @@ ENDPOINTS = (
                 "that was cut says so, and how many `letters` its cut texts have.",
                 schema=closed(records=listed(_CUT_RECORD), next=nullable(TEXT)),
             ),
-            409: Answer(about="The cursor is damaged, or does not fit.", media_type=_PROBLEM),
+            409: refusal("The cursor is damaged, or does not fit."),
             422: _NO_HEADER,
         },
     ),

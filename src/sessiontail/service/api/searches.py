@@ -17,8 +17,9 @@ from sessiontail.directory.search_options import SearchOptions
 from sessiontail.errors import PatternTooSlow, PersistenceError, SessionNotFound
 from sessiontail.format.excerpt import excerpt_of
 from sessiontail.format.records import ChunkKind
+from sessiontail.format.valid_json import valid_json
 from sessiontail.service.api.choosing import CHOOSING
-from sessiontail.service.api.endpoints import Answer, Endpoint
+from sessiontail.service.api.endpoints import Answer, Endpoint, refusal
 from sessiontail.service.api.parameters import Parameter, read
 from sessiontail.service.api.schemas import (
     COUNT,
@@ -32,7 +33,7 @@ from sessiontail.service.api.schemas import (
 )
 from sessiontail.service.api.slots import Slots
 from sessiontail.service.context import Context, context_of
-from sessiontail.service.live.frames import NDJSON, valid_json
+from sessiontail.service.live.frames import NDJSON
 from sessiontail.service.live.sse import EventStream
 from sessiontail.service.problems import problem_of
 from sessiontail.session.asking import Match
@@ -255,7 +256,7 @@ ENDPOINTS = (
                 media_type=NDJSON,
                 schema={"oneOf": [_MATCH, _END]},
             ),
-            501: Answer(about="Regular expressions need a package that is not installed here."),
+            501: refusal("Regular expressions need a package that is not installed here."),
         },
     ),
 )

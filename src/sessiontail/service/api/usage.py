@@ -15,15 +15,15 @@ from sessiontail.errors import PersistenceError
 from sessiontail.format.plain import SCHEMA, plain
 from sessiontail.format.records import TokenUsage
 from sessiontail.format.tally import UsageTotal
+from sessiontail.format.valid_json import valid_json
 from sessiontail.service.api.audit_passes import AuditPasses
 from sessiontail.service.api.audit_schemas import USAGE
 from sessiontail.service.api.audits import summed_up
 from sessiontail.service.api.disconnects import until_disconnect
 from sessiontail.service.api.endpoints import Answer, Endpoint
-from sessiontail.service.api.lineages import compared
+from sessiontail.service.api.metas import compared
 from sessiontail.service.api.parameters import Parameter, read
 from sessiontail.service.context import Context, context_of
-from sessiontail.service.live.frames import valid_json
 from sessiontail.session.meta import PersistedSessionMeta
 from sessiontail.store import SessionStore
 from sessiontail.system.files import in_thread

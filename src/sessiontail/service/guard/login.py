@@ -12,8 +12,8 @@ from starlette.responses import RedirectResponse, Response
 from sessiontail.service.api.endpoints import Answer, Endpoint
 from sessiontail.service.context import context_of
 from sessiontail.service.guard.security import logged_in
-from sessiontail.service.guard.tokens import Token
 from sessiontail.service.problems import Problem
+from sessiontail.service.static_files import login_page
 
 __all__ = ["ENDPOINTS"]
 
@@ -29,12 +29,9 @@ async def _login(request: Request) -> Response:
     context = context_of(request)
     if context.token is None:
         return RedirectResponse("./", 303)
-    token = Token(context.token)
-    if token.matches(given):
-        return logged_in(request, token)
-    if context.login_page is not None:
-        return context.login_page(request, failed=True)
-    raise Problem(401, "the token is wrong", headers={"WWW-Authenticate": "Bearer"})
+    if context.token.matches(given):
+        return logged_in(request, context.token)
+    return login_page(request, failed=True)
 
 
 async def _token_in(request: Request) -> str:
@@ -57,6 +54,7 @@ ENDPOINTS = (
         path="/login",
         method="POST",
         handle=_login,
+        is_open=True,
         operation_id="login",
         summary="Swap the token, the field `token` of a form, for a cookie.",
         responses={

@@ -6,16 +6,17 @@ request that another page makes, a method that would change something, a missing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sessiontail.service.context import Limits, LoginPage
+from sessiontail.service.context import Limits
 from sessiontail.service.guard.hosts import Hosts, host_of
 from sessiontail.service.guard.tokens import Token
 from sessiontail.service.problems import Problem
+from sessiontail.service.static_files import login_page
 
 __all__ = ["HEADERS", "Guard", "logged_in"]
 
@@ -34,14 +35,6 @@ HEADERS = {
 _HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 _READING = ("GET", "HEAD")
-# Nobody needs to know a token to see that the service runs, and the page on which it is entered.
-_OPEN = {
-    "/healthz",
-    "/login",
-    "/static/icon.svg",
-    "/static/login.css",
-    "/static/login.js",
-}
 # Longer than any path of ours with an id in it.
 _MOST_PATH_BYTES = 2048
 
@@ -55,7 +48,7 @@ class Guard:
         token: what a client must know; None: nothing.
         limits: of the query and of the headers.
         methods: what else than GET and HEAD is answered, by the first part of the path.
-        login_page: shown to a person who opens the page without the token; None: a problem is.
+        open_paths: what is answered to who does not know the token.
     """
 
     def __init__(
@@ -66,14 +59,14 @@ class Guard:
         token: Token | None,
         limits: Limits,
         methods: Mapping[str, tuple[str, ...]],
-        login_page: LoginPage | None = None,
+        open_paths: Collection[str],
     ) -> None:
         self._app = app
         self._hosts = hosts
         self._token = token
         self._limits = limits
         self._methods = methods
-        self._login_page = login_page
+        self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let it be answered."""
@@ -124,7 +117,7 @@ class Guard:
             if self._token.matches(request.query_params["token"]):
                 return logged_in(request, self._token)
             return self._unauthorized(request, path, failed=True)
-        if path in _OPEN or self._token.known_by(scope["headers"]):
+        if path in self._open_paths or self._token.known_by(scope["headers"]):
             return None
         return self._unauthorized(request, path, failed=False)
 
@@ -150,8 +143,8 @@ class Guard:
             )
 
     def _unauthorized(self, request: Request, path: str, *, failed: bool) -> Response:
-        if self._login_page and path == "/" and "text/html" in request.headers.get("accept", ""):
-            return self._login_page(request, failed=failed)
+        if path == "/" and "text/html" in request.headers.get("accept", ""):
+            return login_page(request, failed=failed)
         raise Problem(
             401,
             "the token is wrong" if failed else "the token is needed: Authorization: Bearer ...",

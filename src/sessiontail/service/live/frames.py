@@ -9,17 +9,15 @@ that there is nothing more. Nothing here opens or waits.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 from sessiontail.errors import CursorInvalid
-from sessiontail.format.dumping import dump
-from sessiontail.format.inert import inert_json
 from sessiontail.format.lifecycle import Outcome
 from sessiontail.format.records import Record
+from sessiontail.format.valid_json import valid_json
 
 __all__ = [
     "NDJSON",
@@ -34,9 +32,6 @@ __all__ = [
     "opening",
     "parse_id",
     "preferred",
-    "record_json",
-    "sse_event",
-    "valid_json",
 ]
 
 SSE = "text/event-stream"
@@ -45,9 +40,6 @@ NDJSON = "application/x-ndjson"
 Form: TypeAlias = Literal["sse", "ndjson"]
 
 _MARK = "~"
-
-# Strings are stepped over: what looks like a constant in a text is text.
-_CONSTANT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|NaN|-?Infinity')
 
 
 class Frame:
@@ -67,7 +59,7 @@ class Frame:
         #: When it was read, on the monotonic clock.
         self.read_s = time.monotonic()
         #: As an event of an SSE stream.
-        self.sse = sse_event(event, event_id, data)
+        self.sse = f"id: {event_id}\nevent: {event}\ndata: ".encode() + data + b"\n\n"
         self._head = len(self.sse) - len(data) - 2
 
     @property
@@ -91,39 +83,15 @@ def frame_of(record: Record, session_id: UUID | str, line: int | None, cursor: s
         line: its line, from 1; None where that is unknown.
         cursor: where the next record begins.
     """
-    event = str(type(record).__name__).lower()
-    return Frame(event, cursor, record_json(record, session_id, line).encode())
+    event = type(record).__name__.lower()
+    # As ``-o jsonl`` prints it, and its line.
+    data = valid_json({**record.to_dict(session_id), "line": line})
+    return Frame(event, cursor, data.encode())
 
 
 def end_frame(outcome: Outcome, cursor: str) -> Frame:
     """Return the frame that says how a session ended."""
     return Frame("end", end_id(cursor, outcome), f'{{"outcome": "{outcome.value}"}}'.encode())
-
-
-def sse_event(event: str, event_id: str, data: bytes) -> bytes:
-    """Return an event of an SSE stream; its data is one line."""
-    return f"id: {event_id}\nevent: {event}\ndata: ".encode() + data + b"\n\n"
-
-
-def record_json(record: Record, session_id: UUID | str, line: int | None) -> str:
-    """Return a record as ``-o jsonl`` prints it, with its ``line``, as valid JSON on one line."""
-    return valid_json({**record.to_dict(session_id), "line": line})
-
-
-def valid_json(value: Any) -> str:
-    """Return what came from a log as JSON on one line that every parser takes.
-
-    NaN and the infinities, which Python writes and no other parser reads, are null; lone surrogates
-    are escaped, so that it can be encoded.
-    """
-    text = dump(value)
-    if "NaN" in text or "Infinity" in text:
-        text = _CONSTANT.sub(_without_constant, text)
-    return inert_json(text)
-
-
-def _without_constant(found: re.Match[str]) -> str:
-    return found[0] if found[0].startswith('"') else "null"
 
 
 def end_id(cursor: str, outcome: Outcome) -> str:
