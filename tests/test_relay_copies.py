@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from samples import ID
-from sessiontail.relay.copies import Copy, Meta
+from sessiontail.relay.copies import Copy
 from sessiontail.relay.entries import Hole
 from sessiontail.relay.journal import Copied, Journal
+from sessiontail.relay.metas import Meta
 
 STEM = str(ID)
 A, B, C = b"a\n", b"b\n", b"c\n"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sessiontail.relay.copies import Meta
 from sessiontail.relay.copying import Copies
 from sessiontail.relay.journal import Journal
+from sessiontail.relay.metas import Meta
 
 LIVE, CLOSED, DELETED = (Meta(7, 2, 4, state, "begun") for state in ("live", "closed", "deleted"))
 PAGE = [(b"7-1", {b"d": b"a"}), (b"7-2", {b"d": b"b"})]
@@ -56,7 +56,7 @@ def test_a_file_of_two_hosts_is_that_of_the_first_and_told_once(
     assert copies.prepare([(("two", "a"), LIVE)]) == []
     assert copies.prepare([(("two", "a"), DELETED)]) == []
 
-    assert told == ["a of two is left out: one has one of that name"]
+    assert told == ["two has sessions that one has too, such as a: they are taken from one"]
     assert names(tmp_path) == ["a.jsonl.__partial__"]
     assert copies.names == [("one", "a")]
     copies.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import random
 import time
 from pathlib import Path
@@ -188,6 +189,115 @@ async def test_only_what_is_wanted_is_mirrored(url: str, tmp_path: Path, source:
             await soon(lambda: sorted(files_in(tmp_path / "running")) == [f"{TWO}.jsonl"])
         async with mirroring(url, tmp_path / "some", only=[ONE[:6]]):
             assert sorted(files_in(tmp_path / "some")) == [f"{ONE}.jsonl"]
+
+
+async def test_a_session_of_two_names_is_taken_from_the_one_whose_relay_lives(
+    url: str, tmp_path: Path, source: Path
+) -> None:
+    target = tmp_path / "mirror"
+    wal = source / f"{ONE}.jsonl.__partial__"
+    wal.write_bytes(header(ONE))
+    async with mirroring(url, target) as told:
+        async with relaying(url, source, name="one"):
+            await soon(lambda: files_in(target) == files_in(source))
+            inode = (target / wal.name).stat().st_ino
+            async with relaying(url, source, name="two"):
+                await soon(lambda: told)
+        with wal.open("ab") as file:
+            file.write(chunk(0, "a"))
+        # As if the machine had another name after a restart.
+        async with relaying(url, source, name="two"):
+            await soon(lambda: files_in(target) == files_in(source))
+
+    assert told[0] == f"two has sessions that one has too, such as {ONE}: they are taken from one"
+    assert (target / wal.name).stat().st_ino == inode
+
+
+async def test_what_cannot_be_written_is_told_once_and_tried_again(
+    url: str, tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_AGAIN_S", 0.01)
+    target = tmp_path / "mirror"
+    for stem in (ONE, TWO):
+        closed(source, stem, "a")
+    async with mirroring(url, target) as told:
+        for stem in (ONE, TWO):
+            (target / f"{stem}.jsonl.__partial__").mkdir()
+        async with relaying(url, source, name="one", include_closed=True):
+            await soon(lambda: told)
+            for stem in (ONE, TWO):
+                (target / f"{stem}.jsonl.__partial__").rmdir()
+            await soon(lambda: files_in(target) == files_in(source) and len(told) == 2)
+
+    assert told[0].endswith("tried again, and others of which that is so")
+    assert told[1] == "what could not be mirrored is there now"
+
+
+async def test_a_kept_mirror_that_somebody_has_changed_is_put_right(
+    url: str, tmp_path: Path, source: Path
+) -> None:
+    target = tmp_path / "mirror"
+    stems = [str(UUID(int=i)) for i in range(4)]
+    for stem in stems:
+        closed(source, stem, "a", "b", "c")
+    async with relaying(url, source, name="one", include_closed=True):
+        async with mirroring(url, target):
+            await soon(lambda: files_in(target) == files_in(source))
+        cut, without, more, gone = (target / f"{stem}.jsonl" for stem in stems)
+        data = cut.read_bytes()
+        cut.write_bytes(data[: len(data) // 2])
+        without.write_bytes(b"".join(data.splitlines(keepends=True)[2:]))
+        more.write_bytes(data + b"{}\n")
+        gone.unlink()
+        async with mirroring(url, target) as told:
+            await soon(lambda: files_in(target) == files_in(source))
+
+    assert sorted(told) == [
+        f"{path.stem} of one was changed here: it is mirrored anew" for path in (cut, without, more)
+    ]
+
+
+async def test_a_directory_that_cannot_be_written_is_no_fault_of_redis(
+    url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.RaisesGroup(pytest.RaisesExc(PersistenceError, match="cannot be mirrored into")):
+        async with mirroring(url, tmp_path / "file" / "mirror"):
+            pass
+
+
+async def test_what_redis_has_forgotten_is_kept_and_is_not_said_to_run(
+    tmp_path: Path, source: Path
+) -> None:
+    target = tmp_path / "mirror"
+    wal = source / f"{ONE}.jsonl.__partial__"
+    wal.write_bytes(header(ONE))
+    with RedisServer(tmp_path / "redis") as own:
+        async with mirroring(own.url, target) as told:
+            async with relaying(own.url, source, name="one"):
+                await soon(lambda: files_in(target) == files_in(source))
+                assert _is_held(target / wal.name)
+                await anyio.to_thread.run_sync(own.kill)
+            wal.unlink()
+            await anyio.to_thread.run_sync(own.start)
+            async with relaying(own.url, source, name="one"):
+                await soon(lambda: not _is_held(target / wal.name))
+                await soon(lambda: any("forgotten" in line for line in told))
+
+    assert sorted(files_in(target)) == [wal.name]
+    assert (
+        f"Redis has forgotten sessions of one (1, such as {ONE}): they are kept as they are; "
+        "not shown as running any more: 1"
+    ) in told
+
+
+def _is_held(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _count(url: str) -> int:

@@ -105,7 +105,7 @@ def test_a_stream_into_which_somebody_else_wrote_is_not_gone_on_with(client: red
 
 def test_a_later_id_of_somebody_else_stops_a_session_once(client: redis.Redis) -> None:
     append(client, b"a")
-    client.xdel("lines", client.xadd("lines", {"x": "y"}, id="9999999999999-1"))  # type: ignore[arg-type]
+    client.xdel("lines", client.xadd("lines", {"x": "y"}, id="9999999999999-1"))
 
     with pytest.raises(redis.ResponseError, match="BEHIND"):
         append(client, b"b", before=(100, 1), first=2)

@@ -147,6 +147,11 @@ def in_words(error: BaseException) -> str:
             return f"{_NOT_REACHED}: {reason}"
     if "NOAUTH" in text:
         return in_words(said.AuthenticationError())
+    if "WRONGTYPE" in text:
+        return (
+            "a key of ours has another program's value: give a prefix of your own, "
+            "redis://HOST/0?prefix=NAME"
+        )
     if "MISCONF" in text:
         return "it takes nothing, as it cannot save its data: look at its log"
     return text or type(error).__name__

@@ -12,30 +12,17 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from msgspec import Struct
-
+from sessiontail.errors import PersistenceError
 from sessiontail.relay.entries import Hole
 from sessiontail.relay.journal import UNFINISHED, Copied, Journal
+from sessiontail.relay.metas import Meta
 from sessiontail.session.wal import WalFile
 from sessiontail.system.flocks import lock
 from sessiontail.system.paths import stem_paths
 
-__all__ = ["Copy", "Meta"]
+__all__ = ["Copy"]
 
 _READ_BYTES = 1024 * 1024
-
-
-class Meta(Struct, frozen=True, gc=False):
-    """What Redis says of a session."""
-
-    generation: int
-    lines: int
-    #: Of these lines.
-    bytes: int
-    #: live, closed, abandoned or deleted.
-    state: str
-    #: Why there is this generation: begun, replaced or resumed.
-    why: str
 
 
 class Copy:
@@ -50,6 +37,7 @@ class Copy:
 
     __slots__ = (
         "_compared",
+        "_is_checked",
         "_journal",
         "_wal",
         "generation",
@@ -69,6 +57,8 @@ class Copy:
         self._journal = journal
         # Bytes of the file that are the same as what came; None: it is not compared.
         self._compared: int | None = None
+        # Whether it is being compared because its size was wrong.
+        self._is_checked = False
 
     @property
     def is_open(self) -> bool:
@@ -86,6 +76,7 @@ class Copy:
         if self.generation == meta.generation:
             return
         self._compared, self.lines = None, 0
+        self._is_checked = False
         if meta.why == "begun" and self._path is not None:
             self._compared = 0
             if self._is_wal:
@@ -95,6 +86,28 @@ class Copy:
         self.generation = meta.generation
         if self._compared is None:
             self._journal.note(self.stem, Copied(self.host, self.generation))
+
+    def doubt(self, meta: Meta) -> bool:
+        """Say whether the file cannot be what was mirrored; it is then compared from its start.
+
+        Raises:
+            PersistenceError: it was compared: what Redis says of the session is wrong.
+        """
+        size = self._size()
+        if self._compared is not None or (self.lines > meta.lines and meta.state != "closed"):
+            return False
+        if (self.lines, size) == (meta.lines, meta.bytes):
+            self._is_checked = False
+            return False
+        if self._is_checked:
+            raise PersistenceError(
+                f"Redis says {meta.bytes} bytes, and its lines have {size}", path=self._path
+            )
+        self._is_checked, self._compared, self.lines = True, 0, 0
+        if self._path is None:
+            self._exchange(0)
+            self._compared = None
+        return True
 
     def append(self, lines: Sequence[bytes | Hole]) -> None:
         """Take the next lines, with their newlines.
@@ -232,13 +245,11 @@ class Copy:
             if size:
                 path = self._path
                 assert path is not None
-                with path.open("rb") as file:
-                    while size:
-                        data = file.read(min(size, _READ_BYTES))
-                        size -= os.write(fd, data)
+                _copy(path, fd, size)
             new.rename(wal)
         except BaseException:
             os.close(fd)
+            new.unlink(missing_ok=True)
             raise
         self._wal.release()
         self._wal.fd = fd
@@ -247,7 +258,8 @@ class Copy:
 def _cut(path: Path) -> int:
     """Cut off what is behind the last newline: a mirror was killed there; return the lines."""
     lines = size = end = 0
-    with path.open("r+b") as file:
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    with os.fdopen(fd, "r+b") as file:
         while data := file.read(_READ_BYTES):
             lines += data.count(b"\n")
             last = data.rfind(b"\n")
@@ -256,3 +268,15 @@ def _cut(path: Path) -> int:
         if end < size:
             file.truncate(end)
     return lines
+
+
+def _copy(path: Path, fd: int, size: int) -> None:
+    """Write the first bytes of a file to another one."""
+    with path.open("rb") as file:
+        while size:
+            data = memoryview(file.read(min(size, _READ_BYTES)))
+            if not data:
+                raise PersistenceError("it was cut while it was copied", path=path)
+            size -= len(data)
+            while data:
+                data = data[os.write(fd, data) :]

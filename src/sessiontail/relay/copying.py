@@ -1,19 +1,20 @@
 """how sessions stand, and their lines -> the files of a mirror. Blocks: for threads.
 
-What fails for one file is told, once, and stops no other; it is begun anew when it is met again.
+What fails for one file is told, tried again, and stops no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from sessiontail.errors import PersistenceError
-from sessiontail.relay.copies import Copy, Meta
+from sessiontail.relay.copies import Copy
 from sessiontail.relay.entries import lines_in
 from sessiontail.relay.journal import Journal
+from sessiontail.relay.metas import Meta
 
 __all__ = ["Copies", "Name"]
 
@@ -36,7 +37,11 @@ class Copies:
         self._tell = tell
         # Of sessions that are not closed, by stem.
         self._copies: dict[str, Copy] = {}
+        #: Those that lack something, and are to be tried again; what was said of each then.
+        self.failed: dict[Name, Meta] = {}
         self._told: set[str] = set()
+        # What has failed, as it was told: until all of it is done.
+        self._reasons: set[str] = set()
 
     @property
     def names(self) -> list[Name]:
@@ -44,20 +49,38 @@ class Copies:
         files = {(copied.host, stem) for stem, copied in self._journal.files.items()}
         return [*files | {(copy.host, copy.stem) for copy in self._copies.values()}]
 
-    def prepare(self, asked: list[tuple[Name, Meta]]) -> list[tuple[Copy, Meta]]:
-        """Make each file that of its session's generation; return those that lack lines."""
+    def prepare(
+        self, asked: list[tuple[Name, Meta]], gone: Container[str] = ()
+    ) -> list[tuple[Copy, Meta]]:
+        """Make each file that of its session's generation; return those that lack lines.
+
+        Args:
+            asked: how sessions stand.
+            gone: relays that are: what they had is another's who has it too.
+        """
         due: list[tuple[Copy, Meta]] = []
         for (host, stem), meta in asked:
             copy, noted = self._copies.get(stem), self._journal.files.get(stem)
             if copy is None and noted is None and meta.state == "deleted":
+                self._is_well((host, stem))
                 continue
             owner = copy.host if copy else noted.host if noted else host
             if owner != host:
-                self._tell_once(f"{stem} of {host} is left out: {owner} has one of that name")
-                continue
+                if meta.state == "deleted":
+                    continue
+                if owner not in gone or host in gone:
+                    self._tell_once(
+                        f"{host} has sessions that {owner} has too, such as {stem}: they are "
+                        f"taken from {owner}",
+                        f"{host} {owner}",
+                    )
+                    continue
+                self.forget([(owner, stem)])
+                copy = None
             if copy is None:
                 copy = self._copies[stem] = Copy(self._directory, stem, host, self._journal)
-            if self._try(copy, partial(self._begin, copy, meta)) and copy.lines < meta.lines:
+            done = self._try(copy, meta, partial(self._begin, copy, meta))
+            if done and meta.state != "deleted" and copy.lines < meta.lines:
                 due.append((copy, meta))
         return due
 
@@ -66,19 +89,34 @@ class Copies:
 
         Args:
             step: whose lines.
-            pages: entries of each, as Redis gives them.
+            pages: entries of each, as Redis gives them, or its error.
         """
         left: list[tuple[Copy, Meta]] = []
         for (copy, meta), page in zip(step, pages, strict=True):
-            lines = lines_in(page, meta.generation, copy.lines + 1)
-            # None: Redis has lost them since, or they are of another generation by now.
-            if not (lines and self._try(copy, partial(copy.append, lines))):
+            error = isinstance(page, Exception)
+            lines = [] if error else lines_in(page, meta.generation, copy.lines + 1)
+            if not lines:
+                self._lacks(copy, meta)
                 continue
+            if not self._try(copy, meta, partial(copy.append, lines)):
+                continue
+            if copy.lines >= meta.lines:
+                self._try(copy, meta, partial(self._settle, copy, meta))
             if copy.lines < meta.lines:
                 left.append((copy, meta))
-            else:
-                self._try(copy, partial(self._settle, copy, meta))
         return left
+
+    def forget(self, names: Iterable[Name]) -> int:
+        """Keep files as they are, and hold them no longer; return how many were held."""
+        held = 0
+        for name in names:
+            copy = self._copies.get(name[1])
+            if copy is not None and copy.host == name[0]:
+                held += copy.is_open
+                copy.let_go()
+                del self._copies[name[1]]
+            self._is_well(name)
+        return held
 
     def close(self) -> None:
         """Let all go: a reader then sees that nobody writes them."""
@@ -89,26 +127,55 @@ class Copies:
     def _begin(self, copy: Copy, meta: Meta) -> None:
         if meta.state != "deleted":
             copy.meet(meta)
-        if meta.state == "deleted" or copy.lines == meta.lines:
+        if meta.state == "deleted" or copy.lines >= meta.lines:
             self._settle(copy, meta)
 
     def _settle(self, copy: Copy, meta: Meta) -> None:
+        if meta.state != "deleted":
+            if copy.doubt(meta):
+                self._tell_once(f"{copy.stem} of {copy.host} was changed here: it is mirrored anew")
+                return
+            if copy.lines != meta.lines:
+                return  # Redis came back from an older state
         copy.settle(meta.state)
+        self._is_well((copy.host, copy.stem))
         if meta.state in ("closed", "deleted"):
             # A file that is done with is known by itself: many of them need no memory.
             self._copies.pop(copy.stem, None)
 
-    def _try(self, copy: Copy, function: Callable[[], None]) -> bool:
+    def _lacks(self, copy: Copy, meta: Meta) -> None:
+        """Try again where lines are not there: by now it may be another generation."""
+        name = (copy.host, copy.stem)
+        if self.failed.get(name) == meta:
+            self._tell_once(
+                f"{copy.stem} of {copy.host}: Redis does not have line {copy.lines + 1} of "
+                f"{meta.lines}; it ends there"
+            )
+        self.failed[name] = meta
+
+    def _try(self, copy: Copy, meta: Meta, function: Callable[[], None]) -> bool:
         try:
             function()
         except (OSError, PersistenceError) as error:
-            self._tell_once(f"{copy.stem} of {copy.host} cannot be mirrored: {error}")
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            if reason not in self._reasons:
+                self._reasons.add(reason)
+                self._tell(
+                    f"{copy.stem} of {copy.host} cannot be mirrored: {error}; tried again, and "
+                    "others of which that is so"
+                )
             copy.let_go()
             self._copies.pop(copy.stem, None)
+            self.failed[copy.host, copy.stem] = meta
             return False
         return True
 
-    def _tell_once(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
+    def _is_well(self, name: Name) -> None:
+        if self.failed.pop(name, None) is not None and not self.failed and self._reasons:
+            self._reasons.clear()
+            self._tell("what could not be mirrored is there now")
+
+    def _tell_once(self, text: str, about: str = "") -> None:
+        if (about or text) not in self._told:
+            self._told.add(about or text)
             self._tell(text)

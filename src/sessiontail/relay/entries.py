@@ -27,10 +27,13 @@ import msgspec
 from sessiontail.errors import PersistenceError
 from sessiontail.format.framing import Block, LongLine
 
-__all__ = ["Hole", "Keys", "fields_of", "line_id", "lines_in", "named", "safe_stem"]
+__all__ = ["Hole", "Keys", "fields_of", "is_name", "line_id", "lines_in", "named", "safe_stem"]
 
 #: The field of an entry that has a line, without its newline; and of one that has only its ends.
 LINE, HOLE = b"d", b"x"
+
+# What the longer ending leaves of a file's name.
+_MOST_STEM_BYTES = 255 - len(".jsonl.__partial__")
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -49,13 +52,18 @@ class Hole(msgspec.Struct, frozen=True, array_like=True):
     tail: bytes
 
 
+def is_name(text: str) -> bool:
+    """Say whether that may be a name in a key."""
+    return _NAME.fullmatch(text) is not None
+
+
 def named(what: str, name: str) -> str:
     """Return a name that may stand in a key.
 
     Raises:
         PersistenceError: it is empty, too long, or has other letters.
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise PersistenceError(
             f"{what} is 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-', not {name[:80]!r}"
         )
@@ -64,7 +72,7 @@ def named(what: str, name: str) -> str:
 
 def safe_stem(name: bytes) -> str | None:
     """Return the stem of a file's name as Redis has it; None where it leads out of a directory."""
-    if not 0 < len(name) <= 200 or b"/" in name or b"\0" in name:
+    if not 0 < len(name) <= _MOST_STEM_BYTES or b"/" in name or b"\0" in name:
         return None
     return os.fsdecode(name)
 
@@ -141,8 +149,19 @@ def lines_in(
             break
         if LINE in fields and b"\n" not in fields[LINE]:
             found.append(fields[LINE] + b"\n")
-        elif HOLE in fields:
-            found.append(msgspec.msgpack.decode(fields[HOLE], type=Hole))
+        elif (hole := _hole_in(fields)) is not None:
+            found.append(hole)
         else:
             break
     return found
+
+
+def _hole_in(fields: Mapping[bytes, bytes]) -> Hole | None:
+    """Return the hole that an entry has; None: it has none that a relay could have written."""
+    try:
+        hole = msgspec.msgpack.decode(fields[HOLE], type=Hole)
+    except (KeyError, msgspec.MsgspecError):
+        return None
+    ends = hole.head + hole.tail
+    fits = len(ends) <= hole.length and ends.count(b"\n") == 1 and hole.tail.endswith(b"\n")
+    return hole if fits else None

@@ -100,11 +100,11 @@ class Journal:
     def note(self, stem: str, copied: Copied | None) -> None:
         """Note what a file is by now; None: it is gone."""
         if copied is None:
-            self.files.pop(stem, None)
             self._write([stem, None, 0])
+            self.files.pop(stem, None)
         else:
-            self.files[stem] = copied
             self._write([stem, copied.host, copied.generation])
+            self.files[stem] = copied
 
     def close(self) -> None:
         """Let the directory go; again is no error."""
@@ -116,4 +116,11 @@ class Journal:
                 os.close(fd)
 
     def _write(self, value: object) -> None:
-        os.write(self._fd, json.dumps(value).encode() + b"\n")
+        """Write a line, whole or not at all."""
+        size, rest = os.fstat(self._fd).st_size, memoryview(json.dumps(value).encode() + b"\n")
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError:
+            os.ftruncate(self._fd, size)
+            raise
