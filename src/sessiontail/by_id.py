@@ -255,15 +255,12 @@ class SessionsById:
             DamagedSession: the file does not start with a header.
         """
         detail = Detail.RECORDS if verify else Detail.LINES
-        if path is not None:
-            file = resolve_path(path)
-            place = long_place(str(file.parent)) if verify else str(file.parent)
-            return await in_thread(first_meta, (str(file),), detail, place=place)
-        self._paths(session_id)  # refuses what is no id
-        place = str(self.directory)
-        found = await in_thread(self._locate, session_id, place=place)
-        place = long_place(place) if verify else place
-        return await in_thread(first_meta, found.newest_first, detail, place=place)
+        at = str(self.directory if path is None else resolve_path(path).parent)
+        files: tuple[str, ...] = () if path is None else (str(resolve_path(path)),)
+        if path is None:
+            self._paths(session_id)  # refuses what is no id
+            files = (await in_thread(self._locate, session_id, place=at)).newest_first
+        return await in_thread(first_meta, files, detail, place=long_place(at) if verify else at)
 
     async def cursor_at(
         self, session_id: UUID | str, line: int | None = None, *, last: int | None = None
