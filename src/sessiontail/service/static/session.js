@@ -11,6 +11,8 @@ import { hashOf } from "./router.js";
 import { Viewer } from "./viewer.js";
 
 const KINDS = ["user", "assistant", "tool_result", "system", "damage"];
+const AGAIN_MS = 2000;
+const BEGINNINGS = new Set(["started", "resumed", "replaced"]);
 // A file that was replaced is looked at again so much later.
 const REOPEN_MS = 500;
 const RECORDS = new Set(["header", "chunk", "trailer", "damage"]);
@@ -18,11 +20,14 @@ const RECORDS = new Set(["header", "chunk", "trailer", "damage"]);
 /** The session that is shown, if one is. */
 export class SessionView {
   #asked = 0;
+  #askedMs = 0;
   /** @type {string | null | undefined} undefined: nothing was shown yet */
   #session = undefined;
   #meta = null;
   /** How many of what it has; null: that is not known yet, and what comes meanwhile is `late`. */
   #counts = null;
+  #lack = null; // "all": it could not be shown; "more": it was deleted, what was read is still shown
+  #line = null; // the one that was asked for
   /** @type {{line: number | null, kind: string}[]} */
   #late = [];
   #kinds = new Set();
@@ -75,6 +80,8 @@ export class SessionView {
 
   /** Take what the list has heard of this session. */
   news(kind, meta) {
+    // Under this id is a session again, or for the first time.
+    if (this.#lack && BEGINNINGS.has(kind)) return this.#reopen(this.#asked);
     if (!this.#meta || kind === "deleted") return;
     this.#meta = { ...this.#meta, ...meta, title: meta.title ?? this.#meta.title };
     showFacts(this.#meta);
@@ -85,7 +92,9 @@ export class SessionView {
 
   /** The service is there again: ask for what did not come. */
   again() {
-    this.records.list.redraw();
+    // What has just been refused would be refused again.
+    if (this.#lack === "all" && Date.now() - this.#askedMs > AGAIN_MS) this.#reopen(this.#asked);
+    else this.records.list.redraw();
   }
 
   /** Show all records again. */
@@ -110,8 +119,11 @@ export class SessionView {
   async #open(session, line) {
     this.#asked += 1;
     const asked = this.#asked;
+    this.#askedMs = Date.now();
     this.#session = session;
     this.#meta = null;
+    this.#lack = null;
+    this.#line = line;
     this.records.close();
     this.#text.value = "";
     this.#kinds.clear();
@@ -172,6 +184,8 @@ export class SessionView {
   }
 
   #missing(error) {
+    this.#lack = "all";
+    this.on.follow(null, null); // the directory tells when there is one
     byId("session").hidden = true;
     byId("missing").hidden = false;
     const gone = `There is no session ${this.#session}. It may have been deleted.`;
@@ -191,6 +205,7 @@ export class SessionView {
     if (this.records.live) announce(text);
     this.#say(text, outcome === "closed" ? "quiet" : "problem");
     this.records.setLive(false);
+    if (outcome === "deleted") this.#lack = "more";
     // The directory's news of it may come later.
     if (outcome === "closed" || outcome === "abandoned") this.news(outcome, { state: outcome });
     if (outcome === "replaced") setTimeout(() => this.#reopen(this.#asked), REOPEN_MS);
@@ -198,7 +213,7 @@ export class SessionView {
 
   /** Show what is under this id now, unless something else is shown meanwhile. */
   #reopen(asked) {
-    if (asked === this.#asked) this.#open(this.#session, null);
+    if (asked === this.#asked) this.#open(this.#session, this.#lack === "all" ? this.#line : null);
   }
 
   #showLine(line) {
