@@ -60,6 +60,21 @@ def test_the_url_is_all_of_stdout_and_comes_when_it_is_answered(tmp_path: Path) 
     ]
 
 
+def test_a_full_disk_is_one_line_and_nothing_is_served(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command("serve", "--dir", tmp_path, "--port", "0"),
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+
+    said = b"sessiontail: cannot write: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
 def test_all_addresses_are_served_where_there_is_a_token(tmp_path: Path) -> None:
     arguments = ("--port", "0", "--host", "0.0.0.0", "--token", "secret", "--allow-host", "box")
     with serving("--dir", tmp_path / "later", *arguments) as process:

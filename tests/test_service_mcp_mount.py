@@ -21,8 +21,9 @@ from samples import ID
 from served import Served
 from services import client as client_of
 from sessiontail import SessionStore
-from sessiontail.service import create_app
+from sessiontail.service import create_app, end_streams
 from sessiontail.service.context import Context, Limits
+from sessiontail.service.live.clients import Clients
 from sessiontail.service.mcp_mount import routes
 from test_mcp_http import HEADERS
 from test_mcp_server import Waiting
@@ -173,6 +174,25 @@ async def test_a_restart_of_the_server_costs_a_client_only_the_call_that_was_in_
     assert begin == "the server stops. Nothing is lost: call again with"
     assert (found["session_id"], found["record"]["line"]) == (str(ID), 2)
     actor.wal.unlink()
+
+
+async def test_who_takes_json_alone_is_told_too_that_the_server_stops(tmp_path: Path) -> None:
+    app = create_app(SessionStore(tmp_path))
+    headers = {**HEADERS, "accept": "application/json"}
+    answers: list[httpx.Response] = []
+
+    async def wait(raw: httpx.AsyncClient) -> None:
+        body = call(1, "wait_for", session=str(ID), timeout_s=60)
+        answers.append(await raw.post("/mcp", json=body))
+
+    with Actor(tmp_path).open():
+        async with client_of(app, **headers) as raw, anyio.create_task_group() as tasks:
+            tasks.start_soon(wait, raw)
+            while not app.state.context.part(Clients):
+                await anyio.sleep(0.001)
+            end_streams(app)
+
+    assert "the server stops. Nothing is lost: call again with" in answers[0].text
 
 
 async def test_a_message_has_a_size(tmp_path: Path) -> None:

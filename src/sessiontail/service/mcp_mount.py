@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from sessiontail.service.context import Context, context_of
+from sessiontail.service.live.clients import Clients
 from sessiontail.service.live.sse import EventStream
 from sessiontail.service.problems import Problem
 from sessiontail.system.files import in_thread
@@ -37,7 +38,11 @@ async def _answer(request: Request) -> Response:
 
     tools = context.part(_tools_of)
     body = await _body(request, MAX_BODY_BYTES)
-    reply = await tools.answer(request.method, request.headers, body)
+    address = "" if request.client is None else request.client.host
+    with context.part(Clients).joined(address) as client:
+        # A call that is answered by JSON waits as long as one whose messages are streamed.
+        client.farewell = tools.stop
+        reply = await tools.answer(request.method, request.headers, body)
     if isinstance(reply, StreamedCall):
         return _Call(context, tools, reply)
     return Response(reply.body, reply.status, reply.headers)

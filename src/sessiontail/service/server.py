@@ -7,6 +7,7 @@ them, shuts down; what is not done by then is cut. A second signal ends the proc
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import resource
 import signal
@@ -83,6 +84,8 @@ def _advice(error: OSError, port: int) -> str:
     said = (error.strerror or str(error)).lower()
     if isinstance(error, PermissionError):
         return f"{said}; ports below 1024 are root's: give a higher --port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{said}; give another --host"
     if port:
         return f"{said}; give another --port, or --port 0 to have a free one picked"
     return f"{said}; give another --host"
@@ -145,7 +148,10 @@ async def serve(
         async with anyio.create_task_group() as beside:
             beside.start_soon(connections.cut_slow)
             beside.start_soon(_stop, signals, server, connections, app)
-            await server.serve(sockets=[listener])
+            try:
+                await server.serve(sockets=[listener])
+            finally:
+                await _end_lifespan(server)
             beside.cancel_scope.cancel()
     return signals.received
 
@@ -216,6 +222,12 @@ async def _stop(
     server.force_exit = True
 
 
+async def _end_lifespan(server: uvicorn.Server) -> None:
+    """End the application's lifespan, where uvicorn has not: it was cut, or could not say that it is ready."""
+    with anyio.move_on_after(_LEAVE_S, shield=True):
+        await server.lifespan.shutdown()
+
+
 def _probe(listener: socket.socket, timeout_s: float) -> None:
     """Have the kernel end connections whose other end is gone, or takes nothing; they inherit it."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -234,8 +246,9 @@ class _Told(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Tell it; of an error, what it is and where it was raised."""
-        # uvicorn warns of each request that is none: whoever sends these must not fill our log.
-        if record.name.startswith("uvicorn") and record.levelno < logging.ERROR:
+        # uvicorn warns of each request that is none, asyncio of what is sent to who has gone: whoever
+        # does these must not fill our log.
+        if not record.name.startswith("sessiontail") and record.levelno < logging.ERROR:
             return
         error = record.exc_info[1] if record.exc_info else None
         self._tell(record.getMessage().strip() + (f": {_described(error)}" if error else ""))
