@@ -50,6 +50,20 @@ def test_what_ends_makes_room(clients: Clients) -> None:
     assert clients.figures.refused == 0
 
 
+def test_where_too_much_is_held_who_holds_for_longest_is_cut(tmp_path: Path) -> None:
+    """Not who comes last: else some clients that take nothing keep all others out."""
+    clients = Clients(Context(SessionStore(tmp_path), Limits(held_bytes=10, streams_per_client=1)))
+    with ExitStack() as stack:
+        held = [stack.enter_context(clients.joined("a", size)) for size in (6, 4, 5, 1, 99)]
+        stack.enter_context(clients.joined("a"))
+        cut = [client.cut_off for client in held]
+
+    assert cut == [True, True, True, True, False]
+    with clients.joined("a", 10) as one, clients.joined("a", 0) as other:
+        assert (one.cut_off, other.cut_off) == (False, False)
+    assert (len(clients), clients.figures.slow_clients, clients.figures.refused) == (0, 4, 0)
+
+
 def test_none_begins_while_the_server_stops(clients: Clients) -> None:
     clients.end()
 

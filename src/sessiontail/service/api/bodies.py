@@ -17,8 +17,8 @@ __all__ = ["AT_ONCE_BYTES", "JSON", "answer"]
 
 JSON = "application/json"
 
-#: 256 KiB: a connection's buffers in the kernel take about as much.
-AT_ONCE_BYTES = 256 * 1024
+#: 64 KiB: 10,000 clients that read nothing hold 640 MB of such.
+AT_ONCE_BYTES = 64 * 1024
 
 
 def answer(
@@ -34,7 +34,13 @@ def answer(
     """
     if len(body) <= AT_ONCE_BYTES:
         return Response(body, headers=headers, media_type=media_type)
-    return EventStream(context_of(request), _whole(body), media_type=media_type, headers=headers)
+    return EventStream(
+        context_of(request),
+        _whole(body),
+        media_type=media_type,
+        headers=headers,
+        holds=len(body),
+    )
 
 
 async def _whole(body: bytes) -> AsyncGenerator[bytes, None]:

@@ -107,6 +107,11 @@ class _PageSearches:
                 yield
 
 
+def _whole_records(_: Context) -> anyio.Semaphore:
+    """Two are read at once: a record may have 64 MiB, and takes three times as much to be parsed."""
+    return anyio.Semaphore(2)
+
+
 async def _list(request: Request) -> Response:
     values = read(request, _LIST)
     context = context_of(request)
@@ -168,7 +173,8 @@ async def _one(request: Request) -> Response:
     context = context_of(request)
     session_id, line = values["session_id"], values["line"]
     after = await context.store.cursor_at(session_id, line)
-    page = await read_page(context.store.read(session_id, after=after), limit=1)
+    async with context.part(_whole_records):
+        page = await read_page(context.store.read(session_id, after=after), limit=1)
     rows = [row for row in page.records if row.line == line]
     if not rows:
         raise LineNotFound(f"there is no record in line {line}")
@@ -176,7 +182,9 @@ async def _one(request: Request) -> Response:
     said = {**row.record.to_dict(session_id), "line": row.line, "cursor": row.cursor}
     if row.size <= AT_ONCE_BYTES:
         return answer(request, f"{valid_json(said)}\n".encode())
-    return EventStream(context, _in_pieces(context, said), media_type=JSON)
+    # The texts of the record, and of a piece that is made of the longest one.
+    pieces = _in_pieces(context, said)
+    return EventStream(context, pieces, media_type=JSON, holds=2 * row.size)
 
 
 async def _in_pieces(context: Context, said: dict[str, Any]) -> AsyncGenerator[bytes, None]:

@@ -65,13 +65,15 @@ class Figures:
 class Client:
     """One open stream."""
 
-    __slots__ = ("_scope", "ending", "farewell", "sending")
+    __slots__ = ("_scope", "cut_off", "ending", "farewell", "sending")
 
     def __init__(self) -> None:
         #: Called when all streams end; its stream then has a moment to end by itself.
         self.farewell: Callable[[], None] | None = None
         #: Whether the stream is to end, at the end of what is being sent.
         self.ending = False
+        #: Whether it was cut, for what it holds.
+        self.cut_off = False
         #: Whether something is being sent.
         self.sending = False
         self._scope: CancelScope | None = None
@@ -79,8 +81,14 @@ class Client:
     def runs_in(self, scope: CancelScope) -> None:
         """Note what is cancelled when the stream is to end."""
         self._scope = scope
-        if self.ending:
+        if self.ending or self.cut_off:
             scope.cancel()
+
+    def cut(self) -> None:
+        """End the stream at once, wherever it is."""
+        self.cut_off = True
+        if self._scope is not None:
+            self._scope.cancel()
 
     def end(self) -> None:
         """End the stream: at once where it waits, else when what is being sent was sent."""
@@ -105,20 +113,28 @@ class Clients:
         self._limits = context.limits
         self._open: set[Client] = set()
         self._by_address: Counter[str] = Counter()
+        # Bytes that are kept for a client until it has taken them; who holds some for longest is first.
+        self._held: dict[Client, int] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
     @contextmanager
-    def joined(self, address: str) -> Iterator[Client]:
+    def joined(self, address: str, holds: int = 0) -> Iterator[Client]:
         """Count one more stream meanwhile.
 
         Args:
             address: the client's, without its port.
+            holds: bytes that are kept for it until it has taken them. Such an answer ends by itself: it
+                is not refused; where all of these hold too much, the oldest ones are cut.
 
         Raises:
             Problem: 429, this client has too many; 503, all together have, or the server ends.
         """
+        if holds:
+            with self._holding(holds) as client:
+                yield client
+            return
         self._refuse(address)
         client = Client()
         self._open.add(client)
@@ -132,6 +148,24 @@ class Clients:
             if not self._by_address[address]:
                 del self._by_address[address]
 
+    @contextmanager
+    def _holding(self, size: int) -> Iterator[Client]:
+        if self.closing:
+            raise self.closed()
+        while self._held and sum(self._held.values()) + size > self._limits.held_bytes:
+            oldest = next(iter(self._held))
+            del self._held[oldest]
+            self.figures.slow_clients += 1
+            oldest.cut()
+        client = Client()
+        self._open.add(client)
+        self._held[client] = size
+        try:
+            yield client
+        finally:
+            self._held.pop(client, None)
+            self._open.discard(client)
+
     def end(self) -> None:
         """End all streams, and let none begin: the server stops. On the event loop only."""
         self.closing = True
@@ -142,6 +176,11 @@ class Clients:
     def closed() -> Problem:
         """Return what is said to who comes while the server stops."""
         return Problem(503, "the server stops; ask again when it is back", headers=_RETRY)
+
+    @staticmethod
+    def crowded() -> Problem:
+        """Return what is said to who is cut before anything was sent."""
+        return Problem(503, "others ask for as much at once; ask again in a moment", headers=_RETRY)
 
     def _refuse(self, address: str) -> None:
         most, of_one = self._limits.streams, self._limits.streams_per_client

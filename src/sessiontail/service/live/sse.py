@@ -43,6 +43,7 @@ class EventStream(Response):
         media_type: of all of it.
         heartbeat: sent where nothing was for long; empty: nothing is.
         headers: more of the answer's.
+        holds: bytes that the source keeps until they are taken; 0 for one that has no end.
         farewell: called when all streams end: the source then says its last words, for which it has
             a moment. By default it is cancelled where it waits.
     """
@@ -55,6 +56,7 @@ class EventStream(Response):
         media_type: str,
         heartbeat: bytes = b"",
         headers: Mapping[str, str] | None = None,
+        holds: int = 0,
         farewell: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(None, 200, {"X-Accel-Buffering": "no", **(headers or {})}, media_type)
@@ -63,6 +65,7 @@ class EventStream(Response):
         self._clients = context.part(Clients)
         self._heartbeat = heartbeat
         self._farewell = farewell
+        self._holds = holds
         self._heartbeat_s = context.limits.heartbeat_s if heartbeat else math.inf
         self._timeout_s = context.limits.send_timeout_s
         # Set when the heartbeat that is being sent was; None: none is.
@@ -84,7 +87,7 @@ class EventStream(Response):
         failed: Exception | None = None
         address = (scope.get("client") or ("",))[0]
         async with aclosing(self._source) as source:
-            with self._clients.joined(address) as client:
+            with self._clients.joined(address, self._holds) as client:
                 client.farewell = self._farewell
                 async with create_task_group() as group:
                     client.runs_in(group.cancel_scope)
@@ -173,10 +176,12 @@ class EventStream(Response):
         if not self._begun:
             if client.ending:
                 raise self._clients.closed()
+            if client.cut_off:
+                raise self._clients.crowded()
             await Response(status_code=204)(scope, receive, send)
             return
         # What was cut off in the middle of an event ends as such.
-        if not (self._stuck or client.sending):
+        if not (self._stuck or client.sending or client.cut_off):
             with anyio.move_on_after(_END_S):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
