@@ -136,7 +136,7 @@ def in_redis(url: str, host: str = "one") -> dict[str, bytes]:
             assert not any(isinstance(line, Hole) for line in lines)
             assert (len(lines), len(entries)) == (int(meta[b"lines"]),) * 2
             ending = ".jsonl" if meta[b"state"] == b"closed" else ".jsonl.__partial__"
-            found[stem + ending] = b"".join(map(bytes, lines))  # type: ignore[arg-type]
+            found[stem + ending] = b"".join(map(bytes, lines))  # type: ignore[arg-type] # none is a Hole
     return found
 
 

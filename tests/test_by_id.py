@@ -533,7 +533,7 @@ async def test_a_line_that_cannot_be_is_refused(sessions: SessionStore) -> None:
     with pytest.raises(ValueError, match="line is more than 0, not 0"):
         await sessions.cursor_at(ID, 0)
     with pytest.raises(TypeError, match="line is a number"):
-        await sessions.cursor_at(ID, "1")  # type: ignore[arg-type]
+        await sessions.cursor_at(ID, "1")  # type: ignore[arg-type] # what is refused
     with pytest.raises(TypeError, match="give line= or last=, one of them"):
         await sessions.cursor_at(ID, 1, last=1)
     with pytest.raises(ValueError, match="last cannot be negative: -1"):

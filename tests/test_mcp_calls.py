@@ -32,7 +32,7 @@ class Run:
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
 
-    async def _one(self, client: str, number: str, waits: bool) -> None:  # noqa: FBT001
+    async def _one(self, client: str, number: str, waits: bool) -> None:  # noqa: FBT001 - passed through start_soon
         with self._calls.running(client, number, waits=waits) as call:
             await anyio.sleep_forever()
         self.endings[client, number] = call.ending

@@ -103,7 +103,7 @@ async def test_a_tail_over_a_mirror_gives_each_record_once_though_redis_forgets(
                 with wal.open("ab") as file:
                     file.write(chunk(i, str(i)))
                 if i % 10 == 9:
-                    await soon(lambda i=i: texts == [str(n) for n in range(i + 1)])  # type: ignore[misc]
+                    await soon(lambda i=i: texts == [str(n) for n in range(i + 1)])  # type: ignore[misc] # i is bound at once
                     await anyio.to_thread.run_sync(own.restart)
             await soon(lambda: files_in(target) == files_in(source))
             tasks.cancel_scope.cancel()

@@ -163,7 +163,7 @@ async def test_readings_that_meet_become_one(
             # It stands in the first reading's frames; another one stands where nothing is kept.
             await two.begin()
             assert len(sharing) == 1
-            sharing.find(ID, seen[1].event_id).places.pop(seen[1].event_id)  # type: ignore[union-attr]
+            sharing.find(ID, seen[1].event_id).places.pop(seen[1].event_id)  # type: ignore[union-attr] # it is found
             three = stack.enter_context(Place(sharing, ID, seen[1].event_id))
             await three.begin()
             assert len(sharing) == 2

@@ -353,3 +353,21 @@ def test_half_of_the_modules_are_short() -> None:
     lines = [len(path.read_text("utf-8").splitlines()) for path in MODULES.values()]
 
     assert statistics.median(lines) <= 150
+
+
+#: What silences a rule, and what must stand behind it.
+SILENCED = re.compile(
+    r"# (?:noqa: [A-Z]+\d++(?:, [A-Z]+\d++)*+|type: ignore\[[^]]+\])(?! - \S| +# \S)"
+)
+
+
+def test_what_is_silenced_has_its_reason_on_the_line() -> None:
+    tests = Path(__file__).parent
+    bare = [
+        f"{path.name}:{number}"
+        for path in (*FILES, *tests.glob("*.py"))
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if SILENCED.search(line)
+    ]
+
+    assert bare == []

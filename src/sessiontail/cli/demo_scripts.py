@@ -34,7 +34,6 @@ Exchange: TypeAlias = tuple[Turn | Delegation, ...]
 class Script:
     """A conversation: each exchange goes on in a child of the session before."""
 
-    role: str
     system: Turn
     exchanges: tuple[Exchange, ...]
 
@@ -78,7 +77,6 @@ _BUILD_LOG = "\n".join(
 )
 
 CODER = Script(
-    "coder",
     system("You fix failing tests. Change as little as you can, and say why."),
     (
         (
@@ -141,7 +139,6 @@ CODER = Script(
 )  # fmt: skip
 
 RESEARCHER = Script(
-    "researcher",
     system("你是研究助理。回答要简短,并注明出处。"),
     (
         (
@@ -167,7 +164,6 @@ RESEARCHER = Script(
 )
 
 ANALYST = Script(
-    "analyst",
     system("أنت محلل بيانات. أجب بإيجاز واذكر الأرقام."),
     (
         (
@@ -189,7 +185,6 @@ ANALYST = Script(
 )  # fmt: skip
 
 PLANNER = Script(
-    "planner",
     system("You plan, and hand parts of the work to others."),
     (
         (
@@ -230,7 +225,6 @@ PLANNER = Script(
 )  # fmt: skip
 
 BUILDER = Script(
-    "builder",
     system("You watch builds, and say at once when one fails."),
     (
         (

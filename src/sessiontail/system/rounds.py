@@ -1,8 +1,8 @@
 """Something that takes long and gives what is there -> one round of it for all who ask meanwhile.
 
 Who asks gets what a round gives that began after that: nothing that was there before is missed. While one
-round runs, all who ask wait for the next one together. There is no task: one of them goes round for all,
-and where it is cancelled another one does.
+round runs, all who ask wait for the next one together (elsewhere this is called single flight). There is
+no task: one of them goes round for all, and where it is cancelled another one does.
 """
 
 from __future__ import annotations
