@@ -134,7 +134,7 @@ def test_the_head_of_a_stream_comes_though_there_is_nothing_to_say(
         stream.read_until(b"first")
         last = stream.events[-1].id
     with Stream(server.port, f"Last-Event-ID: {last}", session_id=writer.id) as stream:
-        stream.read_until(b"retry: 1000\n\n")
+        stream.read_until(b"retry: 1000\n")
         writer.close()
 
         assert [event.event for event in stream.read_to_end()] == ["trailer", "end"]

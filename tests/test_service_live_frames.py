@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx
 import pytest
+from httpx_sse import EventSource
 
 from samples import ID
 from serving import Event, parsed
@@ -70,9 +72,26 @@ def test_the_frames_of_both_forms() -> None:
     assert frame.ndjson == (
         b'{"event": "end", "id": "st1.x~closed", "data": {"outcome": "closed"}}\n'
     )
-    assert (opening("sse"), opening("ndjson")) == (b"retry: 1000\n\n", b"")
-    assert (heartbeat("sse"), heartbeat("ndjson")) == (b": \n\n", b" ")
+    assert (opening("sse"), opening("ndjson")) == (b"retry: 1000\n", b"")
+    assert (heartbeat("sse"), heartbeat("ndjson")) == (b": \n", b" ")
     assert parsed((opening("sse") + heartbeat("sse")).decode()) == []
+
+
+def test_a_client_that_takes_blank_lines_for_events_gets_none_without_data() -> None:
+    frame = end_frame(Outcome.CLOSED, "st1.x").sse
+    quiet = heartbeat("sse")
+    answer = httpx.Response(
+        200,
+        headers={"content-type": "text/event-stream"},
+        content=opening("sse") + quiet + frame + quiet + frame + quiet,
+    )
+
+    events = list(EventSource(answer).iter_sse())
+
+    assert [(event.event, event.json()) for event in events] == [
+        ("end", {"outcome": "closed"}),
+        ("end", {"outcome": "closed"}),
+    ]
 
 
 @pytest.mark.parametrize("outcome", Outcome)

@@ -76,6 +76,15 @@ def test_an_address_of_another_machine_is_refused(host: str, said: str) -> None:
     assert str(caught.value).startswith(said)
 
 
+def test_no_other_port_is_advised_where_the_address_is_another_machines() -> None:
+    with pytest.raises(CannotListen) as caught:
+        listen("192.0.2.1", 8642)
+
+    assert str(caught.value) == (
+        "cannot listen on 192.0.2.1:8642: cannot assign requested address; give another --host"
+    )
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [("127.0.0.1", "http://127.0.0.1:"), ("0.0.0.0", "http://127.0.0.1:"), ("::1", "http://[::1]:"),
@@ -104,7 +113,7 @@ def test_a_signal_ends_every_stream_cleanly_and_then_the_server(running: Path) -
     with ExitStack() as stack:
         streams = [stack.enter_context(Stream(process.port, last)) for _ in range(200)]
         for stream in streams:
-            stream.read_until(b"retry: 1000\n\n")
+            stream.read_until(b"retry: 1000\n")
         for _ in range(3):  # they take nothing: 4 MB wait for each
             stuck = stack.enter_context(Stream(process.port))
             stuck.read_until(b"event: header")

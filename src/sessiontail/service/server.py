@@ -287,3 +287,5 @@ def _told(tell: Callable[[str], None]) -> Iterator[None]:
         loop.set_exception_handler(None)
         for logger in loggers:
             logger.removeHandler(handler)
+        # What is not done by the end is cancelled with the loop: uvicorn would print where it was.
+        loggers[0].addHandler(logging.NullHandler())

@@ -119,13 +119,16 @@ def parse_id(text: str | None) -> tuple[str | None, Outcome | None]:
 
 
 def opening(form: Form) -> bytes:
-    """Return what a stream begins with: how long a browser waits before it comes back."""
-    return b"retry: 1000\n\n" if form == "sse" else b""
+    """Return what a stream begins with: how long a browser waits before it comes back.
+
+    No blank line follows here and below: some clients take each for the end of an event.
+    """
+    return b"retry: 1000\n" if form == "sse" else b""
 
 
 def heartbeat(form: Form) -> bytes:
     """Return what says that a stream is alive, and is no event: a comment, or white space."""
-    return b": \n\n" if form == "sse" else b" "
+    return b": \n" if form == "sse" else b" "
 
 
 def joined(frames: Iterable[Frame], form: Form) -> bytes:
