@@ -119,7 +119,7 @@ class Guard:
             return self._unauthorized(request, path, failed=True)
         if path in self._open_paths or self._token.known_by(scope["headers"]):
             return None
-        return self._unauthorized(request, path, failed=False)
+        return self._unauthorized(request, path, failed="authorization" in request.headers)
 
     def _limit(self, scope: Scope) -> None:
         if len(scope.get("raw_path") or scope["path"]) > _MOST_PATH_BYTES:
