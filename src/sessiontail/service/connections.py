@@ -2,8 +2,8 @@
 
 uvicorn limits what a request's head may be, but not how long a client takes to send it (slowloris), and
 it counts connections only once they have sent one. Here a connection counts from its first moment, and
-has so many seconds for each head, and for each body; whoever is above the number is answered 503 at
-once, and those that are open go on.
+has so many seconds for each head, and for each body. Whoever is above the number takes the place of the
+one that has asked for nothing for longest; where all are answered now, it is told 503 at once.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class Connections:
         self.refused = 0
         self._head_timeout_s = head_timeout_s
         self._open: dict[_Ends, _Connection] = {}
+        # Those of which the head of a request is waited for, since when: the first one for longest.
+        self._idle: dict[_Connection, None] = {}
         # What answers a request now.
         self._answering: set[CancelScope] = set()
 
@@ -71,6 +73,7 @@ class Connections:
                 return
             scope.setdefault("extensions", {})[ABORT] = {"abort": connection.abort}
             connection.due_s = None
+            self._idle.pop(connection, None)
             if _has_body(scope):
                 connection.due_s = time.monotonic() + _BODY_TIMES * self._head_timeout_s
                 receive = connection.noting_end(receive)
@@ -104,18 +107,29 @@ class Connections:
         """Count a connection; say whether it may stay."""
         if len(self._open) >= self.most:
             self.refused += 1
-            return False
+            if not self._idle:
+                return False
+            # It leaves when the loop comes to it; what it would have asked is lost, as when it is slow.
+            oldest = next(iter(self._idle))
+            del self._idle[oldest]
+            oldest.abort()
         self._open[ends] = connection
+        connection.ends = ends
         self.expect_head(connection)
         return True
 
     def expect_head(self, connection: _Connection) -> None:
         """Give a connection its time for the head of the next request."""
         connection.due_s = time.monotonic() + self._head_timeout_s
+        self._idle.pop(connection, None)
+        if connection.ends is not None and self._open.get(connection.ends) is connection:
+            self._idle[connection] = None
 
     def leave(self, ends: _Ends) -> None:
         """Count a connection no more."""
-        self._open.pop(ends, None)
+        connection = self._open.pop(ends, None)
+        if connection is not None:
+            self._idle.pop(connection, None)
 
 
 class _Connection(H11Protocol):
@@ -124,7 +138,8 @@ class _Connection(H11Protocol):
     counted_by: Connections
     #: When it is cut, unless the rest of a request has come; None: nothing is waited for.
     due_s: float | None = None
-    _ends: _Ends | None = None
+    #: Both ends, while it counts.
+    ends: _Ends | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -133,16 +148,15 @@ class _Connection(H11Protocol):
             transport.write(_REFUSAL)
             transport.close()
             return
-        self._ends = ends
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._ends is not None:
+        if self.ends is not None:
             super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._ends is not None:
-            self.counted_by.leave(self._ends)
+        if self.ends is not None:
+            self.counted_by.leave(self.ends)
             super().connection_lost(exc)
 
     def noting_end(self, receive: Receive) -> Receive:
