@@ -117,6 +117,19 @@ def test_what_is_no_request_is_refused(server: Served, garbage: bytes) -> None:
         assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
 
 
+def test_who_sends_a_body_in_chunks_of_one_byte_is_let_go_at_once(server: Served) -> None:
+    chunks = request("/healthz", "Transfer-Encoding: chunked") + b"1\r\nx\r\n" * 40_000
+    with connected(server.port) as connection:
+        try:
+            connection.sendall(chunks)
+            said = connection.recv(65536)
+        except (ConnectionResetError, BrokenPipeError):
+            said = b""  # what it was told is dropped with what it has sent
+        assert is_cut(connection)
+
+    assert said == b"" or said.startswith(b"HTTP/1.1 411 ")
+
+
 def test_who_asks_takes_the_place_of_one_that_has_asked_for_nothing(directory: Path) -> None:
     """Else whoever opens connections faster than they are cut keeps all others out, without a token."""
     with serving(directory, nofile=400) as server, ExitStack() as stack:

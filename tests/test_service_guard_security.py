@@ -202,7 +202,7 @@ async def test_a_person_gets_a_page_to_enter_the_token() -> None:
         ([(b"sec-fetch-site", b"none")], "GET", 200),
         ([(b"sec-fetch-site", b"cross-site")], "GET", 403),
         ([(b"sec-fetch-site", b"same-site")], "GET", 403),  # another port of this machine
-        ([(b"sec-fetch-site", b"cross-site"), (b"sec-fetch-mode", b"navigate")], "GET", 200),
+        ([(b"sec-fetch-site", b"cross-site"), (b"sec-fetch-mode", b"navigate")], "GET", 403),
         ([(b"sec-fetch-site", b"cross-site"), (b"sec-fetch-mode", b"navigate")], "POST", 403),
         ([(b"origin", b"http://127.0.0.1:8642")], "POST", 200),
         ([(b"origin", b"http://127.0.0.1:8000")], "POST", 403),
@@ -220,6 +220,28 @@ async def test_a_page_elsewhere_can_not_make_a_browser_ask(
 
 
 @pytest.mark.parametrize(
+    ("path", "dest", "status"),
+    [
+        ("/", b"document", 200),
+        ("/", b"iframe", 403),
+        ("/", b"object", 403),
+        # A window that is led there again and again would keep us busy, and tell how long it takes.
+        ("/api/search", b"document", 403),
+        ("/api/audit", b"iframe", 403),
+    ],
+)
+async def test_of_what_a_page_elsewhere_leads_to_only_the_page_is_shown(
+    path: str, dest: bytes, status: int
+) -> None:
+    leads = [
+        (b"sec-fetch-site", b"cross-site"),
+        (b"sec-fetch-mode", b"navigate"),
+        (b"sec-fetch-dest", dest),
+    ]
+    assert (await ask(path, *leads)).status == status
+
+
+@pytest.mark.parametrize(
     ("more", "status"),
     [
         # As Chromium sends it, for `Referrer-Policy: no-referrer`; by plain HTTP without the word.
@@ -231,6 +253,17 @@ async def test_a_page_elsewhere_can_not_make_a_browser_ask(
 )
 async def test_our_own_form_can_be_sent(more: list[tuple[bytes, bytes]], status: int) -> None:
     assert (await ask("/login", *more, method="POST", of=guard("s3cret"))).status == status
+
+
+async def test_a_body_in_chunks_is_refused_with_its_connection() -> None:
+    """It was parsed a byte at a time, for anybody: a megabyte of it held all others up for ten seconds."""
+    for path, method in (("/healthz", "GET"), ("/login", "POST"), ("/mcp", "POST")):
+        told = await ask(
+            path, (b"transfer-encoding", b"chunked"), method=method, of=guard("s3cret")
+        )
+
+        assert (told.status, detail(told)) == (411, "a body comes with its Content-Length")
+        assert told.headers["connection"] == "close"
 
 
 async def test_what_is_too_large_is_not_read() -> None:

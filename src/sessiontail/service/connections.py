@@ -25,6 +25,8 @@ __all__ = ["HEAD_TIMEOUT_S", "Connections"]
 HEAD_TIMEOUT_S = 10.0
 # For its body, so many times as long.
 _BODY_TIMES = 6
+# Read from a connection in one turn of the loop.
+_READ_BYTES = 4 * 1024
 # So often it is looked who is too slow.
 _LOOK_S = 1.0
 
@@ -148,6 +150,8 @@ class _Connection(H11Protocol):
             transport.write(_REFUSAL)
             transport.close()
             return
+        # 256 KiB by default, all of which is parsed in one turn of the loop: half a second of chunks.
+        transport.max_size = _READ_BYTES  # type: ignore[attr-defined] # what asyncio's own have
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from sessiontail.service.api.disconnects import until_disconnect
 from sessiontail.service.context import Context, context_of
 from sessiontail.service.live.clients import Clients
 from sessiontail.service.live.sse import EventStream
@@ -42,7 +44,9 @@ async def _answer(request: Request) -> Response:
     with context.part(Clients).joined(address) as client:
         # A call that is answered by JSON waits as long as one whose messages are streamed.
         client.farewell = tools.stop
-        reply = await tools.answer(request.method, request.headers, body)
+        answer = partial(tools.answer, request.method, request.headers, body)
+        # Nobody is left to read what a call finds that waits for five minutes.
+        reply = await until_disconnect(request, answer)
     if isinstance(reply, StreamedCall):
         return _Call(context, tools, reply)
     return Response(reply.body, reply.status, reply.headers)
