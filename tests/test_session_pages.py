@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from actors import records_of
 from samples import ID, chunk_line, header_line, trailer_line
 from sessiontail import Record, SessionStore
-from sessiontail.session.pages import read_page
+from sessiontail.session.pages import RecordPage, read_page
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +66,19 @@ async def test_a_page_that_finds_nothing_ends_after_so_many_records(tmp_path: Pa
         after, at_end = page.next, page.at_end
 
     assert sizes == [0, 0, 1]
+
+
+async def test_a_page_is_finished_where_it_was_read(store: SessionStore) -> None:
+    finished: list[tuple[RecordPage, int]] = []
+
+    def finish(page: RecordPage) -> None:
+        finished.append((page, threading.get_ident()))
+
+    page = await read_page(store.read(ID), limit=2, finish=finish)
+
+    ((same, thread),) = finished
+    assert same is page
+    assert thread != threading.get_ident()
 
 
 async def test_each_record_has_the_cursor_behind_it(store: SessionStore) -> None:

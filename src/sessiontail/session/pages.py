@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 
 from sessiontail.format.kinds import kind_of
 from sessiontail.format.records import Record
@@ -59,6 +58,7 @@ async def read_page(
     wants: Callable[[Record], bool] | None = None,
     scan_bytes: int = PAGE_SCAN_BYTES,
     scan_records: int = PAGE_SCAN_RECORDS,
+    finish: Callable[[RecordPage], object] = lambda _: None,
 ) -> RecordPage:
     """Return the next records of a session; the reader is closed.
 
@@ -72,6 +72,8 @@ async def read_page(
         wants: only records that it takes; called in a thread.
         scan_bytes: so many bytes of file are read at most, and to the end of what was read last.
         scan_records: so many records are looked at, and to the end of what was read last.
+        finish: called with the page, in the same thread: where many pages are read, one that waits
+            for another thread to be worked on waits behind all that are to be read.
 
     Raises:
         PersistenceError: the session is not there or cannot be read.
@@ -81,7 +83,12 @@ async def read_page(
         return (kinds is None or kind_of(record) in kinds) and (wants is None or wants(record))
 
     page = _Page(limit, most_weight, most_bytes, weigh)
-    read = partial(_read, reader, page, takes, scan_bytes, scan_records)
+
+    def read() -> RecordPage:
+        found = _read(reader, page, takes, scan_bytes, scan_records)
+        finish(found)
+        return found
+
     try:
         return await in_thread(read, place=str(reader.path.parent))
     finally:
