@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -59,3 +60,16 @@ async def test_a_session_that_has_gone_since_is_still_described(tmp_path: Path) 
     path.unlink()
 
     assert (await described(Context(store, Limits()), meta))["id"] == str(ID)
+
+
+async def test_however_much_a_header_says_a_list_stays_small(tmp_path: Path) -> None:
+    """One session with a lineage operator of 5 MB was in each list, and in each event that it grew."""
+    store = SessionStore(tmp_path)
+    parents = [str(UUID(int=number, version=4)) for number in range(500)]
+    line = header_line(lineage_operator="o" * 5_000, parent_session_ids=parents)
+    (tmp_path / f"{ID}.jsonl").write_bytes(line)
+
+    said = await described(Context(store, Limits()), await store.meta(ID))
+
+    assert said["lineage_operator"] == "o" * 200
+    assert said["parent_session_ids"] == parents[:100]

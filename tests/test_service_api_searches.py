@@ -115,6 +115,17 @@ async def test_a_long_line_is_cut_around_the_match(chats: Chats, app: Starlette)
     assert found == match(1, 2, text=text, spans=[[100, 106]], cut=True)
 
 
+async def test_a_tool_that_is_named_at_length_does_not_fill_the_answer(
+    chats: Chats, app: Starlette
+) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "t" * 5000, "arguments": "needle"}}
+    chats.write(1, chunk_line(0, "", "assistant", tool_calls=[call]))
+
+    found, _ = await lines(app, q="needle")
+
+    assert (found["tool"], found["text"]) == ("t" * 200, "needle")
+
+
 async def test_more_than_are_asked_for_are_said_to_be_more(chats: Chats, app: Starlette) -> None:
     path = chats.write(1, b"".join(chunk_line(i, f"say {i}") for i in range(200)))
     size = path.stat().st_size

@@ -26,6 +26,10 @@ from sessiontail.system.rounds import Rounds
 
 __all__ = ["META", "META_FIELDS", "compared", "described", "outlined", "told"]
 
+# A list has 500 sessions, and a stream tells of each that grows.
+_MOST_LETTERS = 200
+_MOST_PARENTS = 100
+
 #: The schema of each field.
 META_FIELDS: dict[str, Any] = {
     "schema": SCHEMA_ONE,
@@ -84,4 +88,7 @@ def told(outline: SessionOutline) -> dict[str, Any]:
     said = outline.meta.to_dict()
     said["file"] = said["file"].rpartition("/")[2]
     said["title"] = outline.title
+    # A header may say what it likes; the record has all of it.
+    said["lineage_operator"] = said["lineage_operator"][:_MOST_LETTERS]
+    said["parent_session_ids"] = said["parent_session_ids"][:_MOST_PARENTS]
     return said

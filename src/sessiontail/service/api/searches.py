@@ -44,6 +44,8 @@ __all__ = ["ENDPOINTS"]
 _KINDS = (*map(str, ChunkKind), "damage")
 # Letters of a line that are shown, and files that are named of those that could not be read.
 _EXCERPT = 400
+# Letters of a tool's name: it comes with each match, and a log may say what it likes.
+_NAME = 200
 _NAMED = 20
 # Matches that are sent at once, where they are at hand.
 _AT_ONCE = 64
@@ -181,7 +183,7 @@ def _told(match: Match) -> dict[str, Any]:
         "file": None if match.file is None else PurePath(match.file).name,
         "line": match.line,
         "kind": match.kind,
-        "tool": match.tool,
+        "tool": None if match.tool is None else match.tool[:_NAME],
         "field": match.field,
         "text": excerpt.text,
         "spans": [*map(list, excerpt.spans)],
