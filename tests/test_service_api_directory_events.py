@@ -245,6 +245,32 @@ async def test_who_is_too_late_for_the_news_is_told_to_list_again(tmp_path: Path
     )
 
 
+async def test_an_asked_session_goes_on_though_the_news_that_a_writer_came_back_are_lost(
+    tmp_path: Path,
+) -> None:
+    actor = Actor(tmp_path, ONE)
+    actor.open().say("before").kill()
+    app = create_app(SessionStore(tmp_path, sweep_interval_s=60))
+    news = News(app.state.context, interval_s=3600)
+    app.state.context._parts[News] = news
+    async with (
+        app.router.lifespan_context(app),
+        stream_of(app, ONE, after=[f"{ONE}:{START.encode()}"]) as stream,
+    ):
+        begun = await records(stream, 3)
+        told, resumed = news._wake, anyio.Event()
+        news._wake = resumed.set  # type: ignore[method-assign]
+        actor.open(header=False).say("after")
+        await resumed.wait()
+        news._news.skip()
+        told()
+        rest = await records(stream, 1)
+
+    assert begun == [("header", 1), ("chunk", 1, "before"), ("end", 1, "abandoned")]
+    assert rest == [("chunk", 1, "after")]
+    actor.kill()
+
+
 async def test_lines_of_json_are_given_where_they_are_preferred(tmp_path: Path) -> None:
     actor = Actor(tmp_path, ONE)
     actor.open()
