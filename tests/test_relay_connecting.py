@@ -28,6 +28,25 @@ __all__ = ["anyio_backend", "server"]
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:secret@[::1",
+        "redis://:secret@host:99999/0",
+        "redis://:secret@host/first",
+        "unix://",
+        "http://:secret@host",
+        "redis://:secret@host?bogus=1",
+        "",
+    ],
+)
+async def test_what_is_no_address_is_refused_in_words_without_the_password(url: str) -> None:
+    with pytest.raises(RelayError, match="address of a Redis") as refused:
+        connected(url)
+
+    assert "secret" not in str(refused.value)
+
+
 def test_a_url_is_shown_without_its_password() -> None:
     url = "rediss://me:secret@redis.example:6380/2?ssl_ca_certs=/x&prefix=team"
 

@@ -72,7 +72,7 @@ async def test_sessions_of_a_relay_that_is_gone_for_long_do_not_run_for_ever(cli
 async def test_garbage_in_the_place_of_a_time_or_a_name_ends_nothing(
     client: Redis, garbage: bytes
 ) -> None:
-    hosts = Hosts(KEYS, [].append)
+    hosts = Hosts(KEYS, list[str]().append)
     await call(client.hset(KEYS.of("one", "info"), "seen", garbage))
     await call(client.sadd(KEYS.hosts, "../etc", "a:b", garbage + b"/"))
     await call(client.lpush(KEYS.of("two", "info"), "x"))
@@ -84,7 +84,7 @@ async def test_garbage_in_the_place_of_a_time_or_a_name_ends_nothing(
 
 
 async def test_who_has_published_all_has_said_so_to_this_redis(client: Redis) -> None:
-    hosts = Hosts(KEYS, [].append)
+    hosts = Hosts(KEYS, list[str]().append)
     await hosts.look(client)
     await call(client.hset(KEYS.of("one", "info"), "caught_up", "an earlier run"))
     assert await hosts.caught_up(client) == set()

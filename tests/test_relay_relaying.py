@@ -56,3 +56,18 @@ async def test_a_mirror_is_not_published(url: str, tmp_path: Path) -> None:
     with pytest.RaisesGroup(pytest.RaisesExc(PersistenceError, match="it would feed itself")):
         async with relaying(url, tmp_path):
             pass
+
+
+async def test_a_redis_that_drops_what_it_has_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "sessions").mkdir()
+    options = ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+    with RedisServer(tmp_path / "redis", *options) as own:
+        async with relaying(own.url, tmp_path / "sessions", name="one") as told:
+            pass
+
+    assert told == [
+        (
+            "this Redis drops sessions when its memory is full (maxmemory-policy allkeys-lru): readers "
+            "then lack them; set noeviction"
+        )
+    ]

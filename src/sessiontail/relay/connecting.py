@@ -10,7 +10,7 @@ import os
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 import anyio
 from redis import exceptions as said
@@ -43,6 +43,7 @@ PASSWORD_VARIABLE = "SESSIONTAIL_REDIS_PASSWORD"  # noqa: S105 - the name of one
 
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.05, 30.0
 
+_NO_ADDRESS = "the address of a Redis is redis://, rediss:// (TLS) or unix://"
 # What is told of a Redis that is not there.
 _NOT_REACHED, _SILENT = "not reached", "it does not answer"
 _GONE = (_NOT_REACHED, _SILENT)
@@ -54,17 +55,29 @@ class RelayError(PersistenceError):
 
 def shown(url: str) -> str:
     """Return a URL without user and password, and without what follows the database."""
-    parts = urlsplit(url)
+    parts = _parts_of(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def prefix_in(url: str) -> str:
     """Return the prefix of all keys that a URL names, as ``redis://host/0?prefix=team``."""
-    return dict(parse_qsl(urlsplit(url).query)).get("prefix", "sessiontail")
+    return dict(parse_qsl(_parts_of(url).query)).get("prefix", "sessiontail")
+
+
+def _parts_of(url: str) -> SplitResult:
+    """Return the parts of a URL.
+
+    Raises:
+        RelayError: it has none. What is wrong may be the password, so the URL is not repeated.
+    """
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise RelayError(_NO_ADDRESS) from error
 
 
 def _without_prefix(url: str) -> str:
-    parts = urlsplit(url)
+    parts = _parts_of(url)
     kept = [(name, value) for name, value in parse_qsl(parts.query) if name != "prefix"]
     return parts._replace(query=urlencode(kept)).geturl()
 
@@ -77,9 +90,17 @@ def connected(url: str, *, timeout_s: float = TIMEOUT_S) -> Redis:
     """
     if not on_asyncio():
         raise RelayError("Redis is reached on asyncio alone: redis-py has no client for trio")
-    if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
-        raise RelayError("the address of a Redis is redis://, rediss:// (TLS) or unix://")
-    password = urlsplit(url).password or os.environ.get(PASSWORD_VARIABLE) or None
+    parts = _parts_of(url)
+    if parts.scheme not in ("redis", "rediss", "unix"):
+        raise RelayError(_NO_ADDRESS)
+    # redis-py takes what is no number for database 0.
+    is_whole = parts.path not in ("", "/") if parts.scheme == "unix" else _is_database(parts.path)
+    if not is_whole:
+        raise RelayError(
+            f"{shown(url)} is no address of a Redis: redis://HOST:PORT/DB, with a number for DB, or "
+            "unix:///PATH?db=DB"
+        )
+    password = parts.password or os.environ.get(PASSWORD_VARIABLE) or None
     given: dict[str, Any] = {} if password is None else {"password": password}
     try:
         client = Redis.from_url(
@@ -95,6 +116,11 @@ def connected(url: str, *, timeout_s: float = TIMEOUT_S) -> Redis:
         # What the error says may quote the URL, password and all.
         raise RelayError(f"{shown(url)} is no address of a Redis") from error
     return client
+
+
+def _is_database(path: str) -> bool:
+    number = path.strip("/")
+    return not number or (number.isascii() and number.isdigit())
 
 
 async def run_of(client: Redis) -> str:
@@ -133,6 +159,8 @@ def in_words(error: BaseException) -> str:
         case said.ConnectionError():
             cause = error.__cause__ or error.__context__
             reason = "the connection was closed"
+            if "max number of clients" in text:
+                return "it has as many clients as it takes: raise maxclients, or end some"
             if isinstance(cause, ssl.SSLCertVerificationError):
                 reason = (
                     f"its certificate is not trusted ({cause.verify_message}); name who signed "

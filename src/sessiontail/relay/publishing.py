@@ -43,6 +43,8 @@ __all__ = ["Publisher"]
 # What may wait to be sent, and how much of it goes in one step.
 _MOST_WAITING_BYTES, _MOST_WAITING = 4 * 1024 * 1024, 1024
 _STEP_BYTES, _STEP = 1024 * 1024, 256
+# How often it is told how far the start is.
+_TELL_S = 5.0
 # Where there is nothing to send for so long, all is well.
 _QUIET_S = 0.2
 # The verdicts that Redis is told of; the others show in the lines.
@@ -181,7 +183,11 @@ class Publisher:
         """Make changes of what is read; end where Redis and the files do not agree."""
         lanes = following.sessions.lanes
         backlog: Backlog | None = Backlog([*lanes.values()], lanes)
+        there, told_s = len(lanes), time.monotonic()
         while True:
+            if backlog and time.monotonic() - told_s >= _TELL_S:
+                told_s = time.monotonic()
+                self._tell(f"published {there - len(backlog):,} of {there:,} sessions")
             until: Sized = self._news if backlog is None else NewsOrEnd(self._news, backlog)
             lane = following.current or await following.next_lane(until)
             while self._news:

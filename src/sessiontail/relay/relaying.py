@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from sessiontail.errors import PersistenceError
 from sessiontail.relay.connecting import (
@@ -55,6 +56,7 @@ async def relay(
         place, keys, held, include_closed=include_closed, expire_s=expire_s, tell=tell
     )
     told = False
+    warned: set[str] = set()
 
     async def live(client: Redis, well: Callable[[], None]) -> None:
         def begun() -> None:
@@ -64,6 +66,10 @@ async def relay(
                 started()
 
         await _introduce(client, keys, held, place.directory)
+        drops = await _drops(client)
+        if drops and drops not in warned:
+            warned.add(drops)
+            tell(drops)
         await publisher.publish(client, begun=begun, well=well)
 
     try:
@@ -92,6 +98,21 @@ async def _introduce(client: Redis, keys: Keys, held: HeldName, directory: Path)
         )
     await call(client.hset(keys.of(held.host, "info"), "directory", where))
     await call(client.sadd(keys.hosts, held.host))
+
+
+async def _drops(client: Redis) -> str:
+    """Return what is told of a Redis that drops what it has; '' where it does not, or does not say."""
+    try:
+        memory = await call(client.info("memory"))
+    except ResponseError:
+        return ""
+    policy = str(memory.get("maxmemory_policy", ""))
+    if not memory.get("maxmemory") or not policy.startswith("allkeys"):
+        return ""
+    return (
+        f"this Redis drops sessions when its memory is full (maxmemory-policy {policy}): readers then "
+        "lack them; set noeviction"
+    )
 
 
 async def _let_go(url: str, held: HeldName) -> None:
