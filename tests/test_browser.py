@@ -554,8 +554,11 @@ def test_records_are_filtered_by_kind_and_by_text(
     page.locator('#kinds [data-kind="user"]').click()
     expect(page.locator("#found")).to_have_text("3 records")
     users = said(page)
+    page.locator("#filter").fill("nobody said this")
+    expect(page.locator("#no-record")).to_be_visible()
     page.locator("#clear-filter").click()
     expect(record(page, 77_771)).to_be_visible()  # the place stays
+    expect(page.locator("#no-record")).to_be_hidden()
 
     assert kinds == ["user25,000", "assistant50,000", "tool result25,000"]
     lines = [n for n in (7777, *range(77770, 77780)) if n % 4 in {1, 2}]
@@ -658,6 +661,22 @@ def test_tokens_that_nobody_has_told_are_unknown_and_not_0(
     assert record(page, 9).inner_text().endswith("tokens unknown")
 
 
+def test_a_crash_in_the_middle_of_a_line_and_a_tool_that_failed_are_seen(
+    open_page: Open, served: Served, directory: Path
+) -> None:
+    session_id = uuid4()
+    failed = chunk_line(0, '{"exit_code": 2}', "tool_result", tool_call_id="a", name="deploy")
+    fine = chunk_line(1, '{"exit_code": 0}', "tool_result", tool_call_id="b", name="deploy")
+    path = directory / f"{session_id}.jsonl.__partial__"
+    path.write_bytes(header_line(session_id) + failed + fine + b'{"record_t')
+    page = open_page(f"{served.url}/{place(session_id)}")
+    facts = page.locator("#session-facts > div")
+    expect(facts.filter(has_text="Torn").locator("dd")).to_have_text("10 B")
+    expect(record(page, 2).locator(".failed")).to_have_text("failed")
+    expect(record(page, 3).locator(".amount")).to_be_visible()
+    expect(record(page, 3).locator(".failed")).to_have_count(0)
+
+
 def test_all_records_are_searched_and_a_match_leads_to_its_line(
     open_page: Open, served: Served, directory: Path
 ) -> None:
@@ -669,7 +688,8 @@ def test_all_records_are_searched_and_a_match_leads_to_its_line(
     page.locator("#query").fill(word.upper())
     expect(page.locator("#no-match")).to_be_visible()
     page.locator("#query").press("Enter")
-    expect(page.locator("#search-status")).to_contain_text("1 line in ")
+    expect(page.locator("#search-status")).to_contain_text("1 line in 1 of ")
+    expect(page.locator("#results h3")).to_have_text("Look")  # the list does not have it
     found = page.locator("#results a.found")
     texts = (page.locator("#results h3").inner_text(), found.locator("mark").inner_text())
     found.click()
@@ -677,7 +697,7 @@ def test_all_records_are_searched_and_a_match_leads_to_its_line(
     page.keyboard.press("Escape")
     expect(page.locator("#sessions")).to_be_visible()
 
-    assert texts == (str(session_id), word)
+    assert texts == ("Look", word)
 
 
 TOKEN = "correct-horse-battery"

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 
 from browsers import browser
+from sessiontail.format.tool_errors import says_failed
 from sessiontail.service.guard.security import HEADERS
 
 __all__ = ["browser"]
@@ -310,3 +311,30 @@ def test_a_list_shows_the_row_that_is_asked_for_also_where_its_bar_is_scaled(
         "few": True,
         "long": True,
     }
+
+
+def test_a_result_has_failed_on_the_page_where_the_audit_says_so(page: Page) -> None:
+    texts = [
+        '{"ok": false}', '{"ok": true}', '{"ok": 0}', ' {"exit_code": 2}', '{"exit_code": 0}',
+        '{"exit_code": true}', '{"exit_code": -0.5}', '{"exit_code": "1"}', '{"error": "no"}', '{"error": ""}',
+        '{"error": null}', '{"error": false}', '{"error": {}}', '{"error": {"a": 1}}', '{"error": []}', '{"error": 0}',
+        '[{"ok": false}]', '{"ok": false', "failed", "",
+    ]  # fmt: skip
+    payloads: list[dict[str, Any]] = [
+        *({"content": text} for text in texts),
+        {"content": "fine", "is_error": True},
+        {"content": "fine", "isError": True},
+        {"content": "fine", "is_error": "true"},
+        {"content": None},
+        {"content": [{"text": '{"ok": false}'}]},
+        {},
+    ]
+
+    shown = run(
+        page, "calls", "return value.map((payload) => m.saysFailed({ payload }));", payloads
+    )
+
+    assert shown == [says_failed(payload) for payload in payloads]
+    assert sum(shown) == 7
+    cut = {"payload": {"content": '{"ok": false}'}, "cut": True}
+    assert run(page, "calls", "return m.saysFailed(value);", cut) is False

@@ -1,5 +1,7 @@
 // records -> which result belongs to which call, both ways, by the ids that the model gave them.
 
+import { parse } from "./json.js";
+
 /** @typedef {{line: number, name: string, arguments: string}} Call */
 /** @typedef {{line: number, length: number, cut: boolean}} Result */
 
@@ -60,6 +62,22 @@ export function contentOf(content) {
   if (content === null || content === undefined) return "";
   if (!Array.isArray(content)) return asText(content);
   return content.map(partOf).join("\n");
+}
+
+/** Return whether a result says that its tool failed, as `format/tool_errors` has it; cut, it says none. */
+export function saysFailed({ payload, cut }) {
+  if (payload.is_error === true || payload.isError === true) return true;
+  if (cut || typeof payload.content !== "string" || !/^\s*\{/u.test(payload.content)) return false;
+  try {
+    const { ok, exit_code: code, error } = parse(payload.content);
+    return ok === false || (typeof code === "number" && code !== 0) || !isNothing(error);
+  } catch {
+    return false; // no JSON
+  }
+}
+
+function isNothing(value) {
+  return typeof value === "object" && value !== null ? Object.keys(value).length === 0 : !value;
 }
 
 function partOf(part) {

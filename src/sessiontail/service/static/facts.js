@@ -9,12 +9,15 @@ import { stateMark } from "./state.js";
 export function showFacts(meta) {
   byId("session-title").textContent = oneLine(meta.title ?? "", 300) || "Nothing said yet";
   const { cumulative_usage: usage, modified_at: written } = meta;
+  // Of a live one it is what is being written just now.
+  const torn = meta.state === "live" ? 0 : meta.torn_bytes;
   byId("session-facts").replaceChildren(
     fact("State", meta.state ? stateMark(meta.state) : UNKNOWN),
     fact("Id", h("code", {}, meta.id)),
     fact("Written", h("time", { id: "written", datetime: written ?? "", title: moment(written) })),
     fact("Created", moment(meta.created_at)),
     fact("Size", size(meta.size_bytes), `${count(meta.size_bytes)} bytes`),
+    torn ? fact("Torn", size(torn), `${counted(torn, "byte")} behind the last whole line: no record`) : "",
     fact("Chunks", count(meta.chunk_count)),
     fact("Tokens", usage ? count(usage.total_tokens) : UNKNOWN, usage ? null : "Unknown: no trailer says it"),
   );

@@ -1,6 +1,6 @@
 // a record -> its row: who speaks, what is said, what is called, what came back, what is damaged.
 
-import { callsOf, contentOf } from "./calls.js";
+import { callsOf, contentOf, saysFailed } from "./calls.js";
 import { h, s } from "./dom.js";
 import { count, counted, inert, moment, oneLine, size } from "./format.js";
 import { compact } from "./json.js";
@@ -140,15 +140,17 @@ function result(body, record, look) {
   const { payload, line } = record;
   const text = contentOf(payload.content);
   const call = look.calls.callOf(String(payload.tool_call_id ?? ""), line);
+  const failed = saysFailed(record);
   const name = oneLine(contentOf(payload.name) || (call?.name ?? ""), 80);
   const title = [
     h("span", { class: "name", dir: "auto" }, name || "(no name)"),
     briefly(call?.arguments ?? ""),
+    failed ? h("span", { class: "failed" }, "failed") : null,
     h("span", { class: "amount" }, record.cut ? lettersOf(record) : amountOf(text)),
   ];
   const empty = h("p", { class: "hint" }, "(empty)");
   const inner = text ? resultView(text, `${line}:text`, look, OF_A_RESULT) : empty;
-  const card = fold("outcome", `${line}:result`, look, title, inner);
+  const card = fold(failed ? "outcome failure" : "outcome", `${line}:result`, look, title, inner);
   if (call) card.append(partner("call", "up", call.line, look));
   else card.append(h("span", { class: "partner none" }, "its call is not known here"));
   body.append(card);

@@ -21,6 +21,7 @@ export class RecordList {
   #open = new Set();
   #selected = null; // a line
   #marked = null;
+  #here = null; // the line that was seen first when a filter last showed any
   #new = 0;
   #followed = false;
   #held = false; // somebody wants to stay where the end was
@@ -74,6 +75,7 @@ export class RecordList {
 
   /** Show nothing. */
   close() {
+    byId("no-record").hidden = true;
     this.#pages?.close();
     this.#matches?.close();
     this.#pages = null;
@@ -81,6 +83,7 @@ export class RecordList {
     this.#open.clear();
     this.#selected = null;
     this.#marked = null;
+    this.#here = null;
     this.#new = 0;
     this.#held = false;
     this.list.reset(0);
@@ -101,13 +104,14 @@ export class RecordList {
 
   /** Show those that match; no kinds and no text: all. */
   filter(kinds, text) {
-    const here = this.#lineAt(this.list.seen.first);
+    this.#here = this.#lineAt(this.list.seen.first) || this.#here;
+    byId("no-record").hidden = true;
     this.#matches?.close();
     this.#matches = null;
     this.look.query = text.toLowerCase();
     if (!kinds.length && !text) {
       this.list.reset(this.#pages.lines);
-      if (here) this.list.show(here - 1);
+      if (this.#here) this.list.show(this.#here - 1);
       this.on.found("");
       return;
     }
@@ -257,6 +261,7 @@ export class RecordList {
     if (matches !== this.#matches) return;
     this.#learn(matches.lines.slice(this.list.count).map((line) => matches.record(line)));
     this.list.resize(matches.lines.length);
+    byId("no-record").hidden = matches.lines.length > 0 || !matches.complete;
     this.on.found(`${counted(matches.lines.length, "record")}${matches.complete ? "" : " so far"}`);
   }
 

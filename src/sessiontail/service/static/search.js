@@ -1,6 +1,6 @@
 // a text -> the lines of all sessions that have it, as they are found, each a link to its line.
 
-import { address, lines } from "./api.js";
+import { address, get, lines } from "./api.js";
 import { announce, byId, h } from "./dom.js";
 import { count, counted, inert, oneLine } from "./format.js";
 import { hashOf } from "./router.js";
@@ -12,6 +12,8 @@ export class Search {
   #abort = new AbortController();
   #results = byId("results");
   #status = byId("search-status");
+  /** @type {[string, HTMLElement][]} sessions whose title is not known here, and where it is shown */
+  #unnamed = [];
 
   /** @param {(id: string) => string | null} titleOf what the list knows of a session */
   constructor(titleOf) {
@@ -46,6 +48,7 @@ export class Search {
     byId("search-name").textContent = `Records with “${oneLine(text, 40)}”`;
     this.#results.replaceChildren();
     this.#status.textContent = "Searching…";
+    this.#unnamed = [];
     const groups = new Map();
     let found = 0;
     try {
@@ -56,24 +59,36 @@ export class Search {
         regex: byId("regex").checked,
       };
       for await (const one of lines(address("api/search", parameters), { signal: abort.signal })) {
-        if ("complete" in one) this.#end(one);
+        if ("complete" in one) this.#end(one, groups.size);
         else {
           found += 1;
           this.#add(groups, one);
           this.#status.textContent = `Searching… ${counted(found, "line")} so far`;
         }
       }
+      await this.#name(this.#unnamed, abort.signal);
     } catch (error) {
       if (!abort.signal.aborted) this.#status.textContent = error.message;
     }
   }
 
-  #end(last) {
-    const parts = [`${counted(last.matches, "line")} in ${counted(last.sessions, "session")}`];
+  #end(last, having) {
+    const searched = counted(last.sessions, "session");
+    const where = last.matches ? `in ${count(having)} of ${searched}` : `in ${searched}`;
+    const parts = [`${counted(last.matches, "line")} ${where}`];
     if (!last.complete) parts.push(last.message ?? "the search did not reach the end");
     if (last.failed_count) parts.push(`${counted(last.failed_count, "file")} could not be read`);
     this.#status.textContent = parts.join("; ");
     announce(this.#status.textContent);
+  }
+
+  /** Show the titles of sessions that the list does not have: one after the other. */
+  async #name(unnamed, signal) {
+    for (const [id, name] of unnamed) {
+      const { title } = await get(`api/sessions/${id}?counts=false`, { signal }).catch(() => ({}));
+      if (signal.aborted) return;
+      if (title) name.textContent = oneLine(title, 80);
+    }
   }
 
   #add(groups, match) {
@@ -82,8 +97,10 @@ export class Search {
     if (!list) {
       list = h("ol");
       groups.set(id, list);
-      const title = oneLine(this.titleOf(id) ?? id, 80);
-      const name = match.session_id ? h("a", { href: hashOf(id) }, title) : title;
+      const title = this.titleOf(id);
+      const name = match.session_id ? h("a", { href: hashOf(id) }) : h("span");
+      name.textContent = oneLine(title ?? id, 80);
+      if (title === null && match.session_id) this.#unnamed.push([id, name]);
       this.#results.append(h("li", {}, h("h3", { dir: "auto" }, name), list));
     }
     const place = `${oneLine(match.tool ?? match.kind, 60)}, line ${count(match.line)}`;

@@ -188,8 +188,9 @@ export class SessionView {
     this.on.follow(null, null); // the directory tells when there is one
     byId("session").hidden = true;
     byId("missing").hidden = false;
-    const gone = `There is no session ${this.#session}. It may have been deleted.`;
-    byId("missing-why").textContent = error.status === 404 ? gone : error.message;
+    const gone = `There is no session ${this.#session}.`;
+    const why = "It was deleted, or never written: agents and merges have no file.";
+    byId("missing-why").textContent = error.status === 404 ? `${gone} ${why}` : error.message;
   }
 
   #added(record) {
