@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -109,6 +109,11 @@ class _PageSearches:
                 yield
 
 
+def _page_reads(_: Context) -> anyio.Semaphore:
+    """Four at once: the next one is read when this one is being sent, so that none pile up behind the loop."""
+    return anyio.Semaphore(4)
+
+
 def _whole_records(_: Context) -> anyio.Semaphore:
     """Two are read at once: a record may have 64 MiB, and takes three times as much to be parsed."""
     return anyio.Semaphore(2)
@@ -125,7 +130,7 @@ async def _page(request: Request) -> Response:
     session_id = values["session_id"]
     searches = values["q"] or values["kind"]
     made: list[bytes] = []
-    async with context.part(_PageSearches).one() if searches else nullcontext():
+    async with context.part(_PageSearches).one() if searches else context.part(_page_reads):
         await read_page(
             await _reader(context, session_id, values),
             limit=values["limit"],
