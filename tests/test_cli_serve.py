@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from commands import ONE, closed, command, run
+from services import get
 from sessiontail.service.server import listen
 
 
@@ -46,9 +46,9 @@ def test_the_url_is_all_of_stdout_and_comes_when_it_is_answered(tmp_path: Path) 
     env = {"SESSIONTAIL_TOKEN": token}
     with serving("--dir", tmp_path, "--port", "0", env=env) as process:
         url = first_line(process)
-        refused = httpx.get(f"{url}/api/sessions/{ONE}/events").status_code
+        refused = get(f"{url}/api/sessions/{ONE}/events").status_code
         headers = {"Authorization": f"Bearer {token}"}
-        answer = httpx.get(f"{url}/api/sessions/{ONE}/events", headers=headers)
+        answer = get(f"{url}/api/sessions/{ONE}/events", headers=headers)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
 
@@ -81,7 +81,7 @@ def test_all_addresses_are_served_where_there_is_a_token(tmp_path: Path) -> None
         url = first_line(process)
         headers = {"Authorization": "Bearer secret"}
         answers = [
-            httpx.get(f"{url}/api/sessions", headers={**headers, "Host": host}).status_code
+            get(f"{url}/api/sessions", headers={**headers, "Host": host}).status_code
             for host in ("192.0.2.1", "box", "elsewhere")
         ]
         process.terminate()

@@ -12,12 +12,12 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import anyio
-import httpx
 import pytest
 from starlette.types import Message
 
 from samples import ID, chunk_line, header_line, session_bytes, trailer_line
 from served import Served
+from services import get
 from serving import Event, Stream, events_of, parsed, serving
 from sessiontail import SessionStore, read_session
 from sessiontail.service import create_app
@@ -102,9 +102,7 @@ def test_who_comes_back_with_the_id_of_the_end_is_told_that_there_is_nothing_mor
 ) -> None:
     session_id = closed(directory, trailer_line(0))
     end = events_of(server.port, session_id=session_id)[-1]
-    again = httpx.get(
-        f"{server.url}/api/sessions/{session_id}/events", headers={"Last-Event-ID": end.id}
-    )
+    again = get(f"{server.url}/api/sessions/{session_id}/events", headers={"Last-Event-ID": end.id})
 
     assert (again.status_code, again.content) == (204, b"")
 
@@ -142,7 +140,7 @@ def test_the_head_of_a_stream_comes_though_there_is_nothing_to_say(
 
 def test_lines_of_json_are_the_same_events(directory: Path, server: Served) -> None:
     session_id = closed(directory, chunk_line(0, "one\ntwo") + trailer_line(1))
-    answer = httpx.get(
+    answer = get(
         f"{server.url}/api/sessions/{session_id}/events",
         headers={"Accept": "text/event-stream;q=0.5, application/x-ndjson"},
     )
@@ -167,7 +165,7 @@ def test_lines_of_json_are_the_same_events(directory: Path, server: Served) -> N
 def test_what_is_no_stream_is_a_problem_before_it_begins(
     server: Served, session_id: str, query: str, status: int, detail: str
 ) -> None:
-    answer = httpx.get(f"{server.url}/api/sessions/{session_id}/events{query}")
+    answer = get(f"{server.url}/api/sessions/{session_id}/events{query}")
 
     assert (answer.status_code, answer.json()["detail"]) == (status, detail)
     assert answer.headers["content-type"] == "application/problem+json"
@@ -178,7 +176,7 @@ def test_a_cursor_of_another_session_is_refused_before_the_stream_begins(
 ) -> None:
     one, two = closed(directory, trailer_line(0)), closed(directory, trailer_line(0))
     cursor = events_of(server.port, session_id=one)[0].id
-    answer = httpx.get(f"{server.url}/api/sessions/{two}/events?after={cursor}")
+    answer = get(f"{server.url}/api/sessions/{two}/events?after={cursor}")
 
     assert answer.status_code == 409
 
@@ -186,7 +184,7 @@ def test_a_cursor_of_another_session_is_refused_before_the_stream_begins(
 def test_a_session_that_is_not_there_yet_is_waited_for(directory: Path, server: Served) -> None:
     session_id = uuid4()
     with Stream(server.port, session_id=session_id, query="?wait=60") as stream:
-        httpx.get(f"{server.url}/healthz")  # by now it waits, or will find the file
+        get(f"{server.url}/healthz")  # by now it waits, or will find the file
         path = directory / f"{session_id}.jsonl"
         path.with_suffix(".new").write_bytes(header_line(session_id) + trailer_line(0))
         path.with_suffix(".new").rename(path)
@@ -206,7 +204,7 @@ def test_an_abandoned_session_ends_again_and_then_is_over_until_a_writer_comes_b
         os.utime(writer.path, (hour_ago, hour_ago))
         *_, last, end = stream.read_to_end()
     again = events_of(server.port, f"Last-Event-ID: {last.id}", session_id=writer.id)
-    over = httpx.get(url, headers={"Last-Event-ID": end.id})
+    over = get(url, headers={"Last-Event-ID": end.id})
     with writer.path.open("ab") as file:
         file.write(chunk_line(1, "more") + trailer_line(2))
     writer.path.rename(writer.closed)
@@ -234,7 +232,7 @@ def test_a_session_that_is_deleted_or_replaced_says_so_and_is_over(
                 other.rename(writer.path)
             os.close(writer.fd)
             end = stream.read_to_end()[-1]
-        answer = httpx.get(f"{server.url}/api/sessions/{writer.id}/events?after={end.id}")
+        answer = get(f"{server.url}/api/sessions/{writer.id}/events?after={end.id}")
         ends.append((end.data, answer.status_code))
 
     assert ends == [({"outcome": "deleted"}, 204), ({"outcome": "replaced"}, 204)]

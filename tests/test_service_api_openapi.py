@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from starlette.applications import Starlette
@@ -19,7 +18,7 @@ from chats import FIRST, GONE, Chats, name, rows
 from described import faults
 from samples import chunk_line, trailer_line
 from served import Served
-from services import client
+from services import client, get
 from sessiontail import SessionStore
 from sessiontail.service import create_app
 from sessiontail.service.api.openapi import LINE_SCHEMA, api_table, described
@@ -227,7 +226,7 @@ def test_a_stranger_who_has_the_description_finds_no_answer_that_is_not_describe
     known = ["--token", TOKEN] if token else []
     headers = HEADERS if token else {}
     with Served("--dir", directory, *known) as served:
-        told = httpx.get(f"{served.url}/openapi.json", headers=headers).json()
+        told = get(f"{served.url}/openapi.json", headers=headers).json()
         (tmp_path / "openapi.json").write_text(json.dumps(narrowed(told)), "utf-8")
         (tmp_path / "schemathesis.toml").write_text(CONFIG, "utf-8")
         run = subprocess.run(
@@ -249,7 +248,7 @@ def test_a_stranger_who_has_the_description_finds_no_answer_that_is_not_describe
             check=False,
             encoding="utf-8",
         )  # fmt: skip
-        alive = httpx.get(f"{served.url}/healthz").json()
+        alive = get(f"{served.url}/healthz").json()
 
     assert run.returncode == 0, run.stdout[:20_000] + run.stderr
     assert alive == {"status": "ok"}

@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from samples import ID, session_bytes
 from served import Served
+from services import get
 from serving import Stream, connected, request, serving
 
 
@@ -139,7 +139,7 @@ def test_who_asks_takes_the_place_of_one_that_has_asked_for_nothing(directory: P
             stack.enter_context(connected(server.port))
             for data in (b"GET / HTTP/1.1\r\nHost:", request("/healthz")):
                 stack.enter_context(connected(server.port, data))
-        answers = [httpx.get(f"{server.url}/healthz").status_code for _ in range(10)]
+        answers = [get(f"{server.url}/healthz").status_code for _ in range(10)]
         events = stream.read_to_end()
 
     assert answers == [200] * 10
@@ -158,7 +158,7 @@ def test_one_connection_too_many_is_refused_where_all_are_answered_and_they_go_o
         with connected(server.port) as late:
             refused = late.recv(65536)
         streams[0].close()
-        while (answer := httpx.get(f"{server.url}/healthz")).status_code == 503:
+        while (answer := get(f"{server.url}/healthz")).status_code == 503:
             pass  # what was open is not noticed to be gone yet
 
     assert refused.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")

@@ -11,10 +11,10 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import httpx
 import pytest
 
 from samples import ID, chunk_line, header_line
+from services import get
 from serving import Stream, connected, program, request
 from sessiontail.service.server import CannotListen, listen, url_of
 
@@ -109,7 +109,7 @@ def test_every_address_is_reached_by_the_fourth_and_the_sixth_version() -> None:
 def test_a_signal_ends_every_stream_cleanly_and_then_the_server(running: Path) -> None:
     process = Process(running.parent)
     url = f"{process.url}/api/sessions/{ID}"
-    last = f"Last-Event-ID: {httpx.get(url).json()['cursor']}"
+    last = f"Last-Event-ID: {get(url).json()['cursor']}"
     with ExitStack() as stack:
         streams = [stack.enter_context(Stream(process.port, last)) for _ in range(200)]
         for stream in streams:
@@ -195,7 +195,7 @@ def test_without_descriptors_it_rests_says_so_once_and_goes_on(tmp_path: Path) -
         assert process.process.stderr is not None
         assert select.select([process.process.stderr], [], [], 60)[0]
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
-        answer = httpx.get(f"{process.url}/healthz", timeout=60)
+        answer = get(f"{process.url}/healthz", timeout=60)
         code, said = process.end(signal.SIGTERM)
 
     assert answer.status_code == 200
