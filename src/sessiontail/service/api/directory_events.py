@@ -204,6 +204,7 @@ _EVENT_SCHEMA = {
         "event": {"type": "string", "enum": [*_EVENTS]},
         "id": {"type": "string"},
         "data": {"type": "object"},
+        "retry": {"type": "integer", "description": "Of the first event, by SSE: milliseconds."},
     },
     "additionalProperties": False,
 }
