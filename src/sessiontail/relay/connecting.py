@@ -175,7 +175,7 @@ def in_words(error: BaseException) -> str:
             return f"{_NOT_REACHED}: {reason}"
     if "NOAUTH" in text:
         return in_words(said.AuthenticationError())
-    if "WRONGTYPE" in text:
+    if "WRONGTYPE" in text or "not an integer" in text:
         return (
             "a key of ours has another program's value: give a prefix of your own, "
             "redis://HOST/0?prefix=NAME"
