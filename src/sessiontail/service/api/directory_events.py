@@ -159,8 +159,8 @@ class _Stream:
     def _new_news(self, feeds: Mapping[str, SessionFeed]) -> Iterable[Frame]:
         if not self._news.reaches(self._number):
             self._number = self._news.last
-            for feed in feeds.values():
-                feed.revive()  # a writer that came back may be among what is not known
+            for one in feeds.values():
+                one.revive()  # a writer that came back may be among what is not known
             yield self._ready(complete=False)
             return
         for entry in self._news.after(self._number):
