@@ -5,6 +5,7 @@ import { announce, byId, debounced, h } from "./dom.js";
 import { showFacts, showUsage } from "./facts.js";
 import { count, counted, oneLine } from "./format.js";
 import { showLineage } from "./lineage.js";
+import { kindOf } from "./record.js";
 import { RecordList } from "./recordlist.js";
 import { outcomeText } from "./state.js";
 import { hashOf } from "./router.js";
@@ -194,7 +195,7 @@ export class SessionView {
   }
 
   #added(record) {
-    const kind = record.record_type === "chunk" ? record.kind : record.record_type;
+    const kind = kindOf(record);
     if (this.#counts) this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
     else this.#late.push({ line: record.line, kind });
     this.#frame ||= requestAnimationFrame(() => this.#drawKinds());
