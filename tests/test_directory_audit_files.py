@@ -74,6 +74,19 @@ def test_what_has_not_changed_is_known_and_what_others_say_holds(
     )
 
 
+def test_a_file_whose_name_is_no_utf8_is_audited_beside_the_others(
+    chats: Chats, cache: Cache
+) -> None:
+    chats.write(1, rows(*FIRST[:1]))
+    odd = os.fsencode(chats.directory) + b"/\xff.jsonl"
+    Path(os.fsdecode(odd)).write_bytes(session_bytes(1))
+
+    (_, first), (files, second) = pass_over(chats, cache), pass_over(chats, cache)
+
+    assert {one.audit.file for one in first} == {one.audit.file for one in second}
+    assert [os.fsencode(one.file) for one in files.to_fold] == [odd]
+
+
 def test_what_has_just_changed_is_not_believed(chats: Chats, tmp_path: Path) -> None:
     """A change within the same tick of the clock would not show; the fold is gone on with."""
     cache = Cache(tmp_path / "cache.sqlite")

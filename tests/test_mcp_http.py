@@ -73,6 +73,7 @@ async def test_a_notification_is_taken_and_not_answered(server: ToolServer) -> N
         ({}, b"[" * 100_000, 400),
         ({}, b"\xff", 400),
         ({}, b'{"jsonrpc": "2.0"}', 400),
+        ({}, b'{"jsonrpc": "2.0", "id": "\\ud800", "method": "ping"}', 400),
         ({"mcp-protocol-version": "1999-01-01"}, b"{}", 400),
         ({"mcp-session-id": "a b"}, b"{}", 400),
         ({"mcp-session-id": "x" * 129}, b"{}", 400),

@@ -203,3 +203,16 @@ def test_without_descriptors_it_rests_says_so_once_and_goes_on(tmp_path: Path) -
     assert [line.rpartition(b" (")[0] for line in said.splitlines()] == [
         b"socket.accept() out of system resource: OSError: [Errno 24] Too many open files"
     ]
+
+
+def test_what_is_asked_again_and_again_in_vain_is_told_once(tmp_path: Path) -> None:
+    """A line an answer would fill a log; or, where nobody reads it, a pipe, and then the server waits."""
+    (tmp_path / f"{ID}.jsonl").symlink_to("/etc/hostname")
+    process = Process(tmp_path)
+    for _ in range(20):
+        assert get(f"http://127.0.0.1:{process.port}/api/sessions/{ID}").status_code == 503
+    _, said = process.end(signal.SIGTERM)
+
+    assert said.decode().splitlines() == [
+        f"{tmp_path}/{ID}.jsonl: a symbolic link; give the file that it points to"
+    ]

@@ -278,7 +278,8 @@ class AuditFiles:
             if status is None or numbers_of(status) != one.status:
                 continue  # it has grown since, or could not be read
             stamp = lasting_stamp(status, self._looked_ns, same_clock=self._same_clock)
-            if stamp is not None:
+            # A name that is no UTF-8 cannot be kept: it is audited anew each time.
+            if stamp is not None and one.audit.file.isprintable():
                 entries[name] = stamp, _encode(_to_keep(one))
         gone = {*self._gone}
         if len(entries) == len(self._names):

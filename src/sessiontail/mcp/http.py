@@ -103,6 +103,7 @@ class HttpTools:
             return _refusal(400, f"protocol versions here are {known}")
         try:
             message = JSONRPCMessage.model_validate(json.loads(body)).root
+            str(getattr(message, "id", "")).encode()  # a lone surrogate could not be sent back
         except (ValueError, RecursionError):
             return _refusal(400, "that is no JSON-RPC message", code=PARSE_ERROR)
         if isinstance(message, JSONRPCRequest):

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
 import resource
 import signal
 import socket
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -40,6 +42,9 @@ _LEAVE_S = 0.2
 _KEEP_ALIVE_S = 5
 # Who has gone without a word is asked after so long, and so often.
 _PROBE_S = 15
+# The same line is told again after so long; so many lines are remembered for that.
+_TOLD_AGAIN_S = 60.0
+_TOLD_LINES = 100
 # Descriptors for what are no connections: files, watches.
 _SPARE = 128
 
@@ -243,6 +248,8 @@ class _Told(logging.Handler):
     def __init__(self, tell: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
         self._tell = tell
+        # When each of the last lines was told.
+        self._told_s: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Tell it; of an error, what it is and where it was raised."""
@@ -251,7 +258,16 @@ class _Told(logging.Handler):
         if not record.name.startswith("sessiontail") and record.levelno < logging.ERROR:
             return
         error = record.exc_info[1] if record.exc_info else None
-        self._tell(record.getMessage().strip() + (f": {_described(error)}" if error else ""))
+        text = record.getMessage().strip() + (f": {_described(error)}" if error else "")
+        now_s = time.monotonic()
+        # Whoever asks for what cannot be read, again and again, must not fill it either.
+        if now_s - self._told_s.get(text, -math.inf) < _TOLD_AGAIN_S:
+            return
+        self._told_s.pop(text, None)
+        self._told_s[text] = now_s
+        if len(self._told_s) > _TOLD_LINES:
+            del self._told_s[next(iter(self._told_s))]
+        self._tell(text)
 
 
 def _described(error: BaseException) -> str:
@@ -270,6 +286,9 @@ def _told(tell: Callable[[str], None]) -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in names]
     for logger in loggers:
         logger.addHandler(handler)
+    # The MCP SDK warns by the root logger of what strangers send, which would print it as it is.
+    root, quiet = logging.getLogger(), logging.NullHandler()
+    root.addHandler(quiet)
     last: list[str] = []
 
     def handle(loop: asyncio.AbstractEventLoop, said: dict[str, Any]) -> None:  # noqa: ARG001 - asyncio's
@@ -285,6 +304,7 @@ def _told(tell: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         loop.set_exception_handler(None)
+        root.removeHandler(quiet)
         for logger in loggers:
             logger.removeHandler(handler)
         # What is not done by the end is cancelled with the loop: uvicorn would print where it was.
