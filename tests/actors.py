@@ -377,7 +377,7 @@ class WriterServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=120)
 
     def start(self, **job: Any) -> None:
         """Fork a writer; returns before it has begun."""
