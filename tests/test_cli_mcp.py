@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ def test_without_the_extra_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [*sys.modules]:
-        if name.partition(".")[0] == "mcp" or name.startswith("sessiontail.mcp."):
+        if name.partition(".")[0] == "mcp" or name.startswith("sessiontail.mcp"):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "mcp", None)
 
@@ -132,7 +133,24 @@ def test_without_the_extra_it_says_what_to_install(
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "sessiontail: the tools for agents need the package mcp: pip install mcp\n"
+        "sessiontail: the tools for agents need the package mcp: pip install 'mcp>=1.20,<2'\n"
+    )
+
+
+def test_with_an_sdk_of_another_major_version_it_says_which_one_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [*sys.modules]:
+        if name.startswith("sessiontail.mcp"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(metadata, "version", lambda _: "2.3.0")
+
+    done = run("mcp", "--dir", tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "sessiontail: the tools for agents need mcp 1, and mcp 2.3.0 is here: "
+        "pip install 'mcp>=1.20,<2'\n"
     )
 
 

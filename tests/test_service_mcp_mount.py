@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
 import httpx
 import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
-from starlette.routing import Route
 
 from actors import Actor
 from commands import ONE, closed
@@ -22,9 +21,7 @@ from served import Served
 from services import client as client_of
 from sessiontail import SessionStore
 from sessiontail.service import create_app, end_streams
-from sessiontail.service.context import Context, Limits
 from sessiontail.service.live.clients import Clients
-from sessiontail.service.mcp_mount import routes
 from test_mcp_http import HEADERS
 from test_mcp_server import Waiting
 from test_mcp_stdio import INITIALIZE, call
@@ -202,12 +199,19 @@ async def test_a_message_has_a_size(tmp_path: Path) -> None:
     assert answer.status_code == 413
 
 
-def test_without_the_extra_there_is_no_route_and_the_service_serves_the_rest(
+async def test_without_the_extra_it_says_so_and_the_service_serves_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context: Any = Context(SessionStore(tmp_path), Limits())
-    with_it = [*routes(context)]
-    monkeypatch.setattr("sessiontail.service.mcp_mount.find_spec", lambda _: None)
+    for name in [*sys.modules]:
+        if name.startswith("sessiontail.mcp"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    async with client_of(create_app(SessionStore(tmp_path)), **HEADERS) as raw:
+        answer = await raw.post("/mcp", content=b"{}")
+        rest = await raw.get("/api/sessions")
 
-    assert [route.path for route in with_it if isinstance(route, Route)] == ["/mcp"]
-    assert [*routes(context)] == []
+    assert (answer.status_code, answer.json()["detail"]) == (
+        501,
+        "the tools for agents need the package mcp: pip install 'mcp>=1.20,<2'",
+    )
+    assert rest.status_code == 200

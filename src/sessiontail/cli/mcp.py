@@ -13,7 +13,6 @@ import click
 
 from sessiontail.cli.options import directory_option
 from sessiontail.cli.terminal import note
-from sessiontail.errors import MissingExtra
 from sessiontail.store import SessionStore
 
 __all__ = ["command"]
@@ -33,7 +32,8 @@ To be pasted into the configuration of a client (.mcp.json, claude_desktop_confi
   }
 
 \b
-The client starts it, and ends it. The tools:
+The client starts it, and ends it. One that does not find the command needs its whole path, as that
+of a venv: /home/me/project/.venv/bin/sessiontail. The tools:
   list_sessions   which sessions there are, and which of them run
   read_session    the records of one, page by page
   search          a text or a regular expression in all of them
@@ -42,6 +42,13 @@ The client starts it, and ends it. The tools:
 
 \b
 'sessiontail serve' has the same tools at /mcp, over HTTP, for many clients and other machines.
+
+\b
+Examples:
+  sessiontail mcp                       the sessions that openrath writes here
+  sessiontail mcp --dir ./sessions      those of a directory
+  claude mcp add sessiontail -- sessiontail mcp --dir /home/me/.openrath/sessions
+                                        a client that takes it as a command
 
 \b
 Exit codes: 0 the client has closed its end, 2 usage, 130 interrupted, 143 SIGTERM.
@@ -54,14 +61,10 @@ def command(*, directory: str | None) -> int:
     They read and change nothing. What other agents have written is given as data, marked so that no
     text can pose as anything else.
     """
-    try:
-        from sessiontail.mcp.server import ToolServer  # noqa: PLC0415 - an optional extra
-        from sessiontail.mcp.stdio import serve_stdio  # noqa: PLC0415 - an optional extra
-        from sessiontail.mcp.toolbox import Toolbox  # noqa: PLC0415 - an optional extra
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "mcp":
-            raise
-        raise MissingExtra("the tools for agents need the package mcp: pip install mcp") from error
+    from sessiontail.mcp.server import ToolServer  # noqa: PLC0415 - an optional extra
+    from sessiontail.mcp.stdio import serve_stdio  # noqa: PLC0415 - an optional extra
+    from sessiontail.mcp.toolbox import Toolbox  # noqa: PLC0415 - an optional extra
+
     # The SDK warns through the root logger, which would print what a client has sent.
     logging.getLogger().addHandler(logging.NullHandler())
     store = SessionStore(directory)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -13,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from sessiontail.errors import MissingExtra
 from sessiontail.service.api.disconnects import until_disconnect
 from sessiontail.service.context import Context, context_of
 from sessiontail.service.live.clients import Clients
@@ -27,15 +27,17 @@ __all__ = ["routes"]
 
 
 def routes(context: Context) -> Iterator[BaseRoute]:  # noqa: ARG001 - what each of these takes
-    """Yield the route; none where the extra is not installed."""
-    if find_spec("mcp") is not None:
-        yield Route("/mcp", _answer, methods=["GET", "POST", "DELETE"])
+    """Yield the route; where the extra is not installed, it says so."""
+    yield Route("/mcp", _answer, methods=["GET", "POST", "DELETE"])
 
 
 async def _answer(request: Request) -> Response:
     context = context_of(request)
     # To import the SDK takes a second: not of the event loop.
-    await in_thread(import_module, "sessiontail.mcp.http")
+    try:
+        await in_thread(import_module, "sessiontail.mcp.http")
+    except MissingExtra as error:
+        raise Problem(501, str(error)) from error
     from sessiontail.mcp.http import MAX_BODY_BYTES, StreamedCall  # noqa: PLC0415 - an optional extra
 
     tools = context.part(_tools_of)
