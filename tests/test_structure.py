@@ -315,7 +315,7 @@ def test_the_floor_plan_names_what_is_there() -> None:
 
 #: Tests of a whole way, through many modules.
 WAYS = {
-    "browser", "browser_modules", "buckets", "bursts", "cancelling", "corpus", "examples", "idle", "kills", "model", "model_directory", "overflow",
+    "browser", "browser_modules", "buckets", "bursts", "cancelling", "consumers", "corpus", "examples", "idle", "kills", "model", "model_directory", "overflow",
     "pythons", "readme", "reference", "restarts", "soak", "structure", "tailing_races",
     "twenty_turns",
 }  # fmt: skip
