@@ -133,7 +133,7 @@ def test_without_the_extra_it_says_what_to_install(
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "sessiontail: the tools for agents need the package mcp: pip install 'mcp>=1.20,<2'\n"
+        "sessiontail: the tools for agents need the package mcp: pip install 'mcp>=1.22,<2'\n"
     )
 
 
@@ -150,7 +150,7 @@ def test_with_an_sdk_of_another_major_version_it_says_which_one_it_takes(
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "sessiontail: the tools for agents need mcp 1, and mcp 2.3.0 is here: "
-        "pip install 'mcp>=1.20,<2'\n"
+        "pip install 'mcp>=1.22,<2'\n"
     )
 
 

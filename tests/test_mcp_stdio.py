@@ -115,6 +115,14 @@ async def test_what_was_asked_before_the_end_is_answered_and_what_waits_is_told_
     assert len(by_id[3]["tools"]) == 6
 
 
+async def test_a_last_message_without_a_newline_is_answered(tmp_path: Path) -> None:
+    data = lines(INITIALIZE, INITIALIZED, {"jsonrpc": "2.0", "id": 3, "method": "tools/list"})
+
+    answers = await conversation(tmp_path, data[:-1])
+
+    assert [answer["id"] for answer in answers] == [0, 3]
+
+
 async def test_an_answer_that_is_longer_than_a_pipe_is_whole(tmp_path: Path) -> None:
     (tmp_path / f"{ID}.jsonl").write_bytes(header_line() + chunk_line(0, "晴" * 200_000))
     ask = call(1, "read_session", session=str(ID), line=2, max_text=200_000)

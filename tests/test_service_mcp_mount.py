@@ -212,6 +212,6 @@ async def test_without_the_extra_it_says_so_and_the_service_serves_the_rest(
 
     assert (answer.status_code, answer.json()["detail"]) == (
         501,
-        "the tools for agents need the package mcp: pip install 'mcp>=1.20,<2'",
+        "the tools for agents need the package mcp: pip install 'mcp>=1.22,<2'",
     )
     assert rest.status_code == 200

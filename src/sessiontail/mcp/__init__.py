@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 from sessiontail.errors import MissingExtra
 
-_INSTALL = "pip install 'mcp>=1.20,<2'"
+_INSTALL = "pip install 'mcp>=1.22,<2'"
 
 if find_spec("mcp") is None:
     raise MissingExtra(f"the tools for agents need the package mcp: {_INSTALL}")

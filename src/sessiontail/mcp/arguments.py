@@ -208,8 +208,14 @@ class WaitFor(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         ),
     ] = None
     timeout_s: Annotated[
-        float, Meta(ge=0, le=300, description="Wait so many seconds at most; 0: look, and return.")
-    ] = 60.0
+        float,
+        Meta(
+            ge=0,
+            le=300,
+            description="Wait so many seconds at most; 0: look, and return. Many clients cut a call off "
+            "after 60.",
+        ),
+    ] = 50.0
 
 
 def parse(shape: type[_T], arguments: dict[str, Any] | None) -> _T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -10,11 +11,12 @@ from uuid import UUID
 from sessiontail.directory.awaiting import Waited, await_in_any, await_in_session
 from sessiontail.directory.search_options import SearchOptions
 from sessiontail.directory.search_pages import search_page
-from sessiontail.errors import SessionNotFound
+from sessiontail.errors import DamagedSession, SessionNotFound
 from sessiontail.format.awaited import Awaited
 from sessiontail.format.brief import counted
 from sessiontail.format.condensed import as_lines, condensed, sound, weight
 from sessiontail.format.excerpt import excerpt_of
+from sessiontail.format.lifecycle import Outcome
 from sessiontail.format.patterns import text_pattern
 from sessiontail.format.records import Record
 from sessiontail.mcp.answers import Answer, ToolError
@@ -42,14 +44,18 @@ async def read_session(tools: Toolbox, asked: ReadSession, _: Progress) -> Answe
     if len(given) > 1:
         raise ToolError(f"give one of after, last and line, not {' and '.join(given)}")
     session_id = await tools.meant(asked.session)
-    after = asked.after
+    after, last = asked.after, asked.last
     if asked.line is not None:
         after = await tools.store.cursor_at(session_id, asked.line)
+    elif last is not None:
+        # What is read from a place has its lines: a text that is cut is read whole by its line.
+        with suppress(DamagedSession):
+            after, last = await tools.store.cursor_at(session_id, last=last), None
     shape = partial(condensed, most=asked.max_text, start=asked.from_character)
     reader = tools.store.read(
         session_id,
         after=after,
-        last=asked.last,
+        last=last,
         inherited="include" if asked.inherited else "skip",
     )
     page = await read_page(
@@ -220,9 +226,16 @@ async def _ended(
     if waited.outcome is not None:
         found["outcome"] = waited.outcome.value
         told = (
-            f"The session has ended ({waited.outcome.value}) without it: nobody writes it any more."
+            f"The session has ended ({waited.outcome.value}) without it: nobody writes it any more. "
+            f"Should it go on one day: after={following}"
         )
-    elif absent:
+        if waited.outcome is Outcome.REPLACED:
+            told = (
+                "Another file has taken the place of the session's (replaced). Call again without after: "
+                "it begins anew."
+            )
+        return Answer(found=found, data="", told=told)
+    if absent:
         told = "The time is up, and there is no session with this id yet."
     else:
         told = f"The time is up; {counted(waited.passed, 'record')} came, and none was it."

@@ -102,6 +102,9 @@ async def _lines(stdin: int) -> AsyncIterator[bytes | None]:
             if not skipping:
                 yield None
             skipping, rest = True, b""
+    if not skipping and rest.strip():
+        # A client that ends may leave out the last newline.
+        yield rest
 
 
 def _message(line: bytes | None) -> _Incoming:
