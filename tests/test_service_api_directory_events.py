@@ -246,7 +246,7 @@ async def test_who_is_too_late_for_the_news_is_told_to_list_again(tmp_path: Path
 
 
 async def test_an_asked_session_goes_on_though_the_news_that_a_writer_came_back_are_lost(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     actor = Actor(tmp_path, ONE)
     actor.open().say("before").kill()
@@ -258,7 +258,8 @@ async def test_an_asked_session_goes_on_though_the_news_that_a_writer_came_back_
         stream_of(app, ONE, after=[f"{ONE}:{START.encode()}"]) as stream,
     ):
         begun = await records(stream, 3)
-        told, news._wake = news._wake, lambda: None  # type: ignore[method-assign]
+        told = news._wake
+        monkeypatch.setattr(news, "_wake", lambda: None)
         actor.open(header=False).say("after")
         news._news.skip()
         told()
