@@ -4,7 +4,7 @@ import pytest
 
 from sessiontail import PersistenceError
 from sessiontail.format.framing import LineFramer
-from sessiontail.relay.entries import Hole, Keys, fields_of, line_id, lines_in, named, safe_stem
+from sessiontail.relay.entries import Hole, Keys, fields_of, lines_in, named, safe_stem
 
 
 def entries(
@@ -13,7 +13,7 @@ def entries(
     found: list[tuple[bytes, dict[bytes, bytes]]] = []
     for item in LineFramer(max_line_bytes=most).feed(data):
         for pair in fields_of(item):
-            found.append((line_id(generation, first + len(found)).encode(), dict([pair])))
+            found.append((f"{generation}-{first + len(found)}".encode(), dict([pair])))
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from sessiontail.cli.demo_agents import Turn, calls, result, says, system, user
 
-__all__ = ["SCRIPTS", "WORDS", "Delegation", "Exchange", "Script", "filled"]
+__all__ = ["SCRIPTS", "WORDS", "Delegation", "Script", "filled"]
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,6 @@ from sessiontail.errors import PersistenceError
 from sessiontail.system.signals import on_asyncio
 
 __all__ = [
-    "PASSWORD_VARIABLE",
-    "TIMEOUT_S",
     "RelayError",
     "call",
     "connected",
@@ -36,10 +34,10 @@ __all__ = [
     "until_one_ends",
 ]
 
-#: How long Redis may take for an answer.
-TIMEOUT_S = 10.0
-#: Has the password where the URL has none: arguments show in the list of processes.
-PASSWORD_VARIABLE = "SESSIONTAIL_REDIS_PASSWORD"  # noqa: S105 - the name of one
+# How long Redis may take for an answer.
+_TIMEOUT_S = 10.0
+# Has the password where the URL has none: arguments show in the list of processes.
+_PASSWORD_VARIABLE = "SESSIONTAIL_REDIS_PASSWORD"  # noqa: S105 - the name of one
 
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.05, 30.0
 
@@ -82,7 +80,7 @@ def _without_prefix(url: str) -> str:
     return parts._replace(query=urlencode(kept)).geturl()
 
 
-def connected(url: str, *, timeout_s: float = TIMEOUT_S) -> Redis:
+def connected(url: str, *, timeout_s: float = _TIMEOUT_S) -> Redis:
     """Return a client; nothing is connected before it is asked.
 
     Raises:
@@ -100,7 +98,7 @@ def connected(url: str, *, timeout_s: float = TIMEOUT_S) -> Redis:
             f"{shown(url)} is no address of a Redis: redis://HOST:PORT/DB, with a number for DB, or "
             "unix:///PATH?db=DB"
         )
-    password = parts.password or os.environ.get(PASSWORD_VARIABLE) or None
+    password = parts.password or os.environ.get(_PASSWORD_VARIABLE) or None
     given: dict[str, Any] = {} if password is None else {"password": password}
     try:
         client = Redis.from_url(
@@ -144,7 +142,7 @@ def in_words(error: BaseException) -> str:
         case said.AuthenticationError() | said.AuthorizationError():
             return (
                 "it refuses the user or the password: give redis://USER:PASSWORD@HOST, "
-                f"or the password in {PASSWORD_VARIABLE}"
+                f"or the password in {_PASSWORD_VARIABLE}"
             )
         case said.NoPermissionError():
             return f"its user may not do all that is needed; give it more rights (ACL): {text}"

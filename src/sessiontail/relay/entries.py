@@ -27,7 +27,7 @@ import msgspec
 from sessiontail.errors import PersistenceError
 from sessiontail.format.framing import Block, LongLine
 
-__all__ = ["Hole", "Keys", "fields_of", "is_name", "line_id", "lines_in", "named", "safe_stem"]
+__all__ = ["Hole", "Keys", "fields_of", "is_name", "lines_in", "named", "safe_stem"]
 
 #: The field of an entry that has a line, without its newline; and of one that has only its ends.
 LINE, HOLE = b"d", b"x"
@@ -114,11 +114,6 @@ class Keys:
     def lines(self, host: str, stem: str) -> bytes:
         """The stream of a session."""
         return f"{self.prefix}:{host}:lines:".encode() + os.fsencode(stem)
-
-
-def line_id(generation: int, line: int) -> str:
-    """Return the id of a line's entry; line 0 is the place before the first."""
-    return f"{generation}-{line}"
 
 
 def fields_of(block: Block | LongLine) -> Iterator[tuple[bytes, bytes]]:
