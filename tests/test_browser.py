@@ -528,8 +528,15 @@ def test_each_key_of_the_help_does_what_it_says(
     for key, field in (("s", page.locator("#query")), ("/", page.locator("#filter"))):
         press(key)
         expect(field).to_be_focused()
+        page.keyboard.type("no such")
         press("Esc")
         expect(field).not_to_be_focused()
+        press(key)
+        page.keyboard.type("nothing")  # in place of what was there
+        expect(field).to_have_value("nothing")
+        press("Esc")
+        press("Esc")
+        expect(field).to_have_value("")
     show(page, two, 3)
     expect(selected).to_have_attribute("data-line", "3")
     fold = record(page, 3).locator("details")

@@ -61,8 +61,9 @@ function go(step) {
   if (id) location.hash = hashOf(id);
 }
 
-function focusFilter() {
-  const input = byId(view.session ? "filter" : "query");
+/** Go to a field; what is typed takes the place of what it has. */
+function enter(id) {
+  const input = byId(id);
   input.focus();
   input.select();
 }
@@ -72,6 +73,7 @@ function leave() {
   if (active instanceof HTMLInputElement) active.blur();
   else if (search.open) search.close();
   else if (view.filtered) view.clearFilter();
+  else if (list.filtered) list.clearFilter();
   byId("records").focus({ preventScroll: true });
 }
 
@@ -96,8 +98,8 @@ listenToKeys({
   f: () => view.records.toggleFollow(),
   o: () => view.records.toggleFold(),
   Enter: () => view.records.toggleFold(),
-  "/": focusFilter,
-  s: () => byId("query").focus(),
+  "/": () => enter(view.session ? "filter" : "query"),
+  s: () => enter("query"),
   "?": () => help.showModal(),
   Escape: leave,
 });

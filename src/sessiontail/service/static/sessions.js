@@ -50,6 +50,7 @@ export class SessionList {
     const limit = stay ? Math.min(Math.max(this.#metas.size, PAGE), LARGEST_PAGE) : PAGE;
     this.#asked += 1;
     const asked = this.#asked;
+    this.#list.ariaBusy = "true";
     const metas = new Metas();
     metas.reset({ sort: byId("sort").value, states: [...this.#states], text: this.#text.value.trim() });
     await this.#page(metas, asked, limit, () => {
@@ -84,6 +85,10 @@ export class SessionList {
   /** Return what the list knows of a session; null: nothing. */
   meta(id) {
     return this.#metas.get(id);
+  }
+
+  get filtered() {
+    return this.#states.size > 0 || this.#text.value !== "";
   }
 
   /** Take away what filters the list. */
@@ -131,6 +136,7 @@ export class SessionList {
       this.onError(error);
     } finally {
       this.#more.ariaBusy = "false";
+      if (asked === this.#asked) this.#list.ariaBusy = "false";
     }
   }
 
