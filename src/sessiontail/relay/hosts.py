@@ -45,8 +45,10 @@ class Hosts:
         for name in self.names:
             pipeline.exists(self._keys.of(name, "lock"))
             pipeline.hget(self._keys.of(name, "info"), "seen")
-        (now_s, _), *answers = await pipeline.execute(raise_on_error=False)
-        changed = False
+        now, *answers = await pipeline.execute(raise_on_error=False)
+        if isinstance(now, said.RedisError):
+            raise now
+        now_s, changed = now[0], False
         for name, lives, seen in zip(self.names, answers[::2], answers[1::2], strict=True):
             changed = self._judge(name, lives == 1, _since_s(seen, now_s)) or changed
         return changed
