@@ -43,7 +43,7 @@ class Limits:
     #: Streams of one client's address.
     streams_per_client: int = 2_000
     #: Of large bodies that clients have not taken yet, all together: above it the oldest ones are cut.
-    held_bytes: int = 128 * 1024 * 1024
+    held_bytes: int = 256 * 1024 * 1024
     #: A search ends after so long, and says that it is not complete.
     search_s: float = 10.0
     #: Searches at once, and of these with regular expressions: each may take a gigabyte.

@@ -26,6 +26,7 @@ _ANYWHERE = {
     403: "A page of another origin has asked.",
     405: "This path is not for that method.",
     414: "The path or the query is too long.",
+    411: "A body comes with its Content-Length.",
     421: "The service is not reached under this Host.",
     431: "The headers are too long.",
     500: "The server has failed; its log says how.",

@@ -194,9 +194,7 @@ async def _one(request: Request) -> Response:
     said = {**row.record.to_dict(session_id), "line": row.line, "cursor": row.cursor}
     if row.size <= AT_ONCE_BYTES:
         return answer(request, f"{valid_json(said)}\n".encode())
-    # The texts of the record, and of a piece that is made of the longest one.
-    pieces = _in_pieces(context, said)
-    return EventStream(context, pieces, media_type=JSON, holds=2 * row.size)
+    return EventStream(context, _in_pieces(context, said), media_type=JSON, holds=row.size)
 
 
 async def _in_pieces(context: Context, said: dict[str, Any]) -> AsyncGenerator[bytes, None]:
