@@ -76,7 +76,7 @@ def until(page: Page, condition: str, value: Any = None) -> None:
 
 def live(page: Page) -> None:
     """Wait until the page hears of news."""
-    expect(page.locator("#connection-word")).to_have_text("live")
+    expect(page.locator("#connection-word")).to_have_text("connected")
 
 
 def listed(page: Page, session_id: UUID) -> Locator:

@@ -52,7 +52,7 @@ function showConnection() {
   byId("lost").hidden = connected || !(wasConnected || stream.refusal);
   byId("refusal").textContent = stream.refusal;
   byId("connection").className = connected ? "connected" : "lost";
-  byId("connection-word").textContent = connected ? "live" : "reconnecting…";
+  byId("connection-word").textContent = connected ? "connected" : "reconnecting…";
   if (!connected) byId("lost-age").textContent = age(new Date(stream.contactMs).toISOString());
 }
 
