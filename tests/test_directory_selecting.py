@@ -216,3 +216,15 @@ def test_unknown_tokens_come_last() -> None:
     known = meta(1, cumulative_usage=TokenUsage(0, 0, 0))
 
     assert ORDERS["tokens"](known) > ORDERS["tokens"](meta(2))
+
+
+@pytest.mark.parametrize("sort", ["created", "-created"])
+def test_a_session_that_was_opened_again_has_both_its_files_also_at_the_edge_of_a_page(
+    sort: str,
+) -> None:
+    old = meta(1)
+    metas = [meta(0), old, meta(1, file=f"{old.file}.__partial__"), meta(9)]
+
+    for limit in (1, 2, 3):
+        found = [name for page in pages(metas, sort, limit) for name in page]
+        assert sorted(found) == sorted(one.id_text for one in metas)

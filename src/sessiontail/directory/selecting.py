@@ -144,7 +144,9 @@ def page_of(
         CursorInvalid: ``after`` is none, or of another order.
     """
     key = ORDERS[sort.removeprefix("-")]
-    keyed = ((key(meta), meta.id_text, _name(meta), meta) for meta in metas)
+    metas = [*metas]
+    files = {meta.file for meta in metas}
+    keyed = ((key(meta), meta.id_text, _name(meta.file, files), meta) for meta in metas)
     falling = sort.startswith("-")
     if after is not None:
         behind = _place_of(after, sort)
@@ -173,6 +175,8 @@ def _place_of(token: str, sort: str) -> tuple[datetime | int, str, str]:
     return key, place.session_id, os.fsdecode(place.name)
 
 
-def _name(meta: PersistedSessionMeta) -> str:
-    # A session that is closed keeps its place.
-    return meta.file.rpartition("/")[2].removesuffix(WAL_ENDING)
+def _name(file: str, files: Collection[str]) -> str:
+    # A session that is closed keeps its place; of one that was opened again, each file has its own.
+    closed = file.removesuffix(WAL_ENDING)
+    kept = file if file != closed and closed in files else closed
+    return kept.rpartition("/")[2]
