@@ -133,6 +133,50 @@ async def test_many_that_begin_at_once_get_each_record_once(
     assert [indexes(mine) for mine in got] == [owed] * 10
 
 
+async def test_of_all_who_come_to_a_place_at_once_one_opens_the_file(
+    sharing: Sharing, session: Session
+) -> None:
+    session.write(3)
+    got: list[list[Frame]] = [[] for _ in range(20)]
+    all_there = anyio.Event()
+
+    async def follow(mine: list[Frame]) -> None:
+        with Place(sharing, ID, None) as place:
+            await place.begin()
+            mine += await read(place, 4)
+            if all(got):
+                all_there.set()
+            await all_there.wait()
+
+    async with anyio.create_task_group() as tasks:
+        for mine in got:
+            tasks.start_soon(follow, mine)
+
+    assert [indexes(mine) for mine in got] == [[b"", *named(0, 1, 2)]] * 20
+    assert sharing._made == 1
+
+
+async def test_where_the_one_that_opens_the_file_leaves_the_others_open_it(
+    sharing: Sharing, session: Session
+) -> None:
+    session.write(3)
+    got: list[list[Frame]] = [[] for _ in range(3)]
+
+    async def follow(mine: list[Frame], scope: anyio.CancelScope) -> None:
+        with scope, Place(sharing, ID, None) as place:
+            await place.begin()
+            mine += await read(place, 4)
+
+    first = anyio.CancelScope()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follow, [], first)
+        for mine in got:
+            tasks.start_soon(follow, mine, anyio.CancelScope())
+        first.cancel()
+
+    assert [indexes(mine) for mine in got] == [[b"", *named(0, 1, 2)]] * 3
+
+
 async def test_a_late_client_whose_frames_are_dropped_goes_on_from_the_file(
     sharing: Sharing, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

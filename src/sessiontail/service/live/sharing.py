@@ -13,6 +13,8 @@ from __future__ import annotations
 from typing import Self
 from uuid import UUID
 
+import anyio
+
 from sessiontail.format.cursor import START
 from sessiontail.service.context import Context
 from sessiontail.service.live.clients import Clients
@@ -35,6 +37,8 @@ class Sharing:
         self._tail = context.store.tail
         self._figures = context.part(Clients).figures
         self._readings: dict[UUID, list[Reading]] = {}
+        # Set when the reading that is being opened at a place is open, or cannot be opened.
+        self._opening: dict[tuple[UUID, str], anyio.Event] = {}
         self._count = self._made = 0
 
     def __len__(self) -> int:
@@ -74,6 +78,30 @@ class Sharing:
             reading.close()
             raise
         return reading
+
+    async def find_or_begin(self, session_id: UUID, cursor: str, wait_s: float) -> Reading:
+        """Return the reading that has a place; of all who come there at once one begins it.
+
+        Raises:
+            PersistenceError: see ``begin``.
+        """
+        key = session_id, cursor
+        if key in self._opening:
+            await self._opening[key].wait()
+        found = self.find(session_id, cursor)
+        if found is not None:
+            return found
+        opening = anyio.Event()
+        if not wait_s:  # who waits for a session is not waited for
+            self._opening[key] = opening
+        try:
+            begun = await self.begin(session_id, cursor, wait_s)
+            self.add(begun)
+        finally:
+            opening.set()
+            if self._opening.get(key) is opening:
+                del self._opening[key]
+        return begun
 
     def add(self, reading: Reading) -> None:
         """Let others find a reading."""
@@ -131,11 +159,7 @@ class Place:
             CursorInvalid: the cursor does not fit it.
             PersistenceError: it cannot be read.
         """
-        found = self._sharing.find(self.session_id, self.cursor)
-        if found is None:
-            found = await self._sharing.begin(self.session_id, self.cursor, wait_s)
-            self._sharing.add(found)
-        self._join(found)
+        self._join(await self._sharing.find_or_begin(self.session_id, self.cursor, wait_s))
 
     async def frames(self) -> list[Frame]:
         """Wait for what comes next; the last frame is the end's, and nothing comes behind it.
