@@ -16,7 +16,8 @@ def tree_of(pattern: str) -> Any:
     """Return what ``re`` makes of a pattern, pairs of a word and its value; None: it refuses it."""
     # What later versions of Python may make of "[[" is nobody's business who searches with regex.
     warnings.filterwarnings("ignore", r"Possible (nested set|set \w+) at position", FutureWarning)
+    parser = getattr(re, "_parser", None)  # what re itself understands; without it, None
     try:
-        return re._parser.parse(pattern, re.MULTILINE)  # type: ignore[attr-defined]  # noqa: SLF001 - what re itself understands; without it, None
-    except (AttributeError, re.error, RecursionError, OverflowError, ValueError):
+        return parser and parser.parse(pattern, re.MULTILINE)
+    except (re.error, RecursionError, OverflowError, ValueError):
         return None
