@@ -127,7 +127,7 @@ WHOLE = b"".join(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_damaged_copies_are_counted_as_a_plain_reading_counts_them(data: st.DataObject) -> None:
     lines = [*WHOLE.splitlines(keepends=True), header_line(), b"\n", b"\r\n", trailer_line(3)]

@@ -66,7 +66,7 @@ TEXTS = st.lists(PIECES, max_size=30).map("".join)
 
 
 @pytest.mark.usefixtures("small")
-@settings(max_examples=1_500)
+@settings(max_examples=700)
 @given(
     texts=st.lists(TEXTS, min_size=3, max_size=3),
     shape=st.sampled_from(
