@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ import pytest
 from samples import ID, all_of
 from sessiontail import SessionStore
 from writers import real_writer
+
+# Programs that tests start are compiled once, and not each time, whatever the environment says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Nothing of a test, or of its child processes, is in the user's cache, or comes from there.
 os.environ["SESSIONTAIL_CACHE"] = "off"
