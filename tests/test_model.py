@@ -34,7 +34,7 @@ from sessiontail import Outcome, Record, SessionStore, SessionTail
 from sessiontail.system import surveying
 
 # Shared by four machines: both backends, with events and polling.
-EXAMPLES = int(os.environ.get("SESSIONTAIL_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("SESSIONTAIL_EXAMPLES", "40"))
 # Much longer than reading takes on a busy machine, and shorter than the time between two looks.
 PATIENCE_S = 20
 

@@ -24,7 +24,7 @@ from samples import header_line
 from sessiontail import DirectoryTail, Record, SessionStore
 
 # 4 machines share them.
-EXAMPLES = int(os.environ.get("SESSIONTAIL_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("SESSIONTAIL_EXAMPLES", "32"))
 SESSIONS = 30
 # Much longer than reading takes on a busy machine, and shorter than the time between two looks.
 PATIENCE_S = 20
