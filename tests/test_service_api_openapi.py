@@ -53,7 +53,7 @@ CONFIG = """
 max-stream-events = 1
 [checks]
 positive_data_acceptance.enabled = false
-negative_data_rejection.expected-statuses = [400, 403, 404, 405, 409, 413, 414, 422, 429, 431]
+negative_data_rejection.expected-statuses = [400, 403, 404, 405, 409, 411, 413, 414, 422, 429, 431]
 """
 
 
