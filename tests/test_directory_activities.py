@@ -61,10 +61,25 @@ def test_a_session_that_ended_stays_for_a_while_and_counts_on() -> None:
     put(all_, ID, ONE + trailer_line(2))
 
     all_.hear(str(ID), EventKind.CLOSED, 10.0)
+    all_.shown(10.0)
+    all_.shown(20.0)
     all_.let_leave(69.0)
     assert (rows(all_), left(all_), all_.leaves_at_s) == ([(SessionState.CLOSED, 2)], 0, 70.0)
     all_.let_leave(70.0)
     assert (rows(all_), left(all_), all_.leaves_at_s) == ([], 2, float("inf"))
+
+
+def test_a_session_that_ended_is_shown_however_late_somebody_looks() -> None:
+    all_ = Activities(0.0, linger_s=60.0)
+    put(all_, ID, ONE)
+    put(all_, OTHER, ONE)
+
+    all_.hear(str(ID), EventKind.CLOSED, 10.0)
+    all_.hear(str(OTHER), EventKind.ABANDONED, 11.0)
+    all_.let_leave(1000.0)
+    assert rows(all_) == [(SessionState.CLOSED, 2), (SessionState.ABANDONED, 2)]
+    all_.shown(1000.0)
+    assert all_.leaves_at_s == 1060.0
 
 
 def test_a_session_that_is_taken_up_again_stays() -> None:

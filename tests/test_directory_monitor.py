@@ -58,10 +58,10 @@ async def test_what_runs_already_is_counted_whole_and_is_no_rate(store: SessionS
             assert moment.sessions[0].rows_per_s > 0
 
 
-async def test_a_session_is_shown_from_its_begin_to_its_end_and_a_while_longer(
+async def test_a_session_is_shown_from_its_begin_to_its_end_however_short_that_lingers(
     store: SessionStore,
 ) -> None:
-    async with monitor_of(store, linger_s=0.05) as monitor:
+    async with monitor_of(store, linger_s=0.0) as monitor:
         assert (await monitor.caught_up()).sessions == ()
         actor = Actor(store.directory).open().say("one")
         await until(monitor, lambda m: states(m) == [("live", 1)])

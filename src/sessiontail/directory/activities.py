@@ -30,12 +30,13 @@ class Activities:
 
     Args:
         now_s: the time.
-        linger_s: so long a session that ended is shown.
+        linger_s: so long a session that ended is shown, and at least once.
     """
 
     def __init__(self, now_s: float, *, linger_s: float = LINGER_S) -> None:
         self._linger_s = linger_s
-        # By the stem of the file; those that ended are in the second too, the first to end first.
+        # By the stem of the file; those that ended are in the second too, the first to end first,
+        # with when that was shown: not yet is never.
         self._folds: dict[str, tuple[str, ActivityFold]] = {}
         self._ended: dict[str, float] = {}
         # Of those that are shown no longer.
@@ -91,7 +92,7 @@ class Activities:
             self._ended.pop(stem, None)
             fold.state = _ENDS.get(kind, fold.state)
             if kind in _ENDS:
-                self._ended[stem], fold.torn_bytes = now_s, torn_bytes
+                self._ended[stem], fold.torn_bytes = math.inf, torn_bytes
                 if len(self._ended) > _MOST_ENDED:
                     self._leave(next(iter(self._ended)), now_s)
 
@@ -100,8 +101,15 @@ class Activities:
         """When the next of those that ended leaves; never, where none did."""
         return next(iter(self._ended.values()), math.inf) + self._linger_s
 
+    def shown(self, now_s: float) -> None:
+        """Note that all were shown as they are: from now on those that ended linger."""
+        for stem in reversed(self._ended):
+            if self._ended[stem] < math.inf:
+                return
+            self._ended[stem] = now_s
+
     def let_leave(self, now_s: float) -> None:
-        """Show those no longer that ended long ago."""
+        """Show those no longer that were shown as ended long ago."""
         while self.leaves_at_s <= now_s:
             self._leave(next(iter(self._ended)), now_s)
 

@@ -97,7 +97,7 @@ class SessionMonitor(AsyncPulled, AsyncEntered, AsyncIterator[DirectoryActivity]
             directory: whose sessions.
             watch: gives the watch of the directory, held.
             interval_s: no two moments come sooner after each other.
-            linger_s: so long a session that ended is shown.
+            linger_s: so long a session that ended is shown, and at least once.
             max_line_bytes: a longer line is one ``Damage``.
         """
         checks.positive("interval_s", interval_s, (int, float))
@@ -292,6 +292,7 @@ class SessionMonitor(AsyncPulled, AsyncEntered, AsyncIterator[DirectoryActivity]
             rows_per_s=rates[0],
             bytes_per_s=rates[1],
         )
+        activities.shown(now_s)
         self._cost_s, self._shown_s = cost_s, now_s
         unknown = SessionState.UNKNOWN in moment.by_state
         self._ask_at_s = now_s + _FIRST_ASK_S if unknown else math.inf
