@@ -372,7 +372,7 @@ def test_a_line_of_3_mb_is_cut_in_the_list_and_whole_where_somebody_asks(
         assert viewer.text_content() == text
         page.keyboard.press("Escape")
         expect(page.locator("#viewer")).to_be_hidden()
-        assert viewer.text_content() == ""
+        expect(viewer).to_have_text("")
 
 
 def long_session(session_id: UUID, records: int) -> bytes:

@@ -317,8 +317,9 @@ async def test_a_relay_that_is_gone_is_told_and_that_it_is_back(
         async with relaying(url, source, name="one"):
             await soon(lambda: len(told) == 2)
 
-    assert told == ["the relay one is gone: what is written there is not seen",
-                    "the relay one is back"]  # fmt: skip
+    # That it has gone again may be seen before the mirror ends.
+    assert told[:2] == ["the relay one is gone: what is written there is not seen",
+                        "the relay one is back"]  # fmt: skip
 
 
 async def test_a_mirror_is_not_relayed_and_what_is_relayed_is_no_mirror(
