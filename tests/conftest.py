@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis  # before trio: loaded after it, it warns of trio's random state
 import msgspec
@@ -39,6 +41,18 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
     if op == "==" and isinstance(left, msgspec.Struct) and isinstance(right, msgspec.Struct):
         return [f"{left!r} == {right!r}", all_of(left), all_of(right)]
     return None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Load a share of the modules first, where there are several processes.
+
+    Else each of them would rewrite the asserts of all at the same time: in a fresh clone half a minute.
+    """
+    worker: dict[str, Any] | None = getattr(session.config, "workerinput", None)
+    if worker and session.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        number, workers = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
+        for path in sorted(Path(__file__).parent.glob("test_*.py"))[number::workers]:
+            importlib.import_module(path.stem)
 
 
 def pytest_collection_finish() -> None:

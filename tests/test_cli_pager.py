@@ -197,7 +197,7 @@ def test_a_pager_that_ends_early_ends_the_command(long: Path, tmp_path: Path) ->
 
 
 def test_a_session_is_paged_while_it_is_read(tmp_path: Path) -> None:
-    path = closed(tmp_path, ONE, *(["x" * 1_000_000] * 50))
+    path = closed(tmp_path, ONE, *(["x" * 1_000_000] * 30))
     # What the command has read when its first record is on the screen, and no more is taken.
     pager = program(
         tmp_path / "slow", "head -n 3 | tail -c 9", 'grep rchar "/proc/$PPID/io"', "cat >/dev/null"

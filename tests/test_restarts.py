@@ -189,7 +189,7 @@ anyio.run(main, backend=backend)
 @pytest.mark.parametrize(
     ("wake", "count"),
     [
-        ("events", 20),
+        ("events", 10),
         pytest.param("events", 100, marks=pytest.mark.slow),
         pytest.param("polling", 100, marks=pytest.mark.slow),
     ],
@@ -207,7 +207,7 @@ async def test_a_consumer_killed_at_any_moment_goes_on_from_its_stored_cursor(
         for n, name in enumerate(names):
             job = {"kill_at_byte": rng.randrange(400, 4000)} if n % 4 == 0 else {}
             server.start(id=str(name), seed=n, chunks=20, **job)
-            if n % (count // 4) == 4:
+            if n % max(5, count // 4) == 4:
                 with subprocess.Popen(command) as consumer:
                     time.sleep(rng.uniform(0.3, 0.6))
                     consumer.kill()

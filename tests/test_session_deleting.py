@@ -71,7 +71,6 @@ def lives(tmp_path: Path, *arguments: str) -> tuple[int, list[str]]:
         *[(deed, "nothing") for deed in mortals.DEEDS],
         ("delete_wal", "resumed"),
         ("delete_final", "closed"),
-        ("delete", "resumed"),
         ("delete_wal", "created"),
         ("prune", "closed"),
     ],

@@ -273,7 +273,7 @@ def soak(tmp_path: Path, seconds: float) -> list[tuple[float, int]]:
 
 
 def test_seconds_of_agents_that_come_and_go_are_followed_exactly(tmp_path: Path) -> None:
-    soak(tmp_path, 8)
+    soak(tmp_path, 4)
 
 
 @pytest.mark.slow
