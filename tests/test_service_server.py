@@ -118,6 +118,9 @@ def test_a_signal_ends_every_stream_cleanly_and_then_the_server(running: Path) -
             stuck = stack.enter_context(Stream(process.port))
             stuck.read_until(b"event: header")
         stack.enter_context(connected(process.port, b"GET /heal"))
+        refused = stack.enter_context(connected(process.port, b"nonsense\r\n\r\n"))
+        while refused.recv(65536):
+            pass  # it may still send
         process.process.send_signal(signal.SIGTERM)
         ends = [stream.read_to_end() for stream in streams]
         clean = [stream.ended_cleanly for stream in streams]

@@ -3,21 +3,27 @@
 uvicorn limits what a request's head may be, but not how long a client takes to send it (slowloris), and
 it counts connections only once they have sent one. Here a connection counts from its first moment, and
 has so many seconds for each head, and for each body. Whoever is above the number takes the place of the
-one that has asked for nothing for longest; where all are answered now, it is told 503 at once.
+one that has asked for nothing for longest; where all are answered now, it is told 503 at once. What is
+no request is answered by a problem, as all that is refused, and whoever still sends reads that answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from http import HTTPStatus
 from typing import Any, TypeAlias
 
 import anyio
+import h11
 from anyio import CancelScope
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from sessiontail.service.closing import SoftTransport
+from sessiontail.service.guard.security import HEADERS
 from sessiontail.service.live.sse import ABORT
+from sessiontail.service.problems import Problem
 
 __all__ = ["HEAD_TIMEOUT_S", "Connections"]
 
@@ -29,6 +35,9 @@ _BODY_TIMES = 6
 _READ_BYTES = 4 * 1024
 # So often it is looked who is too slow.
 _LOOK_S = 1.0
+# Of those that were answered and may still be sending, so many are heard out, each for half of the time of
+# a head.
+_MOST_LINGERING = 100
 
 _REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
@@ -55,6 +64,8 @@ class Connections:
         self._open: dict[_Ends, _Connection] = {}
         # Those of which the head of a request is waited for, since when: the first one for longest.
         self._idle: dict[_Connection, None] = {}
+        # Those that were closed, and whose clients may still be sending: the first one for longest.
+        self._lingering: dict[_Connection, None] = {}
         # What answers a request now.
         self._answering: set[CancelScope] = set()
 
@@ -94,13 +105,13 @@ class Connections:
         while True:
             await anyio.sleep(min(_LOOK_S, self._head_timeout_s / 4))
             now_s = time.monotonic()
-            for connection in [*self._open.values()]:
-                if connection.due_s is not None and connection.due_s < now_s:
+            for connection in [*self._open.values(), *self._lingering]:
+                if connection.is_late(now_s):
                     connection.abort()
 
     def cut(self) -> None:
         """Cut all connections, and end what answers them."""
-        for connection in [*self._open.values()]:
+        for connection in [*self._open.values(), *self._lingering]:
             connection.abort()
         for answering in [*self._answering]:
             answering.cancel()
@@ -122,16 +133,27 @@ class Connections:
 
     def expect_head(self, connection: _Connection) -> None:
         """Give a connection its time for the head of the next request."""
+        if connection in self._lingering:
+            return
         connection.due_s = time.monotonic() + self._head_timeout_s
         self._idle.pop(connection, None)
         if connection.ends is not None and self._open.get(connection.ends) is connection:
             self._idle[connection] = None
 
-    def leave(self, ends: _Ends) -> None:
+    def linger(self, connection: _Connection) -> None:
+        """Hear a connection out that was answered; it has no place any more that others wait for."""
+        self.leave(connection)
+        connection.due_s = time.monotonic() + self._head_timeout_s / 2
+        self._lingering[connection] = None
+        if len(self._lingering) > _MOST_LINGERING:
+            next(iter(self._lingering)).abort()
+
+    def leave(self, connection: _Connection) -> None:
         """Count a connection no more."""
-        connection = self._open.pop(ends, None)
-        if connection is not None:
-            self._idle.pop(connection, None)
+        if connection.ends is not None and self._open.get(connection.ends) is connection:
+            del self._open[connection.ends]
+        self._idle.pop(connection, None)
+        self._lingering.pop(connection, None)
 
 
 class _Connection(H11Protocol):
@@ -140,28 +162,69 @@ class _Connection(H11Protocol):
     counted_by: Connections
     #: When it is cut, unless the rest of a request has come; None: nothing is waited for.
     due_s: float | None = None
-    #: Both ends, while it counts.
+    #: Both ends; None where it was refused.
     ends: _Ends | None = None
+    #: What is written to.
+    soft: SoftTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         ends = (_address(transport, "peername"), _address(transport, "sockname"))
+        self.soft = SoftTransport(transport, self._is_unread, self._linger)
         if not self.counted_by.enter(ends, self):
-            transport.write(_REFUSAL)
-            transport.close()
+            self.soft.write(_REFUSAL)
+            self.soft.close()
             return
         # 256 KiB by default, all of which is parsed in one turn of the loop: half a second of chunks.
         transport.max_size = _READ_BYTES  # type: ignore[attr-defined] # what asyncio's own have
-        super().connection_made(transport)
+        super().connection_made(self.soft)
 
     def data_received(self, data: bytes) -> None:
-        if self.ends is not None:
+        if self.soft.lingers:
+            self.soft.drop(len(data))
+        else:
             super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.ends is not None:
-            self.counted_by.leave(self.ends)
+        self.counted_by.leave(self)
+        if self.ends is not None and not self.soft.lingers:
             super().connection_lost(exc)
+
+    def _is_unread(self) -> bool:
+        if self.ends is None:  # it was refused, unread
+            return True
+        state = self.conn.their_state
+        if state is h11.IDLE:  # the server stops, or nothing came for long
+            return False
+        return state in {h11.SEND_BODY, h11.ERROR} or bool(self.conn.trailing_data[0])
+
+    def _linger(self) -> None:
+        self.counted_by.linger(self)
+        if self.ends is not None:  # for uvicorn, and for what it was answered by, it is gone
+            super().connection_lost(None)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
+        """Answer what is no request, as what is refused is answered everywhere."""
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            answer = self._problem().response()
+            headers = [*answer.raw_headers, *((k.encode(), v.encode()) for k, v in HEADERS.items())]
+            head = h11.Response(
+                status_code=answer.status_code,
+                reason=HTTPStatus(answer.status_code).phrase.encode(),
+                headers=[*headers, (b"connection", b"close")],
+            )
+            body = h11.Data(data=bytes(answer.body))
+            said = (self.conn.send(event) for event in (head, body, h11.EndOfMessage()))
+            self.soft.write(b"".join(data or b"" for data in said))
+        self.soft.close()
+
+    def _problem(self) -> Problem:
+        begun = self.conn.trailing_data[0]
+        most = self.config.h11_max_incomplete_event_size
+        if most is None or len(begun) <= most:
+            return Problem(400, "no request of HTTP/1.1")
+        line, *_ = begun.split(b"\n", 1)
+        return Problem(414 if 2 * len(line) > most else 431, f"a head has {most} bytes at most")
 
     def noting_end(self, receive: Receive) -> Receive:
         """Return what receives a request's body, and notes when all of it has come."""
@@ -174,9 +237,17 @@ class _Connection(H11Protocol):
 
         return noting
 
+    def is_late(self, now_s: float) -> bool:
+        """Say whether what is waited for should have come."""
+        if self.soft.lingers and self.soft.get_write_buffer_size():
+            return (
+                False  # the answer is on its way; the kernel ends it where the client takes nothing
+            )
+        return self.due_s is not None and self.due_s < now_s
+
     def abort(self) -> None:
         """End the connection at once; what was not sent is dropped."""
-        self.transport.abort()
+        self.soft.abort()
 
 
 def _has_body(scope: Scope) -> bool:

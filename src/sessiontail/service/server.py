@@ -156,6 +156,7 @@ async def serve(
             try:
                 await server.serve(sockets=[listener])
             finally:
+                connections.cut()  # those that uvicorn knows nothing of any more
                 await _end_lifespan(server)
             beside.cancel_scope.cancel()
     return signals.received
