@@ -37,6 +37,7 @@ __all__ = [
     "drain",
     "handed_over",
     "heard",
+    "may_lock",
     "nothing_more",
     "overflow",
     "owed",
@@ -241,6 +242,18 @@ def held_of(directory: Path) -> list[str]:
     return sorted(
         link for link in links() if link.startswith(f"{directory}/") or link.endswith("inotify")
     )
+
+
+def may_lock(path: Path) -> bool:
+    """Whether a writer could take its lock now."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def threads_at_rest() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,21 @@ async def streamed(server: ToolServer, message: Any, client: str = "c") -> list[
     return events
 
 
+@asynccontextmanager
+async def waited_for(server: ToolServer) -> AsyncGenerator[list[dict[str, Any]]]:
+    """A call that waits, and its messages once it has ended."""
+    found: list[dict[str, Any]] = []
+
+    async def wait() -> None:
+        found.extend(await streamed(server, call(5, "wait_for", text="never", timeout_s=60)))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        while not server.calls:
+            await anyio.sleep(0.001)
+        yield found
+
+
 async def test_a_call_is_a_stream_of_its_progress_and_its_answer(
     server: ToolServer, tmp_path: Path
 ) -> None:
@@ -175,17 +192,7 @@ async def test_a_call_is_cancelled_by_a_request_of_the_same_client_and_no_other(
     server: ToolServer, tmp_path: Path
 ) -> None:
     with Actor(tmp_path).open():
-        found: list[dict[str, Any]] = []
-        async with anyio.create_task_group() as tasks:
-
-            async def wait() -> None:
-                found.extend(
-                    await streamed(server, call(5, "wait_for", text="never", timeout_s=60))
-                )
-
-            tasks.start_soon(wait)
-            while not server.calls:
-                await anyio.sleep(0.001)
+        async with waited_for(server) as found:
             cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled"}
             for client in ("d", ""):
                 headers = {"mcp_session_id": client} if client else {}
@@ -199,17 +206,7 @@ async def test_a_call_is_cancelled_by_a_request_of_the_same_client_and_no_other(
 
 async def test_a_client_that_leaves_ends_its_calls(server: ToolServer, tmp_path: Path) -> None:
     with Actor(tmp_path).open():
-        found: list[dict[str, Any]] = []
-        async with anyio.create_task_group() as tasks:
-
-            async def wait() -> None:
-                found.extend(
-                    await streamed(server, call(5, "wait_for", text="never", timeout_s=60))
-                )
-
-            tasks.start_soon(wait)
-            while not server.calls:
-                await anyio.sleep(0.001)
+        async with waited_for(server) as found:
             tools = HttpTools(server)
             assert await tools.answer("DELETE", {"mcp-session-id": "d"}, b"") == Reply(200)
             assert len(server.calls) == 1

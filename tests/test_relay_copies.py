@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from actors import may_lock
 from samples import ID
 from sessiontail.relay.copies import Copy
 from sessiontail.relay.entries import Hole
@@ -41,22 +40,11 @@ def files(tmp_path: Path) -> dict[str, bytes]:
     return {path.name.removeprefix(STEM): path.read_bytes() for path in found}
 
 
-def is_locked(path: Path) -> bool:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
 def test_a_running_session_is_locked_as_its_writer_would(tmp_path: Path, journal: Journal) -> None:
     copy = copied(tmp_path, journal, A, B)
 
     assert files(tmp_path) == {".jsonl.__partial__": A + B}
-    assert is_locked(tmp_path / f"{STEM}.jsonl.__partial__")
+    assert not may_lock(tmp_path / f"{STEM}.jsonl.__partial__")
     assert (copy.lines, copy.generation) == (2, 7)
     assert journal.files == {STEM: Copied("one", 7)}
     copy.let_go()
@@ -66,7 +54,7 @@ def test_a_closed_session_has_its_final_name_and_no_lock(tmp_path: Path, journal
     copied(tmp_path, journal, A, B, state="closed")
 
     assert files(tmp_path) == {".jsonl": A + B}
-    assert not is_locked(tmp_path / f"{STEM}.jsonl")
+    assert may_lock(tmp_path / f"{STEM}.jsonl")
 
 
 def test_an_abandoned_session_is_let_go_and_taken_up_again(
@@ -74,11 +62,11 @@ def test_an_abandoned_session_is_let_go_and_taken_up_again(
 ) -> None:
     copy = copied(tmp_path, journal, A, state="abandoned")
     partial = tmp_path / f"{STEM}.jsonl.__partial__"
-    assert not is_locked(partial)
+    assert may_lock(partial)
 
     copy.append([B])
 
-    assert is_locked(partial)
+    assert not may_lock(partial)
     assert files(tmp_path) == {".jsonl.__partial__": A + B}
     copy.let_go()
 
@@ -100,7 +88,7 @@ def test_a_replaced_session_is_another_file_under_the_name(
     copy.append([C])
 
     assert files(tmp_path) == {".jsonl.__partial__": C}
-    assert (partial.stat().st_ino != inode, is_locked(partial)) == (True, True)
+    assert (partial.stat().st_ino != inode, may_lock(partial)) == (True, False)
     assert journal.files == {STEM: Copied("one", 8)}
     copy.let_go()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from actors import may_lock
 from sessiontail.errors import PersistenceError, SessionBusy
 from sessiontail.system.files import SessionFile
 from sessiontail.system.leases import (
@@ -62,18 +63,6 @@ def may_open(path: Path) -> bool:
         os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
     except BlockingIOError:
         return False
-    return True
-
-
-def may_lock(path: Path) -> bool:
-    """Whether a writer could take its lock now."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(fd)
     return True
 
 
