@@ -35,6 +35,12 @@ pytestmark = pytest.mark.anyio
 ASYNCIO = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine who answers may take its time."""
+    monkeypatch.setattr(cluster_module, "_CONNECT_S", 60)
+
+
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
     """An S3 server that the workers find too."""
