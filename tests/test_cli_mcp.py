@@ -8,7 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import metadata
 from pathlib import Path
@@ -26,16 +26,17 @@ from rath.session.session import Session
 from agents import Agent, calls, says
 from commands import ONE, closed, command, run
 from sessiontail import Chunk, SessionStore
+from test_mcp_server import Waiting
 from test_mcp_stdio import INITIALIZE, INITIALIZED, call, lines
-from toolmates import asked
+from toolmates import asked, refused
 
 pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def connected(directory: Path) -> AsyncIterator[ClientSession]:
-    program, *arguments = command("mcp", "--dir", directory)
-    there = StdioServerParameters(command=program, args=arguments, env={**os.environ})
+async def connected(directory: Path, program: Sequence[str] = ()) -> AsyncIterator[ClientSession]:
+    first, *arguments = program or command("mcp", "--dir", directory)
+    there = StdioServerParameters(command=first, args=arguments, env={**os.environ})
     async with stdio_client(there) as (read, write), ClientSession(read, write) as client:
         await client.initialize()
         yield client
@@ -95,13 +96,49 @@ def test_a_signal_ends_it_cleanly_while_a_call_waits(
     begun = json.loads(process.stdout.readline())
 
     process.send_signal(number)
+    answer = json.loads(process.stdout.readline())
 
     assert begun["method"] == "notifications/progress"
+    assert answer["id"] == 1
+    told = answer["result"]["content"][0]["text"]
+    assert told.startswith("the server stops. Nothing is lost: call again with after=")
     assert process.wait(30) == code
     assert process.stderr is not None
     assert b"Traceback" not in process.stderr.read()
     for pipe in (process.stdin, process.stdout, process.stderr):
         pipe.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the server has a loop of its own
+async def test_a_wait_that_a_signal_ends_is_answered_and_goes_on_without_a_gap(
+    tmp_path: Path,
+) -> None:
+    pid = tmp_path / "pid"
+    wrapped = ["sh", "-c", 'echo $$ >"$0"; exec "$@"', str(pid), *command("mcp", "--dir", tmp_path)]
+    async with connected(tmp_path, program=wrapped) as client, anyio.create_task_group() as tasks:
+        waiting = Waiting(client, text="now")
+        tasks.start_soon(waiting.run)
+        await waiting.begun()
+        os.kill(int(pid.read_text()), signal.SIGTERM)
+    closed(tmp_path, ONE, "now")
+    begin, cursor = waiting.text.removesuffix(" once it is back").split(" after=")
+    async with connected(tmp_path) as client:
+        found = await asked(client, "wait_for", text="now", after=cursor)
+
+    assert begin == "the server stops. Nothing is lost: call again with"
+    assert (found["session_id"], found["record"]["line"]) == (ONE, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_wait_whose_client_sends_nothing_more_is_answered(tmp_path: Path) -> None:
+    """The end of standard input is how a client says that the server is to end."""
+    three = ["sh", "-c", 'sed -u 3q | "$0" "$@"', *command("mcp", "--dir", tmp_path)]
+    async with connected(tmp_path, program=three) as client:
+        told = await refused(client, "wait_for", text="now", timeout_s=300)
+
+    assert told.startswith("the server stops. Nothing is lost: call again with ")
 
 
 @pytest.mark.slow

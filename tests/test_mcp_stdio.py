@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,27 @@ async def test_what_is_no_message_stops_nothing(
 
     (listed,) = [answer for answer in answers if answer.get("id") == 1]
     assert listed["result"]["structuredContent"]["total"] == 0
+
+
+async def test_what_is_told_to_stop_waits_for_no_client_that_takes_nothing(tmp_path: Path) -> None:
+    (tmp_path / f"{ID}.jsonl").write_bytes(header_line() + chunk_line(0, "x" * 200_000))
+    ask = call(1, "read_session", session=str(ID), line=2, max_text=200_000)
+    server = ToolServer(Toolbox(SessionStore(tmp_path)))
+    stopping = anyio.Event()
+    with pipes() as (stdin, to_server, stdout, from_server), anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(
+                partial(serve_stdio, server, stdin=stdin, stdout=stdout, stopping=stopping)
+            )
+            os.write(to_server, lines(INITIALIZE, INITIALIZED, ask, call(2, "wait_for")))
+            got = b""
+            while b'"id":1' not in got:  # the long one has begun
+                await anyio.wait_readable(from_server)
+                got += os.read(from_server, 4096)
+            stopping.set()
+        os.close(to_server)
+
+    assert len(server.calls) == 0
 
 
 async def test_a_file_for_standard_input_is_read_like_a_pipe(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 import anyio
 import click
@@ -70,22 +69,29 @@ def command(*, directory: str | None) -> int:
     store = SessionStore(directory)
     if sys.stdin is not None and sys.stdin.isatty():  # a client's log has no use for it
         note(f"an MCP server for {store.directory}; a client's messages are expected on stdin")
-    return anyio.run(_serve, store, partial(serve_stdio, ToolServer(Toolbox(store))))
+
+    async def serve(stopping: anyio.Event) -> None:
+        await serve_stdio(ToolServer(Toolbox(store)), stopping=stopping)
+
+    return anyio.run(_serve, store, serve)
 
 
-async def _serve(store: SessionStore, serve: Callable[[], Awaitable[None]]) -> int:
-    """Serve until the client or a signal ends it; return the exit code."""
+async def _serve(store: SessionStore, serve: Callable[[anyio.Event], Awaitable[None]]) -> int:
+    """Serve until the client or a signal ends it, a second one at once; return the exit code."""
     code = 0
+    stopping = anyio.Event()
     async with store, anyio.create_task_group() as tasks:
 
         async def end_by_signal() -> None:
             nonlocal code
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 async for number in signals:
+                    if stopping.is_set():
+                        tasks.cancel_scope.cancel()
                     code = 128 + number
-                    tasks.cancel_scope.cancel()
+                    stopping.set()
 
         tasks.start_soon(end_by_signal)
-        await serve()
+        await serve(stopping)
         tasks.cancel_scope.cancel()
     return code

@@ -23,19 +23,26 @@ __all__ = ["MAX_MESSAGE_BYTES", "serve_stdio"]
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 _READ_BYTES = 64 * 1024
+# When it is to stop, what is not answered within this is not.
+_LAST_WORDS_S = 0.5
 # PIPE_BUF: what is told to be writable takes so much without waiting.
 _WRITE_BYTES = 4096
 
 _Incoming = SessionMessage | Exception
 
 
-async def serve_stdio(server: ToolServer, *, stdin: int = 0, stdout: int = 1) -> None:
+async def serve_stdio(
+    server: ToolServer, *, stdin: int = 0, stdout: int = 1, stopping: anyio.Event | None = None
+) -> None:
     """Serve one client until it closes its end; its calls are answered first, but for those that wait.
+
+    A call that waits, and at a stop every call, is answered with where it goes on.
 
     Args:
         server: answers.
         stdin: the descriptor that messages come from.
         stdout: the one that they go to; nothing else may be written there.
+        stopping: set, it ends within a second, whatever the client does.
 
     Raises:
         BrokenPipeError: the client takes no more answers.
@@ -47,6 +54,8 @@ async def serve_stdio(server: ToolServer, *, stdin: int = 0, stdout: int = 1) ->
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_write_all, stdout, outgoing, asked)
         tasks.start_soon(_read_all, stdin, incoming, asked, server)
+        if stopping is not None:
+            tasks.start_soon(_end_all, stopping, asked, server, tasks.cancel_scope)
         await server.server.run(to_server, from_server, options)
         tasks.cancel_scope.cancel()
 
@@ -70,7 +79,8 @@ class _Asked:
 
     async def all_answered(self) -> None:
         while self._open:
-            self._all_answered = anyio.Event()
+            if self._all_answered.is_set():
+                self._all_answered = anyio.Event()
             await self._all_answered.wait()
 
 
@@ -86,6 +96,16 @@ async def _read_all(
         # Who sends nothing more is not kept waiting for what may never come.
         server.calls.stop(only_waits=True)
         await asked.all_answered()
+
+
+async def _end_all(
+    stopping: anyio.Event, asked: _Asked, server: ToolServer, scope: anyio.CancelScope
+) -> None:
+    await stopping.wait()
+    server.calls.stop()
+    with anyio.move_on_after(_LAST_WORDS_S):
+        await asked.all_answered()
+    scope.cancel()
 
 
 async def _lines(stdin: int) -> AsyncIterator[bytes | None]:
