@@ -233,7 +233,7 @@ def test_a_stranger_who_has_the_description_finds_no_answer_that_is_not_describe
                 Path(sys.executable).parent / "schemathesis", "--config-file", "schemathesis.toml",
                 "run", "openapi.json", "--url", served.url, "--seed", str(seed), "--no-color",
                 "--max-examples", "100", "--phases", "examples,coverage,fuzzing",
-                "--request-timeout", "1", "--max-failures", "5", "--suppress-health-check", "all",
+                "--request-timeout", "30", "--max-failures", "5", "--suppress-health-check", "all",
                 *(part for name, value in headers.items() for part in ("-H", f"{name}: {value}")),
             ],
             cwd=tmp_path,

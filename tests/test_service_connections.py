@@ -12,14 +12,23 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.server import ServerState
 
 from samples import ID, session_bytes
 from served import Served
 from services import get
 from serving import Stream, connected, request, serving
+from sessiontail.service.connections import Connections
 
 #: What a problem of a bad request says beside its detail.
 BAD = {"type": "about:blank", "title": "Bad Request", "status": 400}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # what uvicorn runs on
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +181,19 @@ def test_who_goes_on_after_that_is_cut_in_the_end(server: Served) -> None:
         assert read_all(slow)[0] == 400
 
         assert is_cut_while_it_sends(slow)
+
+
+@pytest.mark.anyio
+async def test_a_client_with_the_port_of_one_that_is_not_known_to_be_gone_counts() -> None:
+    """It has the same two ends: where the first one is noted to be gone, the second one is not."""
+    config, connections = uvicorn.Config(Starlette()), Connections(8)
+    first, second = (connections.protocol()(config, ServerState(), {}) for _ in "ab")
+    ends = ("127.0.0.1", 50000), ("127.0.0.1", 8642)
+    connections.enter(ends, first)
+    connections.enter(ends, second)
+    connections.leave(first)
+
+    assert len(connections) == 1
 
 
 def test_who_asks_takes_the_place_of_one_that_has_asked_for_nothing(directory: Path) -> None:

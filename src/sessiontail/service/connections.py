@@ -72,7 +72,7 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
-    def protocol(self) -> type[asyncio.Protocol]:
+    def protocol(self) -> type[_Connection]:
         """Return what uvicorn makes of each connection."""
         return type("Connection", (_Connection,), {"counted_by": self})
 
