@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,72 @@ class Server:
 
     def _abort(self) -> None:
         self.aborted += 1
+
+
+class Uvicorn(Server):
+    """A server that complains where an answer has no end, and is not known to have lost its client."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        super().__init__(tmp_path, heartbeat_s=0.01, send_timeout_s=0.03)
+        self.scope = anyio.CancelScope()
+        #: Whether it did.
+        self.complains = False
+        self._source_ends = anyio.Event()
+
+    async def answer(self, moment: int, happens: Callable[[Uvicorn], None]) -> None:
+        """Answer by a stream with a start, three pieces, a heartbeat and an end; at one it happens."""
+        moments = iter(range(100))
+
+        def act(message: Message) -> None:
+            if message.get("body") == b" ":
+                self._source_ends.set()
+            if next(moments) == moment:
+                happens(self)
+
+        self.on_send = act
+        with self.scope, suppress(Problem):
+            await self.ask(self._source(), heartbeat=b" ")
+            self.complains = not (self.gone.is_set() or (self.sent and self.ended))
+
+    async def _source(self) -> AsyncGenerator[bytes, None]:
+        yield b"a"
+        yield b"x" * 70_000
+        await self._source_ends.wait()
+
+    async def _send(self, message: Message) -> None:
+        await super()._send({} if self.gone.is_set() else message)
+
+    def _abort(self) -> None:
+        super()._abort()
+        self.leave()
+
+    def leave(self) -> None:
+        """Its client goes: what is sent then goes nowhere, and nothing waits for it."""
+        self.gone.set()
+        self.takes.set()
+
+    def get_stuck(self) -> None:
+        """Its client takes nothing any more."""
+        self.takes = anyio.Event()
+
+    def cut(self) -> None:
+        """It stops at last: all is cut, and what answers is cancelled."""
+        self._abort()
+        self.scope.cancel()
+
+    def cut_client(self) -> None:
+        """Others need what its client holds."""
+        for client in [*self.clients._open]:
+            client.cut()
+
+    def stop(self) -> None:
+        """It stops: all streams end."""
+        self.clients.end()
+
+    def stop_stuck(self) -> None:
+        """It stops while its client takes nothing."""
+        self.get_stuck()
+        self.stop()
 
 
 async def giving(*pieces: bytes) -> AsyncGenerator[bytes, None]:
@@ -271,3 +337,33 @@ async def test_a_source_with_last_words_says_them(tmp_path: Path) -> None:
     await server.ask(talking(), farewell=asked.set)
 
     assert (server.body, server.ended) == ([b"a", b"farewell", b"!", b""], True)
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        Uvicorn.leave, Uvicorn.get_stuck, Uvicorn.cut, Uvicorn.cut_client, Uvicorn.stop,
+        Uvicorn.stop_stuck,
+    ],
+)  # fmt: skip
+async def test_whatever_happens_at_whatever_moment_no_answer_is_left_without_an_end(
+    tmp_path: Path, happens: Callable[[Uvicorn], None]
+) -> None:
+    complains = []
+    for moment in range(6):
+        server = Uvicorn(tmp_path)
+        await server.answer(moment, happens)
+        complains.append(server.complains)
+        assert (server.closed, len(server.clients)) == (1, 0)
+
+    assert complains == [False] * 6
+
+
+async def test_a_client_that_does_not_even_take_the_head_is_cut_off(tmp_path: Path) -> None:
+    """It must not be told, behind that head, that there is nothing more to ask for."""
+    server = Server(tmp_path, send_timeout_s=0.01)
+    server.takes = anyio.Event()
+    with anyio.fail_after(60):
+        await server.ask(for_ever(b"a"))
+
+    assert (server.sent, server.aborted, server.closed) == ([], 1, 1)

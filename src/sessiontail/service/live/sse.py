@@ -172,7 +172,7 @@ class EventStream(Response):
 
     async def _end(self, client: Client, scope: Scope, receive: Receive, send: Send) -> None:
         """Say that this is all; where the client does not take it, cut the connection."""
-        if not self._begun:
+        if not (self._begun or self._stuck):
             if client.ending:
                 raise self._clients.closed()
             if client.cut_off:
