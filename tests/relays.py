@@ -50,13 +50,22 @@ def until(said: Callable[[], object], *, within_s: float = 60) -> None:
         time.sleep(0.01)
 
 
-def start_relay(url: str, directory: Path, name: str = "one") -> BaseProcess:
+def start_relay(
+    url: str,
+    directory: Path,
+    name: str = "one",
+    *,
+    include_closed: bool = True,
+    cache: Path | None = None,
+) -> BaseProcess:
     """A relay in a process of its own, until it is killed."""
-    return _start(
-        partial(
-            relay_sessions, url, directory=directory, name=name, include_closed=True, timeout=1.0
-        )
-    )
+    options = {"directory": directory, "name": name, "include_closed": include_closed}
+    return _start(partial(_relay, url, cache, timeout=1.0, **options))
+
+
+async def _relay(url: str, cache: Path | None, **options: Any) -> None:
+    os.environ["SESSIONTAIL_CACHE"] = str(cache or "off")
+    await relay_sessions(url, **options)
 
 
 def start_mirror(url: str, directory: Path) -> BaseProcess:
@@ -128,16 +137,25 @@ def in_redis(url: str, host: str = "one") -> dict[str, bytes]:
             both = client.pipeline()  # of one moment
             both.hgetall(keys.session(host, stem))
             both.xrange(keys.lines(host, stem))
-            meta, entries = both.execute()
+            both.xrange(keys.closed(host, stem))
+            meta, entries, beside = both.execute()
             if not meta:
                 continue
-            generation = int(meta[b"generation"])
-            lines = lines_in(entries, generation, 1)
-            assert not any(isinstance(line, Hole) for line in lines)
-            assert (len(lines), len(entries)) == (int(meta[b"lines"]),) * 2
             ending = ".jsonl" if meta[b"state"] == b"closed" else ".jsonl.__partial__"
-            found[stem + ending] = b"".join(map(bytes, lines))  # type: ignore[arg-type] # none is a Hole
+            found[stem + ending] = _file(entries, int(meta[b"generation"]), int(meta[b"lines"]))
+            if b"closed" in meta:
+                generation, count, _ = map(int, meta[b"closed"].split())
+                found[f"{stem}.jsonl"] = _file(beside, generation, count)
+            else:
+                assert not beside
     return found
+
+
+def _file(entries: list[Any], generation: int, count: int) -> bytes:
+    lines = lines_in(entries, generation, 1)
+    assert not any(isinstance(line, Hole) for line in lines)
+    assert (len(lines), len(entries)) == (count, count)
+    return b"".join(map(bytes, lines))  # type: ignore[arg-type] # none is a Hole
 
 
 _ODD: tuple[bytes, ...] = (
@@ -168,6 +186,7 @@ class Agents:
         deeds: Mapping[Callable[[], None], int] = {
             self._begin: 6, self._write: 60, self._odd: 6, self._big: 2, self._close: 5,
             self._crash: 4, self._resume: 5, self._delete: 2 * self._deletes, self._replace: 3, self._tear: 3,
+            self._open_again: 3,
         }  # fmt: skip
         for _ in range(steps):
             [deed] = self._random.choices([*deeds], [*deeds.values()])
@@ -246,6 +265,17 @@ class Agents:
         wal.append(self._text())
         self._open[session_id] = wal
 
+    def _open_again(self) -> None:
+        """A closed session goes on in a new file, beside the closed one."""
+        session_id = self._one(self._closed)
+        if session_id is None or len(self._open) >= self._most:
+            return
+        self._closed.remove(session_id)
+        wal = WalFile(stem_paths(str(session_id), self._directory))
+        wal.open()
+        wal.append(header_line(session_id))
+        self._open[session_id] = wal
+
     def _tear(self) -> None:
         """A writer dies in the middle of a line."""
         session_id = self._one(self._open)
@@ -262,6 +292,8 @@ class Agents:
         if session_id is not None:
             self._crashed.remove(session_id)
             self._paths(session_id).unlink()
+            if stem_paths(str(session_id), self._directory).final.exists():
+                self._closed.append(session_id)
 
     def _replace(self) -> None:
         """A file is exchanged for another one of the same session, or cut short in place."""

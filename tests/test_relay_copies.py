@@ -107,6 +107,22 @@ def test_a_closed_session_that_is_opened_again_lies_beside_until_it_is_closed(
     assert files(tmp_path) == {".jsonl": C}
 
 
+def test_a_closed_file_beside_is_whole_before_it_has_its_name(
+    tmp_path: Path, journal: Journal
+) -> None:
+    copied(tmp_path, journal, C).let_go()
+    beside = Copy(tmp_path, STEM, "one", journal, is_beside=True)
+
+    beside.meet(meta(A, B, generation=5, state="closed"))
+    beside.append([A])
+    assert (files(tmp_path), list(journal.files)) == ({".jsonl.__partial__": C}, [STEM])
+    beside.append([B])
+    beside.settle("closed")
+
+    assert files(tmp_path) == {".jsonl.__partial__": C, ".jsonl": A + B}
+    assert journal.files == {STEM: Copied("one", 7), f"{STEM}/closed": Copied("one", 5)}
+
+
 @pytest.mark.parametrize(
     ("again", "state", "expected", "same_file"),
     [

@@ -77,6 +77,76 @@ def test_what_fails_for_one_file_stops_no_other(
     copies.close()
 
 
+AGAIN = Meta(9, 1, 2, "live", "resumed", CLOSED)
+NEW = [(b"9-1", {b"d": b"c"})]
+
+
+def texts(tmp_path: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in tmp_path.glob("[!.]*")}
+
+
+def test_a_session_that_was_opened_again_has_both_files(copies: Copies, tmp_path: Path) -> None:
+    due = copies.prepare([(("one", "a"), AGAIN)])
+    assert [(copy.key, copy.lines) for copy, _ in due] == [("a/closed", 0), ("a", 0)]
+
+    assert copies.take(due, [PAGE, NEW]) == []
+
+    assert texts(tmp_path) == {"a.jsonl": b"a\nb\n", "a.jsonl.__partial__": b"c\n"}
+    assert copies.prepare([(("one", "a"), AGAIN)]) == []
+    copies.prepare([(("one", "a"), Meta(9, 1, 2, "closed", "resumed"))])
+    assert texts(tmp_path) == {"a.jsonl": b"c\n"}
+    copies.close()
+
+
+def test_a_closed_file_that_is_here_is_kept_when_its_session_is_opened_again(
+    tmp_path: Path, told: list[str]
+) -> None:
+    copies = Copies(tmp_path, Journal(tmp_path, "source"), told.append, closed=False)
+    copies.take(copies.prepare([(("one", "a"), CLOSED)]), [PAGE])
+
+    due = copies.prepare([(("one", "a"), AGAIN), (("one", "b"), AGAIN)])
+
+    assert [copy.key for copy, _ in due] == ["a", "b"]  # of b nothing closed was wanted
+    assert texts(tmp_path)["a.jsonl"] == b"a\nb\n"
+    copies.close()
+
+
+@pytest.mark.parametrize(
+    ("meta", "left"),
+    [
+        (CLOSED, {"a.jsonl": b"a\nb\n"}),  # back
+        (Meta(9, 1, 2, "live", "resumed"), {"a.jsonl.__partial__": b"c\n"}),  # the closed one went
+        (DELETED, {}),
+    ],
+)
+def test_one_of_both_files_goes(
+    copies: Copies, tmp_path: Path, meta: Meta, left: dict[str, bytes]
+) -> None:
+    copies.take(copies.prepare([(("one", "a"), AGAIN)]), [PAGE, NEW])
+
+    assert copies.prepare([(("one", "a"), meta)]) == []
+
+    assert texts(tmp_path) == left
+    assert copies.names == [("one", "a")] * bool(left)
+    copies.close()
+
+
+def test_a_closed_file_that_cannot_be_written_beside_is_tried_again(
+    copies: Copies, tmp_path: Path, told: list[str]
+) -> None:
+    hidden = tmp_path / ".a.sessiontail-new"
+    hidden.mkdir()
+    copies.take(copies.prepare([(("one", "a"), AGAIN)]), [NEW])
+    assert (texts(tmp_path), copies.to_try) == ({"a.jsonl.__partial__": b"c\n"}, [("one", "a")])
+    hidden.rmdir()
+
+    copies.take(copies.prepare([(("one", "a"), AGAIN)]), [PAGE])
+
+    assert texts(tmp_path) == {"a.jsonl": b"a\nb\n", "a.jsonl.__partial__": b"c\n"}
+    assert (copies.to_try, told[1:]) == ([], ["what could not be mirrored is there now"])
+    copies.close()
+
+
 def test_a_deleted_session_that_was_never_here_is_not_made(copies: Copies, tmp_path: Path) -> None:
     assert copies.prepare([(("one", "a"), DELETED)]) == []
     assert names(tmp_path) == []

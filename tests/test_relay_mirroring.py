@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import random
+import shutil
 import time
 from pathlib import Path
 from uuid import UUID
@@ -11,7 +11,11 @@ from uuid import UUID
 import anyio
 import pytest
 import redis
+from rath.session.chunk import ChunkKind, ChunkRow
+from rath.session.persistence import SessionWriter
+from rath.session.session import Session
 
+from actors import may_lock
 from commands import ONE, TWO, chunk, closed, crashed, header, trailer
 from redises import RedisServer, anyio_backend, server, url
 from relays import Agents, files_in, mirroring, relaying, soon, start_mirror, start_relay, until
@@ -150,6 +154,56 @@ async def test_hostile_lines_and_many_bytes_come_as_they_are(
         await soon(lambda: files_in(tmp_path / "mirror") == files_in(source))
 
 
+async def test_a_closed_session_that_is_opened_again_has_both_files_everywhere(
+    url: str, tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENRATH_HOME", str(tmp_path / "home"))
+    session = Session.create("user", "go")
+    final = source / f"{session.id}.jsonl"
+    wal = source / f"{session.id}.jsonl.__partial__"
+    kept = tmp_path / "kept"
+
+    def opened() -> SessionWriter:
+        return SessionWriter(session, path=final)
+
+    async def is_everywhere(*names: Path) -> None:
+        assert sorted(files_in(source)) == sorted(path.name for path in names)
+        await soon(lambda: files_in(kept) == files_in(source))
+        async with mirroring(url, tmp_path / "joins"):
+            await soon(lambda: files_in(tmp_path / "joins") == files_in(source))
+        shutil.rmtree(tmp_path / "joins")
+
+    def row(text: str) -> ChunkRow:
+        return ChunkRow(kind=ChunkKind.USER, payload={"content": text})
+
+    async with mirroring(url, kept):
+        async with relaying(url, source, name="one"):
+            writer = opened()
+            writer.write_chunk(0, row("old"))
+            writer.close()
+            await is_everywhere(final)
+            writer = opened()
+            await is_everywhere(final, wal)
+            writer.write_chunk(0, row("new"))
+            await is_everywhere(final, wal)
+            writer.abandon()
+            await is_everywhere(final, wal)
+        async with relaying(url, source, name="one"):
+            writer = opened()
+            await is_everywhere(final, wal)
+            writer.close()
+            await is_everywhere(final)
+            opened().abandon()
+            await is_everywhere(final, wal)
+            wal.unlink()
+            await is_everywhere(final)
+            opened().abandon()
+            await is_everywhere(final, wal)
+        final.unlink()
+        async with relaying(url, source, name="one"):
+            await is_everywhere(wal)
+
+
 async def test_what_was_deleted_while_no_mirror_ran_is_removed(
     url: str, tmp_path: Path, source: Path
 ) -> None:
@@ -276,12 +330,12 @@ async def test_what_redis_has_forgotten_is_kept_and_is_not_said_to_run(
         async with mirroring(own.url, target) as told:
             async with relaying(own.url, source, name="one"):
                 await soon(lambda: files_in(target) == files_in(source))
-                assert _is_held(target / wal.name)
+                assert not may_lock(target / wal.name)
                 await anyio.to_thread.run_sync(own.kill)
             wal.unlink()
             await anyio.to_thread.run_sync(own.start)
             async with relaying(own.url, source, name="one"):
-                await soon(lambda: not _is_held(target / wal.name))
+                await soon(lambda: may_lock(target / wal.name))
                 await soon(lambda: any("forgotten" in line for line in told))
 
     assert sorted(files_in(target)) == [wal.name]
@@ -289,15 +343,6 @@ async def test_what_redis_has_forgotten_is_kept_and_is_not_said_to_run(
         f"Redis has forgotten sessions of one (1, such as {ONE}): they are kept as they are; "
         "not shown as running any more: 1"
     ) in told
-
-
-def _is_held(path: Path) -> bool:
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def _count(url: str) -> int:

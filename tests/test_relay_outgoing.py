@@ -31,14 +31,23 @@ def told(change: Change | None) -> dict[str, object]:
     """What a change says, by name."""
     assert change is not None
     arguments = change.arguments
-    count = int(arguments[11])
-    fields = arguments[12 : 12 + 2 * count]
+    count = int(arguments[12])
+    fields = arguments[13 : 13 + 2 * count]
     return {
         "before": tuple(arguments[3:5]), "generation": arguments[5], "first": arguments[6],
-        "event": arguments[7], "lines": arguments[12 + 2 * count + 1 :: 2],
+        "event": arguments[7], "lines": arguments[13 + 2 * count + 1 :: 2],
         "state": fields[fields.index("state") + 1], "bytes": fields[fields.index("bytes") + 1],
         "why": fields[fields.index("why") + 1] if "why" in fields else None,
     }  # fmt: skip
+
+
+def beside(change: Change | None) -> tuple[object, ...]:
+    """What a change says of the closed file beside, and of what is done with."""
+    assert change is not None
+    count = int(change.arguments[12])
+    names, values = change.arguments[13 : 13 + 2 * count : 2], change.arguments[14::2]
+    closed = dict(zip(names, values, strict=False)).get("closed")
+    return change.arguments[11], closed, change.arguments[9]
 
 
 def test_lines_follow_those_before_them() -> None:
@@ -119,6 +128,45 @@ def test_a_replaced_file_is_empty_until_its_lines_come() -> None:
         "replaced", "replaced", 1000, 0,
     )  # fmt: skip
     assert (lines["event"], lines["before"], lines["generation"]) == ("", (1000, 0), 1000)
+
+
+CLOSED = Known(900, 5, 77, "closed")
+
+
+def test_a_closed_file_lies_beside_the_new_one_until_that_is_closed() -> None:
+    made = outgoing({"a": CLOSED})
+    first, second = batches(HEADER, FIRST)
+
+    assert beside(made.lines("a", first, START)) == ("aside", "900 5 77", "-")
+    assert made.known == {"a": Known(1000, 1, len(HEADER), "live", CLOSED)}
+    assert beside(made.lines("a", second, START)) == ("keep", None, "")
+    assert beside(made.event("a", EventKind.ABANDONED, b"key")) == ("keep", None, "")
+    assert beside(made.event("a", EventKind.CLOSED, b"key")) == ("", None, b"key")
+    assert made.known == {"a": Known(1000, 2, len(HEADER + FIRST), "closed")}
+
+
+def test_a_closed_file_is_its_session_again_where_the_new_one_goes() -> None:
+    latest = {"a": 1000}
+    made = outgoing({"a": Known(1000, 2, 50, "live", CLOSED)}, latest)
+    [first] = batches(HEADER)
+
+    back = made.event("a", EventKind.REPLACED, None)
+
+    assert beside(back) == ("back", None, "")
+    assert told(back) == {
+        "before": (1000, 2), "generation": 900, "first": 6, "event": "replaced", "why": "back",
+        "lines": [], "state": "closed", "bytes": 77,
+    }  # fmt: skip
+    assert (made.known, latest) == ({"a": CLOSED}, {"a": 1000})
+    assert beside(made.lines("a", first, START)) == ("aside", "900 5 77", "-")
+    assert made.known == {"a": Known(1001, 1, len(HEADER), "live", CLOSED)}
+
+
+def test_a_closed_file_that_goes_leaves_the_new_one_alone() -> None:
+    made = outgoing({"a": Known(1000, 2, 50, "live", CLOSED)})
+
+    assert beside(made.alone("a")) == ("", None, "-")
+    assert made.known == {"a": Known(1000, 2, 50, "live")}
 
 
 def test_a_header_says_which_session_it_is() -> None:

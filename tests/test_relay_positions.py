@@ -30,6 +30,9 @@ async def test_what_redis_has_is_where_a_relay_goes_on(server: RedisServer) -> N
         ("no position", "live", 40, "nothing", True),
         ("closed and lost", "closed", 40, POSITION.encode(), False),
         ("written by another", "live", 40, POSITION.encode(), True),
+        ("opened again", "live", 40, POSITION.encode(), True),
+        ("opened again and lost", "live", 40, POSITION.encode(), True),
+        ("garbage beside", "live", 40, POSITION.encode(), True),
     ]
     for stem, state, size, token, there in rows:
         meta: Any = {"generation": 7, "lines": 2, "bytes": size, "state": state, "position": token}
@@ -40,9 +43,15 @@ async def test_what_redis_has_is_where_a_relay_goes_on(server: RedisServer) -> N
     await call(client.xadd(keys.lines("one", "written by another"), {"d": "x"}, id="7-3"))
     await call(client.set(keys.session("one", "of another"), "x"))
     await call(client.zadd(keys.of("one", "sessions"), {"of another": 1}))
-    await store_ended(
-        client, keys, "one", {"closed": KEY, "closed and lost": KEY, "before": KEY, "short": b"k"}
-    )
+    for stem, beside in (
+        ("opened again", "5 1 9"),
+        ("opened again and lost", "5 2 9"),
+        ("garbage beside", "5 2"),
+    ):
+        await call(client.hset(keys.session("one", stem), "closed", beside))
+        await call(client.xadd(keys.closed("one", stem), {"d": "x"}, id="5-1"))
+    done = ("closed", "closed and lost", "before", "opened again", "opened again and lost")
+    await store_ended(client, keys, "one", {**dict.fromkeys(done, KEY), "short": b"k"})
 
     stored = await read_stored(client, keys, "one")
     await client.aclose()
@@ -50,11 +59,13 @@ async def test_what_redis_has_is_where_a_relay_goes_on(server: RedisServer) -> N
     assert {stem: known.state for stem, known in stored.sessions.items()} == {
         "running": "live", "crashed": "abandoned", "closed": "closed", "without lines": "lost",
         "another position": "lost", "no position": "lost", "closed and lost": "lost",
-        "written by another": "lost",
+        "written by another": "lost", "opened again": "live", "opened again and lost": "lost",
     }  # fmt: skip
     assert stored.sessions["running"] == Known(7, 2, 40, "live")
-    assert stored.positions == {"running": POSITION, "crashed": POSITION}
-    assert stored.ended == {"closed": KEY, "before": KEY}
+    assert stored.sessions["opened again"] == Known(7, 2, 40, "live", Known(5, 1, 9, "closed"))
+    assert stored.positions == dict.fromkeys(("running", "crashed", "opened again"), POSITION)
+    # What lies beside and is lost is read again.
+    assert stored.ended == dict.fromkeys(("closed", "before", "opened again"), KEY)
     assert stored.begun
 
 
@@ -77,4 +88,16 @@ def test_files_that_are_not_wanted_stay_so_when_redis_has_forgotten_them() -> No
     assert DirectoryPosition.decode(forgotten).ended.names == {"c": KEY}
     assert DirectoryPosition.decode(known).open == {"a": POSITION}
     assert DirectoryPosition.decode(known).ended.names == {"b": KEY, "c": KEY}
-    assert full.cursor(None) is not None
+    assert full.cursor(None) is None
+
+
+def test_what_is_done_with_and_was_never_published_is_not_wanted() -> None:
+    live, closed = Known(7, 2, 40, "live"), Known(5, 1, 9, "closed")
+    known = {
+        "closed": closed,
+        "opened again": Known(7, 2, 40, "live", closed),
+        "beside one that is not wanted": live,
+    }
+    stored = Stored(known, {}, dict.fromkeys((*known, "before"), KEY), begun=True)
+
+    assert stored.skipped == dict.fromkeys(("beside one that is not wanted", "before"), KEY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = ["anyio_backend", "server", "url"]
 pytestmark = pytest.mark.anyio
 
 SEED = 20260101
+THREE = ONE[:-1] + "3"
 
 #: How Redis keeps what it has; with the last one, a restart loses all.
 KEPT = {
@@ -65,6 +67,48 @@ def test_streams_are_the_files_though_relay_and_redis_are_killed_at_any_moment(
         until(lambda: in_redis(own.url) == files_in(directory))
         relay.kill()
         relay.join()
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(100, marks=pytest.mark.slow)])
+def test_what_closed_since_the_first_look_is_published_whoever_is_killed_and_forgets(
+    server: RedisServer, url: str, directory: Path, tmp_path: Path, kills: int
+) -> None:
+    rng = random.Random(f"{SEED} {kills}")
+    agents = Agents(directory, rng.getrandbits(32), deletes=False)
+    before = {f"{THREE}.jsonl"}
+    closed(directory, THREE, "before")
+
+    def start() -> BaseProcess:
+        cache = tmp_path / "cache.sqlite"
+        return start_relay(url, directory, include_closed=False, cache=cache)
+
+    with client_of(server) as client:
+        for _ in range(kills):  # also while it notes what it has found
+            relay = start()
+            time.sleep(rng.uniform(0, 0.1))
+            relay.kill()
+            relay.join()
+            lose_all(server, url)
+        relay = start()
+        until(lambda: client.hget(f"{prefix_in(url)}:one:info", "begun"))
+        for _ in range(kills):
+            agents.work(20)
+            time.sleep(rng.uniform(0, 0.12))
+            relay.kill()
+            relay.join()
+            agents.work(10)
+            if rng.random() < 0.5:
+                lose_all(server, url)
+            relay = start()
+        agents.finish()
+
+        until(lambda: _whole(url) == without(before, files_in(directory)))
+    relay.kill()
+    relay.join()
+
+
+def without(names: set[str], files: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: data for name, data in files.items() if name not in names}
 
 
 @pytest.mark.parametrize("cuts", [6, pytest.param(150, marks=pytest.mark.slow)])
@@ -221,3 +265,54 @@ async def test_a_redis_without_memory_is_told_once_and_goes_on_when_it_has_some(
     where = f"redis://127.0.0.1:{own.port}/0"
     full = "its memory is full: raise maxmemory, or delete sessions"
     assert told == [f"{where}: {full}; tried again until it works", f"{where} is back"]
+
+
+def lose_all(server: RedisServer, url: str) -> None:
+    """What a Redis that was started anew has of a prefix: nothing."""
+    with client_of(server) as client:
+        keys: Any = client.keys(f"{prefix_in(url)}:*")
+        client.delete("nothing", *keys)
+
+
+async def test_what_redis_loses_while_a_restarted_relay_lives_is_published_again(
+    url: str, server: RedisServer, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "_FIRST_PAUSE_S", 0.01)
+    closed(directory, ONE, "before")
+    async with relaying(url, directory, name="one"):
+        pass
+    closed(directory, TWO, "meanwhile")
+    async with relaying(url, directory, name="one"):
+        await soon(lambda: in_redis(url))
+        lose_all(server, url)
+        (directory / f"{THREE}.jsonl.__partial__").write_bytes(header(THREE))
+
+        await soon(lambda: len(in_redis(url)) == 2)
+
+    assert {*in_redis(url)} == {f"{TWO}.jsonl", f"{THREE}.jsonl.__partial__"}
+
+
+@pytest.mark.parametrize("cache", ["kept", "off"])
+async def test_what_was_published_once_is_so_again_though_redis_lost_it_while_no_relay_ran(
+    url: str, server: RedisServer, directory: Path, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    path = directory.with_name("cache.sqlite")
+    monkeypatch.setenv("SESSIONTAIL_CACHE", "off" if cache == "off" else str(path))
+    closed(directory, ONE, "before")
+    async with relaying(url, directory, name="one"):
+        closed(directory, TWO, "published")
+        await soon(lambda: in_redis(url))
+    closed(directory, THREE, "meanwhile")
+    lose_all(server, url)
+
+    async with relaying(url, directory, name="one"):
+        with client_of(server) as client:
+            await soon(lambda: client.hget(f"{prefix_in(url)}:one:info", "caught_up"))
+
+    names = set() if cache == "off" else {f"{TWO}.jsonl", f"{THREE}.jsonl"}
+    assert {*in_redis(url)} == names
+    async with relaying(url, directory, name="one", include_closed=True):
+        pass
+    lose_all(server, url)
+    async with relaying(url, directory, name="one", include_closed=True):
+        await soon(lambda: in_redis(url) == files_in(directory))

@@ -13,7 +13,7 @@ from sessiontail.relay.scripts import APPEND, CAUGHT_UP, KNOWN, LET_GO, RENEW
 
 __all__ = ["server"]
 
-KEYS = ["lock", "session", "lines", "sessions", "ended", "events", "marks", "count"]
+KEYS = ["lock", "session", "lines", "sessions", "ended", "events", "marks", "count", "closed"]
 
 
 @pytest.fixture
@@ -34,13 +34,15 @@ def append(
     event: str = "",
     ended: str = "",
     state: str = "live",
+    closed: str = "",
+    beside: str = "",
 ) -> object:
     believed = ("", "") if before is None else before
     pairs = [part for line in lines for part in (b"d", line)]
-    fields = ["state", state]
+    fields = ["state", state, *(["closed", beside] if beside else [])]
     return client.eval(
-        APPEND, 8, *KEYS, token, "host", "file", *believed, generation, first, event, "", ended, 60,
-        1, *fields, *pairs,
+        APPEND, 9, *KEYS, token, "host", "file", *believed, generation, first, event, "", ended, 60,
+        closed, len(fields) // 2, *fields, *pairs,
     )  # fmt: skip
 
 
@@ -127,7 +129,7 @@ def test_a_session_that_redis_lists_no_more_is_begun_anew(client: redis.Redis) -
 
 
 @pytest.mark.parametrize(
-    "key", ["session", "lines", "sessions", "ended", "events", "marks", "count"]
+    "key", ["session", "lines", "sessions", "ended", "events", "marks", "count", "closed"]
 )
 def test_a_key_of_another_type_stops_a_change_before_anything_is_changed(
     client: redis.Redis, key: str
@@ -182,16 +184,63 @@ def test_a_file_that_is_done_with_is_so_until_lines_come(client: redis.Redis) ->
     assert client.hgetall("ended") == {b"file": b"key"}
 
     append(client, b"b", before=(100, 1), generation=200)
+    assert client.hgetall("ended") == {b"file": b"key"}
+    append(client, b"c", before=(200, 1), generation=300, ended="-")
 
     assert client.hgetall("ended") == {}
+
+
+def opened_again(client: redis.Redis) -> None:
+    append(client, b"a", b"b")
+    append(client, before=(100, 2), first=3, state="closed")
+    append(client, b"c", before=(100, 2), generation=200, closed="aside", beside="100 2 4")
+
+
+def both(client: redis.Redis) -> tuple[list[bytes], list[bytes], bytes | None]:
+    beside: Any = client.hget("session", "closed")
+    found = [[fields[b"d"] for fields in fields_in(client, key)] for key in ("lines", "closed")]
+    return found[0], found[1], beside
+
+
+def test_the_lines_of_a_closed_file_stay_while_its_session_is_open_again(
+    client: redis.Redis,
+) -> None:
+    opened_again(client)
+    append(client, b"d", before=(200, 1), generation=200, first=2, closed="keep")
+    assert both(client) == ([b"c", b"d"], [b"a", b"b"], b"100 2 4")
+
+    append(client, before=(200, 2), generation=200, first=3, state="closed")
+
+    assert both(client) == ([b"c", b"d"], [], None)
+
+
+def test_the_lines_of_a_closed_file_come_back_where_the_new_one_goes(client: redis.Redis) -> None:
+    opened_again(client)
+
+    append(client, before=(200, 1), generation=100, first=3, state="closed", closed="back")
+
+    assert both(client) == ([b"a", b"b"], [], None)
+    append(client, b"e", before=(100, 2), generation=300, closed="aside", beside="100 2 4")
+    assert both(client) == ([b"e"], [b"a", b"b"], b"100 2 4")
+
+
+@pytest.mark.parametrize("closed", ["aside", "back"])
+def test_lines_that_are_lost_are_neither_put_aside_nor_back(
+    client: redis.Redis, closed: str
+) -> None:
+    opened_again(client)
+    client.delete("lines", "closed")
+
+    with pytest.raises(redis.ResponseError, match="BEHIND"):
+        append(client, b"d", before=(200, 1), generation=300, closed=closed)
 
 
 def test_what_is_known_is_told_with_whether_lines_are_there(client: redis.Redis) -> None:
     append(client, b"a")
 
-    assert client.eval(KNOWN, 4, "session", "lines", "no", "no lines") == [
-        [b"100", b"1", None, b"live", None, 1],
-        [None, None, None, None, None, 0],
+    assert client.eval(KNOWN, 6, "session", "lines", "no", "no", "no", "no") == [
+        [b"100", b"1", None, b"live", None, None, 1, 0],
+        [None, None, None, None, None, None, 0, 0],
     ]
 
 

@@ -3,7 +3,8 @@
 The file is locked while its session runs, and has its final name once that is closed. Another
 generation is another file, which takes the name in one step; it is there before the journal says
 so. Where nobody knows whether it is another one, because Redis forgot, what comes is compared with
-the file, and only a difference makes it new.
+the file, and only a difference makes it new. A closed file beside a session that was opened again
+has a hidden name, and is not noted, until it is whole.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from sessiontail.errors import PersistenceError
 from sessiontail.relay.entries import Hole
-from sessiontail.relay.journal import UNFINISHED, Copied, Journal
+from sessiontail.relay.journal import UNFINISHED, BesidePaths, Copied, Journal, beside
 from sessiontail.relay.metas import Meta
 from sessiontail.session.wal import WalFile
 from sessiontail.system.flocks import lock
@@ -33,6 +34,7 @@ class Copy:
         stem: of the file.
         host: whose session it is.
         journal: of the directory.
+        is_beside: whether it is the closed file of a session that was opened again.
     """
 
     __slots__ = (
@@ -42,23 +44,33 @@ class Copy:
         "_wal",
         "generation",
         "host",
+        "is_beside",
         "lines",
         "stem",
     )
 
-    def __init__(self, directory: Path, stem: str, host: str, journal: Journal) -> None:
+    def __init__(
+        self, directory: Path, stem: str, host: str, journal: Journal, *, is_beside: bool = False
+    ) -> None:
         self.stem = stem
+        self.is_beside = is_beside
         self.host = host
         #: Which generation the file is; 0: there is none.
         self.generation = 0
         #: Lines of it that are there.
         self.lines = 0
-        self._wal = WalFile(stem_paths(stem, directory))
+        paths = stem_paths(stem, directory)
+        self._wal = WalFile(BesidePaths(directory, paths.name) if is_beside else paths)
         self._journal = journal
         # Bytes of the file that are the same as what came; None: it is not compared.
         self._compared: int | None = None
         # Whether it is being compared because its size was wrong.
         self._is_checked = False
+
+    @property
+    def key(self) -> str:
+        """Under what the journal has it."""
+        return beside(self.stem) if self.is_beside else self.stem
 
     @property
     def is_open(self) -> bool:
@@ -71,6 +83,9 @@ class Copy:
         Raises:
             OSError, PersistenceError: it cannot be read or written.
         """
+        aside = self._journal.files.get(beside(self.stem))
+        if aside == (self.host, meta.generation) and not self.is_beside:
+            self._go_back(meta)
         if not self.generation:
             self._take_up(meta)
         if self.generation == meta.generation:
@@ -85,7 +100,7 @@ class Copy:
             self._exchange(0)
         self.generation = meta.generation
         if self._compared is None:
-            self._journal.note(self.stem, Copied(self.host, self.generation))
+            self._note()
 
     def doubt(self, meta: Meta) -> bool:
         """Say whether the file cannot be what was mirrored; it is then compared from its start.
@@ -148,12 +163,13 @@ class Copy:
             self._wal.release()
             for path in (paths.wal, paths.final):
                 path.unlink(missing_ok=True)
-            self._journal.note(self.stem, None)
+            self._journal.note(self.key, None)
             self.generation = self.lines = 0
             return
         if self._compared is not None and (state != "live" or self._compared == self._size()):
             self._end_comparison(grows=False)
         if not self._is_wal and self._path is not None:
+            self._note(is_whole=True)
             return  # it is closed already
         if state == "live":
             self._hold()
@@ -163,6 +179,7 @@ class Copy:
             self._hold()
             self._wal.rename()
             self._wal.release()
+            self._note(is_whole=True)
 
     def let_go(self) -> None:
         """Hold the file no longer; a reader then sees that its writer is gone."""
@@ -184,7 +201,7 @@ class Copy:
 
     def _take_up(self, meta: Meta) -> None:
         """Go on with the file of an earlier mirror, behind its last whole line."""
-        noted, path = self._journal.files.get(self.stem), self._path
+        noted, path = self._journal.files.get(self.key), self._path
         if path is None:
             return
         if noted == (self.host, meta.generation) and path.stat().st_size == meta.bytes:
@@ -193,6 +210,19 @@ class Copy:
         self.lines = _cut(path)
         # Where nobody has noted it, it may be any.
         self.generation = noted.generation if noted and noted.host == self.host else -1
+
+    def _note(self, *, is_whole: bool = False) -> None:
+        copied = Copied(self.host, self.generation)
+        if self.is_beside == is_whole and self._journal.files.get(self.key) != copied:
+            self._journal.note(self.key, copied)
+
+    def _go_back(self, meta: Meta) -> None:
+        """Be the closed file again: that which was opened is gone."""
+        self._wal.release()
+        self._wal.paths.wal.unlink(missing_ok=True)
+        self._journal.note(self.stem, Copied(self.host, meta.generation))
+        self._journal.note(beside(self.stem), None)
+        self.generation, self._compared = 0, None
 
     def _hold(self) -> None:
         if not self._wal.is_open:
@@ -205,24 +235,10 @@ class Copy:
 
     def _compare(self, lines: Sequence[bytes | Hole]) -> int:
         """Return how many lines the file has already, at the place that was reached."""
-        path, at = self._path, self._compared
+        path = self._path
         assert path is not None
-        assert at is not None
-        same = 0
-        with path.open("rb") as file:
-            for line in lines:
-                file.seek(at)
-                if isinstance(line, bytes):
-                    length, equal = len(line), file.read(len(line)) == line
-                else:
-                    length, equal = line.length, file.read(len(line.head)) == line.head
-                    file.seek(at + length - len(line.tail))
-                    equal = equal and file.read(len(line.tail)) == line.tail
-                if not equal:
-                    break
-                at += length
-                same += 1
-        self._compared = at
+        assert self._compared is not None
+        same, self._compared = _same(path, self._compared, lines)
         return same
 
     def _end_comparison(self, *, grows: bool) -> None:
@@ -232,7 +248,7 @@ class Copy:
         if at < self._size() or (grows and not self._is_wal):
             self._exchange(at)
         self._compared = None
-        self._journal.note(self.stem, Copied(self.host, self.generation))
+        self._note()
 
     def _exchange(self, size: int) -> None:
         """Put a new file in the place of the one that is there, with its first bytes."""
@@ -253,6 +269,25 @@ class Copy:
             raise
         self._wal.release()
         self._wal.fd = fd
+
+
+def _same(path: Path, at: int, lines: Sequence[bytes | Hole]) -> tuple[int, int]:
+    """Return how many lines a file has from an offset on, and the offset behind them."""
+    same = 0
+    with path.open("rb") as file:
+        for line in lines:
+            file.seek(at)
+            if isinstance(line, bytes):
+                length, equal = len(line), file.read(len(line)) == line
+            else:
+                length, equal = line.length, file.read(len(line.head)) == line.head
+                file.seek(at + length - len(line.tail))
+                equal = equal and file.read(len(line.tail)) == line.tail
+            if not equal:
+                break
+            at += length
+            same += 1
+    return same, at
 
 
 def _cut(path: Path) -> int:

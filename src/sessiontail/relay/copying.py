@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from sessiontail.errors import PersistenceError
 from sessiontail.relay.copies import Copy
 from sessiontail.relay.entries import lines_in
-from sessiontail.relay.journal import Journal
+from sessiontail.relay.journal import Copied, Journal, beside
 from sessiontail.relay.metas import Meta
 
 __all__ = ["Copies", "Name"]
@@ -29,24 +29,41 @@ class Copies:
         directory: of the mirror.
         journal: of the directory; closed with this.
         tell: takes a line about a file that is left out, or failed.
+        closed: whether closed files are wanted that were so before; else those are kept that came
+            while their sessions ran.
     """
 
-    def __init__(self, directory: Path, journal: Journal, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        journal: Journal,
+        tell: Callable[[str], None],
+        *,
+        closed: bool = True,
+    ) -> None:
+        self._closed = closed
         self._directory = directory
         self._journal = journal
         self._tell = tell
         # Of sessions that are not closed, by stem.
         self._copies: dict[str, Copy] = {}
-        #: Those that lack something, and are to be tried again; what was said of each then.
+        #: Those that lack something, and are to be tried again, by host and key in the journal;
+        #: what was said of each then.
         self.failed: dict[Name, Meta] = {}
         self._told: set[str] = set()
         # What has failed, as it was told: until all of it is done.
         self._reasons: set[str] = set()
 
     @property
+    def to_try(self) -> list[Name]:
+        """The sessions of which something is to be tried again."""
+        return [(host, key.partition("/")[0]) for host, key in self.failed]
+
+    @property
     def names(self) -> list[Name]:
         """All sessions that have a file."""
-        files = {(copied.host, stem) for stem, copied in self._journal.files.items()}
+        noted = self._journal.files.items()
+        files = {(copied.host, stem) for stem, copied in noted if "/" not in stem}
         return [*files | {(copy.host, copy.stem) for copy in self._copies.values()}]
 
     def prepare(
@@ -79,10 +96,42 @@ class Copies:
                 copy = None
             if copy is None:
                 copy = self._copies[stem] = Copy(self._directory, stem, host, self._journal)
+            due += self._beside(host, stem, meta)
             done = self._try(copy, meta, partial(self._begin, copy, meta))
             if done and meta.state != "deleted" and copy.lines < meta.lines:
                 due.append((copy, meta))
+            if done and meta.closed is None and self._has_beside((host, beside(stem))):
+                self._try(copy, meta, partial(self._be_alone, host, stem, meta))
         return due
+
+    def _beside(self, host: str, stem: str, meta: Meta) -> list[tuple[Copy, Meta]]:
+        """Take up the closed file beside a session; return it where it lacks lines."""
+        if meta.closed is None:
+            return []
+        files, copied = self._journal.files, Copied(host, meta.closed.generation)
+        copy = Copy(self._directory, stem, host, self._journal, is_beside=True)
+
+        def note() -> None:
+            if files.get(stem) == copied != files.get(beside(stem)):
+                self._journal.note(beside(stem), copied)  # it was closed here
+
+        if not self._try(copy, meta, note):
+            return []
+        if not (self._closed or files.get(beside(stem)) == copied):
+            return []
+        done = self._try(copy, meta, partial(self._begin, copy, meta.closed))
+        return [(copy, meta.closed)] if done and copy.lines < meta.closed.lines else []
+
+    def _has_beside(self, name: Name) -> bool:
+        return name[1] in self._journal.files or name in self.failed
+
+    def _be_alone(self, host: str, stem: str, meta: Meta) -> None:
+        """Have no closed file beside a session: it was deleted, or is the session's by now."""
+        self._is_well((host, beside(stem)))
+        if meta.state in ("live", "abandoned"):
+            Copy(self._directory, stem, host, self._journal, is_beside=True).settle("deleted")
+        else:
+            self._journal.note(beside(stem), None)
 
     def take(self, step: list[tuple[Copy, Meta]], pages: list[Any]) -> list[tuple[Copy, Meta]]:
         """Write what was fetched; return those that lack more.
@@ -138,14 +187,16 @@ class Copies:
             if copy.lines != meta.lines:
                 return  # Redis came back from an older state
         copy.settle(meta.state)
-        self._is_well((copy.host, copy.stem))
+        self._is_well((copy.host, copy.key))
+        if copy.is_beside:
+            return
         if meta.state in ("closed", "deleted"):
             # A file that is done with is known by itself: many of them need no memory.
             self._copies.pop(copy.stem, None)
 
     def _lacks(self, copy: Copy, meta: Meta) -> None:
         """Try again where lines are not there: by now it may be another generation."""
-        name = (copy.host, copy.stem)
+        name = (copy.host, copy.key)
         if self.failed.get(name) == meta:
             self._tell_once(
                 f"{copy.stem} of {copy.host}: Redis does not have line {copy.lines + 1} of "
@@ -165,8 +216,9 @@ class Copies:
                     "others of which that is so"
                 )
             copy.let_go()
-            self._copies.pop(copy.stem, None)
-            self.failed[copy.host, copy.stem] = meta
+            if not copy.is_beside:
+                self._copies.pop(copy.stem, None)
+            self.failed[copy.host, copy.key] = meta
             return False
         return True
 

@@ -9,6 +9,8 @@ r"""lines of a session <-> entries of a Redis stream, and the names of all keys.
     PREFIX:HOST:ended               hash: what stands for each file that is done with
     PREFIX:HOST:session:NAME        hash: generation, why, lines, bytes, state, position, ...
     PREFIX:HOST:lines:NAME          stream: the lines
+    PREFIX:HOST:closed:NAME         stream: those of the closed file beside it, of a session that was
+                                    opened again, until that is closed
 
 The id of a line is ``<generation>-<line>``. A generation is when a file was met for the first time,
 in milliseconds since 1970, and at least one more than the one before: a Redis that lost its data
@@ -114,6 +116,10 @@ class Keys:
     def lines(self, host: str, stem: str) -> bytes:
         """The stream of a session."""
         return f"{self.prefix}:{host}:lines:".encode() + os.fsencode(stem)
+
+    def closed(self, host: str, stem: str) -> bytes:
+        """The stream of the closed file that lies beside a session which was opened again."""
+        return f"{self.prefix}:{host}:closed:".encode() + os.fsencode(stem)
 
 
 def fields_of(block: Block | LongLine) -> Iterator[tuple[bytes, bytes]]:

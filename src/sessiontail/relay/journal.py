@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from sessiontail.errors import PersistenceError, SessionBusy
 from sessiontail.system.flocks import lock, unlock
-from sessiontail.system.paths import split_name
+from sessiontail.system.paths import SessionPaths, split_name
 
-__all__ = ["JOURNAL", "UNFINISHED", "Copied", "Journal"]
+__all__ = ["JOURNAL", "UNFINISHED", "BesidePaths", "Copied", "Journal", "beside"]
 
 #: Its name; a directory that has it is a mirror.
 JOURNAL = ".sessiontail-mirror"
@@ -28,6 +28,23 @@ class Copied(NamedTuple):
 
     host: str
     generation: int
+
+
+def beside(stem: str) -> str:
+    """Return under what a journal has the closed file of a session that was opened again.
+
+    No stem has a slash.
+    """
+    return f"{stem}/closed"
+
+
+class BesidePaths(SessionPaths, frozen=True, gc=False):
+    """The names of the closed file beside a session that was opened again."""
+
+    @property
+    def wal(self) -> Path:
+        """Hidden, and swept up where a mirror was killed."""
+        return self.directory / f".{self.stem}{UNFINISHED}"
 
 
 class Journal:

@@ -12,10 +12,10 @@ from msgspec import Struct
 __all__ = ["FIELDS", "Meta", "meta_in"]
 
 #: What is asked for, in this order.
-FIELDS = ("generation", "lines", "bytes", "state", "why")
+FIELDS = ("generation", "lines", "bytes", "state", "why", "closed")
 
 _STATES = ("live", "closed", "abandoned", "deleted")
-_WHYS = ("begun", "replaced", "resumed")
+_WHYS = ("begun", "replaced", "resumed", "back")
 # What an id of a stream and an offset in a file can be.
 _MOST = 2**62
 
@@ -29,8 +29,10 @@ class Meta(Struct, frozen=True, gc=False):
     bytes: int
     #: live, closed, abandoned or deleted.
     state: str
-    #: Why there is this generation: begun, replaced or resumed.
+    #: Why there is this generation: begun, replaced, resumed; or back, after a later one.
     why: str
+    #: The closed file beside it, where the session was opened again.
+    closed: Meta | None = None
 
 
 def meta_in(row: Sequence[bytes | None]) -> Meta | None:
@@ -41,8 +43,17 @@ def meta_in(row: Sequence[bytes | None]) -> Meta | None:
     """
     if row[0] is None:
         return None
-    generation, lines, size, state, why = (field or b"" for field in row)
-    meta = Meta(int(generation), int(lines), int(size), state.decode(), why.decode())
+    generation, lines, size, state, why, closed = (field or b"" for field in row)
+    beside: Meta | None = None
+    if closed:
+        at, of, length = map(int, closed.split())
+        beside = _checked(Meta(at, of, length, "closed", "begun"))
+    return _checked(
+        Meta(int(generation), int(lines), int(size), state.decode(), why.decode(), beside)
+    )
+
+
+def _checked(meta: Meta) -> Meta:
     if not (
         0 < meta.generation < _MOST
         and 0 <= meta.lines <= meta.bytes < _MOST

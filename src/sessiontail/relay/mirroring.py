@@ -140,7 +140,7 @@ class Mirror:
                 raise PersistenceError(
                     f"cannot be mirrored into: {error.strerror}", path=self._directory
                 ) from error
-            self._copies = Copies(self._directory, journal, self._tell)
+            self._copies = Copies(self._directory, journal, self._tell, closed=self._closed)
 
     def close(self) -> None:
         """Let everything go. Blocks."""
@@ -197,7 +197,7 @@ class Mirror:
             if now_s >= again_s:
                 assert self._copies is not None
                 again_s = now_s + _AGAIN_S
-                changed.update(dict.fromkeys(self._copies.failed))
+                changed.update(dict.fromkeys(self._copies.to_try))
             for names in _parts(changed, _AT_ONCE):
                 await self._bring(client, await self._asking.ask(client, names))
 
@@ -288,8 +288,9 @@ class Mirror:
                 )
                 size += count * length
                 step.append((copy, meta))
+                stream = self._keys.closed if copy.is_beside else self._keys.lines
                 pipeline.xrange(
-                    self._keys.lines(copy.host, copy.stem),
+                    stream(copy.host, copy.stem),
                     f"{meta.generation}-{copy.lines + 1}",
                     f"{meta.generation}-{meta.lines}",
                     count=count,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sessiontail.format.batch import Batch
 from sessiontail.format.cursor import Position
@@ -82,19 +82,26 @@ class Outgoing:
         """
         before = self.known.get(stem)
         fields: dict[str, str | int] = {}
-        event = ""
+        event = beside = ended_key = ""
+        closed = None if before is None else before.closed
         block, start = batch.block, batch.start
         goes_on = before is not None and before.state != "lost" and start.offset == before.bytes
         if goes_on and before is not None and not (before.state == "closed" and not start.offset):
             generation, first, size = before.generation, before.lines + 1, before.bytes
             if before.state != "live":
                 event = "resumed"
+            if before.state == "closed":
+                ended_key = "-"
         elif start.offset:
             raise Behind
         else:
             generation, first, size = self._next_generation(stem), 1, 0
             event, why = self._begins(stem, before)
             fields["why"] = why
+            closed, ended_key = None, "" if before is None else "-"
+            if before is not None and before.state == "closed":
+                closed, beside = before, "aside"
+                fields["closed"] = f"{closed.generation} {closed.lines} {closed.bytes}"
         if (start.lines is not None and start.lines != first - 1) or block.offset != start.offset:
             raise Behind
         created = ""
@@ -105,12 +112,13 @@ class Outgoing:
                 break
         length = len(block.data) if isinstance(block, Block) else block.length
         count = block.lines if isinstance(block, Block) else 1
-        after = Known(generation, first - 1 + count, size + length, "live")
+        after = Known(generation, first - 1 + count, size + length, "live", closed)
         fields["position"] = position.encode()
         lines = [part for pair in fields_of(block) for part in pair]
         return self._change(
-            stem, before, after, fields, event=event, created=created, first=first, lines=lines
-        )
+            stem, before, after, fields, event=event, created=created, first=first, lines=lines,
+            closed=beside, ended_key=ended_key,
+        )  # fmt: skip
 
     def event(self, stem: str, kind: EventKind, ended_key: bytes | None) -> Change | None:
         """Return the change that says how a session's file ended; None: Redis knows.
@@ -123,16 +131,31 @@ class Outgoing:
         before = self.known.get(stem)
         if before is None:
             return None
+        if kind is EventKind.REPLACED and before.closed is not None:
+            # The new file is gone, or another one, whose lines come as those of one more.
+            fields: dict[str, str | int] = {"why": "back"}
+            return self._change(
+                stem, before, before.closed, fields, event="replaced", closed="back"
+            )
         if kind is EventKind.REPLACED:
             after = Known(self._next_generation(stem), 0, 0, "live")
-            return self._change(stem, before, after, {"why": "replaced"}, event="replaced")
+            return self._change(
+                stem, before, after, {"why": "replaced"}, event="replaced", ended_key="-"
+            )
         if before.state in (kind, "lost") and kind is not EventKind.DELETED:
             return None
-        after = Known(before.generation, before.lines, before.bytes, kind.value)
-        change = self._change(stem, before, after, {}, event=kind.value, ended_key=ended_key or b"")
+        closed = before.closed if kind is EventKind.ABANDONED else None
+        after = Known(before.generation, before.lines, before.bytes, kind.value, closed)
+        key = "" if kind is EventKind.ABANDONED else ended_key or "-"
+        change = self._change(stem, before, after, {}, event=kind.value, ended_key=key)
         if kind is EventKind.DELETED:
             del self.known[stem]
         return change
+
+    def alone(self, stem: str) -> Change:
+        """Return the change that says that the closed file beside a session is gone."""
+        before = self.known[stem]
+        return self._change(stem, before, structs.replace(before, closed=None), {}, ended_key="-")
 
     def _begins(self, stem: str, before: Known | None) -> tuple[str, str]:
         """Return what a new generation tells, and why there is one."""
@@ -158,7 +181,8 @@ class Outgoing:
         *,
         event: str = "",
         created: str = "",
-        ended_key: bytes = b"",
+        ended_key: bytes | str = "",
+        closed: str = "",
         first: int | None = None,
         lines: list[bytes] | None = None,
     ) -> Change:
@@ -167,7 +191,7 @@ class Outgoing:
         if event in ("started", "replaced") or before is None:
             fields["host"] = host
         self.known[stem] = after
-        self._latest[stem] = after.generation
+        self._latest[stem] = max(after.generation, self._latest.get(stem, 0))
         pairs = [part for pair in fields.items() for part in pair]
         return Change(
             APPEND,
@@ -180,6 +204,7 @@ class Outgoing:
                 keys.events,
                 keys.marks,
                 keys.count,
+                keys.closed(host, stem),
             ],
             [
                 self._token,
@@ -193,6 +218,7 @@ class Outgoing:
                 created,
                 ended_key,
                 self._expire_s,
+                closed or ("keep" if after.closed else ""),
                 len(fields),
                 *pairs,
                 *(lines or ()),

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from redis.asyncio import Redis
 
 from sessiontail.errors import CursorInvalid
@@ -38,6 +38,8 @@ class Known(Struct, frozen=True, gc=False):
     bytes: int
     #: live, closed, abandoned; or lost, where its lines are gone.
     state: str
+    #: The closed file beside it, where the session was opened again.
+    closed: Known | None = None
 
 
 class Stored(Struct, gc=False):
@@ -50,17 +52,24 @@ class Stored(Struct, gc=False):
     #: Whether the first look is stored whole; else nothing was published.
     begun: bool
 
+    @property
+    def skipped(self) -> dict[str, bytes]:
+        """What was closed before the first look, and is not wanted."""
+        return {stem: key for stem, key in self.ended.items() if not self._is_published(stem)}
+
+    def _is_published(self, stem: str) -> bool:
+        known = self.sessions.get(stem)
+        return known is not None and (known.state == "closed" or known.closed is not None)
+
     def cursor(self, skipped: Mapping[str, bytes] | None) -> str | None:
         """Return the directory cursor to go on from; None: this is the first look.
 
         Args:
             skipped: files that are not wanted, though Redis may have forgotten them; None: no
-                look was taken yet by this process.
+                look was taken yet.
         """
         if skipped is None:
-            if not self.begun:
-                return None
-            skipped = {}
+            return None
         ended = EndedSessions()
         for stem, key in {**skipped, **self.ended}.items():
             ended.add(stem, key)
@@ -75,38 +84,47 @@ async def read_stored(client: Redis, keys: Keys, host: str) -> Stored:
     stems = [os.fsdecode(name) for name in names]
     for first in range(0, len(stems), _AT_ONCE):
         some = stems[first : first + _AT_ONCE]
-        pairs = [key for stem in some for key in (keys.session(host, stem), keys.lines(host, stem))]
-        rows = await call(client.eval(KNOWN, len(pairs), *pairs))
+        asked = [
+            key
+            for stem in some
+            for key in (
+                keys.session(host, stem), keys.lines(host, stem), keys.closed(host, stem),
+            )
+        ]  # fmt: skip
+        rows = await call(client.eval(KNOWN, len(asked), *asked))
         for stem, row in zip(some, rows, strict=True):
             _take(stored, stem, row)
     ended = await call(client.hgetall(keys.of(host, "ended")))
     for name, key in ended.items():
         known = stored.sessions.get(os.fsdecode(name))
         # Where the lines of a closed session are gone, its file is read again.
-        if len(key) == _KEY_BYTES and (known is None or known.state == "closed"):
+        if len(key) == _KEY_BYTES and (known is None or known.state != "lost"):
             stored.ended[os.fsdecode(name)] = key
     return stored
 
 
 def _take(stored: Stored, stem: str, row: list[Any]) -> None:
-    generation, lines, size, state, token, there = row
+    generation, lines, size, state, token, closed, there, beside = row
     if generation is None or lines is None:
         return
     try:
         known = Known(int(generation), int(lines), int(size or 0), (state or b"live").decode())
-    except ValueError:
+        if closed is not None:
+            at, of, length = map(int, closed.split())
+            known = structs.replace(known, closed=Known(at, of, length, "closed"))
+    except (TypeError, ValueError):
         # Somebody else wrote there; the script compares what it is told with just that.
         return
     try:
         position = Position.decode((token or b"").decode())
     except (CursorInvalid, UnicodeDecodeError):
         position = None
-    lost = known.lines != there
+    lost = known.lines != there or (known.closed is not None and known.closed.lines != beside)
     if known.state != "closed" and known.lines:
         # Somebody else wrote there.
         lost = lost or position is None or position.offset != known.bytes
     if lost:
-        known = Known(known.generation, known.lines, known.bytes, "lost")
+        known = structs.replace(known, state="lost", closed=None)
     elif known.state != "closed" and known.lines and position is not None:
         stored.positions[stem] = position
     stored.sessions[stem] = known

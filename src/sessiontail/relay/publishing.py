@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sized
 from functools import cache, partial
-from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
 
@@ -28,12 +27,13 @@ from sessiontail.format.framing import MAX_LINE_BYTES
 from sessiontail.format.lifecycle import EventKind
 from sessiontail.relay.connecting import call, run_of, until_one_ends
 from sessiontail.relay.entries import Keys
+from sessiontail.relay.first_look import FirstLook
 from sessiontail.relay.holding import HeldName
 from sessiontail.relay.outgoing import Behind, Change, Outgoing
 from sessiontail.relay.positions import Known, Stored, read_stored, store_ended
 from sessiontail.relay.scripts import APPEND, CAUGHT_UP
+from sessiontail.relay.unfollowed import find_deleted, watch_unfollowed
 from sessiontail.system.files import in_thread
-from sessiontail.system.paths import split_name
 from sessiontail.system.place import Place
 from sessiontail.system.signals import Signal
 from sessiontail.system.stats import StoreStats
@@ -60,7 +60,8 @@ class Publisher:
         place: the directory.
         keys: of the prefix.
         name: the relay's name, held while a connection lasts.
-        include_closed: also sessions that were closed before the first look.
+        first_look: what was closed before it.
+        include_closed: also these.
         expire_s: how long Redis keeps what was deleted.
         tell: takes a line about a session that cannot be published.
     """
@@ -71,6 +72,7 @@ class Publisher:
         keys: Keys,
         name: HeldName,
         *,
+        first_look: FirstLook,
         include_closed: bool,
         expire_s: int,
         tell: Callable[[str], None],
@@ -78,14 +80,16 @@ class Publisher:
         self._place = place
         self._keys = keys
         self._name = name
+        self._first_look = first_look
         self._include_closed = include_closed
         self._expire_s = expire_s
         self._tell = tell
         # Keys of another program, which were told of.
         self._foreign: set[str] = set()
         # What outlasts a connection: files that are not wanted, once the first look was taken, and
-        # the last generations.
+        # whether that is written down; the last generations.
         self._skipped: dict[str, bytes] | None = None
+        self._is_noted = False
         self._latest: dict[str, int] = {}
         # Of one connection. What happened and was not looked at; changes that wait to be sent.
         self._news: deque[_News] = deque()
@@ -113,25 +117,47 @@ class Publisher:
         self._news.clear()
         self._waiting.clear()
         self._waiting_bytes = 0
+        if self._skipped is None:
+            await self._remember(stored)
         following = self._follow(stored.cursor(self._skipped))
         try:
             await following.begin()
+            if self._skipped is None:
+                ended = following.sessions.ended
+                keys = {stem: ended.get(stem) for stem in [*ended.ids, *ended.names]}
+                self._skipped = {stem: key for stem, key in keys.items() if key is not None}
+            if not self._is_noted:
+                await in_thread(self._first_look.write, self._skipped)
+                self._is_noted = True
             if not stored.begun:
-                if self._skipped is None:
-                    ended = following.sessions.ended
-                    keys = {stem: ended.get(stem) for stem in [*ended.ids, *ended.names]}
-                    self._skipped = {stem: key for stem, key in keys.items() if key is not None}
                 await store_ended(client, self._keys, self._name.host, self._skipped)
             outgoing = self._outgoing(stored.sessions)
-            await self._find_deleted(outgoing, stored)
+            await find_deleted(self._place.directory, outgoing, stored.positions, self._put)
             begun()
             await until_one_ends(
                 partial(self._name.keep, client),
                 partial(self._read, following, outgoing, await self._caught_up(client)),
                 partial(self._send, client, well),
+                partial(
+                    watch_unfollowed,
+                    self._place.directory,
+                    outgoing,
+                    partial(self._is_followed, following),
+                    self._put,
+                ),
             )
         finally:
             following.close()
+
+    async def _remember(self, stored: Stored) -> None:
+        """Learn what is not wanted from Redis, else from an earlier life of this relay."""
+        noted = await in_thread(self._first_look.read)
+        if stored.begun:
+            self._skipped = stored.skipped
+            self._is_noted = noted is not None
+        elif not self._include_closed:
+            self._skipped = noted
+            self._is_noted = noted is not None
 
     def _follow(self, after: str | None) -> Following:
         stats, directory = StoreStats(), self._place.directory
@@ -158,16 +184,6 @@ class Publisher:
             expire_s=self._expire_s,
             now_ms=_now_ms,
         )
-
-    async def _find_deleted(self, outgoing: Outgoing, stored: Stored) -> None:
-        """Tell of sessions that nobody follows, and whose files went while nobody looked."""
-        if not outgoing.known:
-            return
-        there = await in_thread(_stems, self._place.directory, place=str(self._place.directory))
-        if there is None:  # the directory is gone, and may come back
-            return
-        for stem in {*outgoing.known} - {*stored.positions} - there:
-            self._put(outgoing.event(stem, EventKind.DELETED, None))
 
     async def _caught_up(self, client: Redis) -> Change:
         """Return the change that says that all there was is published."""
@@ -208,6 +224,9 @@ class Publisher:
                 self._put(caught_up)
             while self._waiting_bytes > _MOST_WAITING_BYTES or len(self._waiting) > _MOST_WAITING:
                 await self._went.wait()
+
+    def _is_followed(self, following: Following, stem: str) -> bool:
+        return stem in following.sessions.lanes or any(stem == news[0] for news in self._news)
 
     def _put(self, change: Change | None) -> None:
         if change is not None:
@@ -283,12 +302,3 @@ def _note(
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _stems(directory: Path) -> set[str] | None:
-    """Return the stems of all session files; None where there is no directory."""
-    try:
-        names = os.listdir(directory)  # noqa: PTH208 - names, not paths
-    except OSError:
-        return None
-    return {split[0] for split in map(split_name, names) if split}

@@ -17,8 +17,10 @@ from sessiontail.relay.connecting import (
     connected,
     for_ever,
     prefix_in,
+    shown,
 )
 from sessiontail.relay.entries import Keys, named
+from sessiontail.relay.first_look import FirstLook
 from sessiontail.relay.holding import HeldName, machine
 from sessiontail.relay.journal import JOURNAL
 from sessiontail.relay.publishing import Publisher
@@ -53,7 +55,13 @@ async def relay(
     refuse_bucket(place.directory, "relayed")
     await in_thread(_refuse_mirror, place.directory)
     publisher = Publisher(
-        place, keys, held, include_closed=include_closed, expire_s=expire_s, tell=tell
+        place,
+        keys,
+        held,
+        first_look=FirstLook(place.directory, f"{shown(url)} {keys.prefix} {name}"),
+        include_closed=include_closed,
+        expire_s=expire_s,
+        tell=tell,
     )
     told = False
     warned: set[str] = set()
