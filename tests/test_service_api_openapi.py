@@ -129,7 +129,8 @@ def test_whatever_is_refused_is_described_as_a_problem(app: Starlette) -> None:
         for status, answer in operation["responses"].items()
         if status >= "400" and [*answer.get("content", {})] != ["application/problem+json"]
     }
-    assert other == {("/login", "401", "text/html"), ("/healthz", "503", "application/json")}
+    form = {("/login", status, "text/html") for status in ("401", "429")}
+    assert other == {*form, ("/healthz", "503", "application/json")}
 
 
 def test_the_table_for_people_has_a_row_for_each_path(app: Starlette) -> None:

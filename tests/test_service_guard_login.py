@@ -9,6 +9,7 @@ import pytest
 from services import URL, asked, client
 from sessiontail import SessionStore
 from sessiontail.service import create_app
+from sessiontail.service.guard.attempts import FREE
 
 pytestmark = pytest.mark.anyio
 
@@ -29,6 +30,20 @@ async def test_a_wrong_token_opens_nothing(tmp_path: Path) -> None:
             answer = await http.post("/login", data=fields)
             assert answer.status_code == 401
             assert "set-cookie" not in answer.headers
+
+
+async def test_who_enters_wrong_ones_again_and_again_is_told_to_wait_and_the_right_one_opens(
+    tmp_path: Path,
+) -> None:
+    async with client(create_app(SessionStore(tmp_path), token="s3cret"), **HERE) as http:
+        for _ in range(FREE):
+            assert (await http.post("/login", data={"token": "other"})).status_code == 401
+        told = await http.post("/login", data={"token": "other"})
+        right = await http.post("/login", data={"token": "s3cret"})
+
+    assert (told.status_code, told.headers["retry-after"]) == (429, "1")
+    assert "This token is wrong." in told.text
+    assert right.status_code == 303
 
 
 async def test_a_form_that_does_not_say_where_it_is_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from services import Told, asked
 from sessiontail.service.context import Limits
+from sessiontail.service.guard.attempts import FREE
 from sessiontail.service.guard.hosts import LOOPBACK, Hosts
 from sessiontail.service.guard.security import HEADERS, Guard
 from sessiontail.service.guard.tokens import COOKIE, Token
@@ -180,6 +181,29 @@ async def test_a_link_with_a_wrong_token_opens_nothing() -> None:
 
 async def test_the_token_in_a_query_opens_the_page_alone() -> None:
     assert (await ask("/api/sessions", of=guard("s3cret"), query=b"token=s3cret")).status == 401
+
+
+async def test_wrong_tokens_again_and_again_are_told_to_wait_and_the_right_one_is_taken() -> None:
+    of, wrong = guard("s3cret"), (b"authorization", b"Bearer other")
+    html = (b"accept", b"text/html")
+    link = (await ask("/", of=of, query=b"token=s3cret")).headers["set-cookie"]
+    cookie = (b"cookie", link.partition(";")[0].encode())
+    for _ in range(FREE):
+        assert (await ask(of=of)).status == 401  # none is none that is wrong
+        assert (await ask("/api/sessions", wrong, of=of)).status == 401
+
+    told = await ask("/api/sessions", wrong, of=of)
+    page = await ask("/", html, of=of, query=b"token=other")
+    assert (told.status, told.headers["retry-after"]) == (429, "1")
+    assert detail(told) == (
+        "the token is wrong, as were others from this address; the right one is taken at any time"
+    )
+    assert (page.status, page.headers["retry-after"]) == (429, "1")
+    assert (await ask(of=of)).status == 401
+    assert (await ask("/", html, of=of)).status == 401
+    for right in (BEARER, cookie):
+        assert (await ask("/api/sessions", right, of=of)).status == 200
+    assert (await ask("/", of=of, query=b"token=s3cret")).status == 303
 
 
 async def test_a_person_gets_a_page_to_enter_the_token() -> None:

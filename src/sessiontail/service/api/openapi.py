@@ -33,6 +33,7 @@ _ANYWHERE = {
     503: "The sessions cannot be read now, or the server stops.",
 }
 _UNKNOWN = "Without the token, or with a wrong one."
+_WRONG_AGAIN = "With a wrong token, as others of this address were; the right one is taken."
 _MISSING = "There is no such session."
 _TOO_MANY = "There are as many at work as may be: ask again, `Retry-After` says when."
 _SECURITY = {
@@ -147,11 +148,11 @@ def _responses(endpoint: Endpoint, *, needs: bool) -> dict[str, Any]:
     """Return what an endpoint answers: what it says itself, and what any may."""
     problems = dict(_ANYWHERE)
     if needs:
-        problems[401] = _UNKNOWN
+        problems |= {401: _UNKNOWN, 429: _WRONG_AGAIN}
     if any(one.place == "path" or one.kind == "session" for one in endpoint.parameters):
         problems |= {404: _MISSING, 422: "Its file does not begin with a header."}
     if endpoint.path.startswith("/api/"):
-        problems[429] = _TOO_MANY
+        problems[429] = f"{_TOO_MANY} {_WRONG_AGAIN}" if needs else _TOO_MANY
     answers = {status: refusal(about) for status, about in problems.items()} | {
         **endpoint.responses
     }

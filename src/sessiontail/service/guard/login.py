@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from sessiontail.service.api.endpoints import Answer, Endpoint
 from sessiontail.service.context import context_of
-from sessiontail.service.guard.security import logged_in
+from sessiontail.service.guard.security import logged_in, not_logged_in
 from sessiontail.service.problems import Problem
 from sessiontail.service.static_files import login_page
 
@@ -31,7 +31,9 @@ async def _login(request: Request) -> Response:
         return RedirectResponse("./", 303)
     if context.token.matches(given):
         return logged_in(request, context.token)
-    return login_page(request, failed=True)
+    if not given:
+        return login_page(request, failed=True)
+    return not_logged_in(request, context.token)
 
 
 async def _token_in(request: Request) -> str:
@@ -60,6 +62,10 @@ ENDPOINTS = (
         responses={
             303: Answer(about="It is right: to the page, with the cookie.", media_type=None),
             401: Answer(about="It is wrong: the form again.", media_type="text/html"),
+            429: Answer(
+                about="It is wrong, as were others: the form again, and `Retry-After`.",
+                media_type="text/html",
+            ),
         },
     ),
 )

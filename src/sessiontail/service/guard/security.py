@@ -18,7 +18,7 @@ from sessiontail.service.guard.tokens import Token
 from sessiontail.service.problems import Problem
 from sessiontail.service.static_files import login_page
 
-__all__ = ["HEADERS", "Guard", "logged_in"]
+__all__ = ["HEADERS", "Guard", "logged_in", "not_logged_in"]
 
 #: On every answer that does not say otherwise.
 HEADERS = {
@@ -118,10 +118,11 @@ class Guard:
         if path == "/" and "token" in request.query_params:
             if self._token.matches(request.query_params["token"]):
                 return logged_in(request, self._token)
-            return self._unauthorized(request, path, failed=True)
+            return _unauthorized(request, self._token, path, failed=True)
         if path in self._open_paths or self._token.known_by(scope["headers"]):
             return None
-        return self._unauthorized(request, path, failed="authorization" in request.headers)
+        failed = "authorization" in request.headers
+        return _unauthorized(request, self._token, path, failed=failed)
 
     def _limit(self, scope: Scope) -> None:
         if _values(scope, b"transfer-encoding"):
@@ -149,15 +150,6 @@ class Guard:
                 headers={"Allow": ", ".join(allowed)},
             )
 
-    def _unauthorized(self, request: Request, path: str, *, failed: bool) -> Response:
-        if path == "/" and "text/html" in request.headers.get("accept", ""):
-            return login_page(request, failed=failed)
-        raise Problem(
-            401,
-            "the token is wrong" if failed else "the token is needed: Authorization: Bearer ...",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
-
 
 def logged_in(request: Request, token: Token) -> Response:
     """Return the answer that leads to the page, with the cookie, and without the token in its URL."""
@@ -166,6 +158,42 @@ def logged_in(request: Request, token: Token) -> Response:
     root = request.scope.get("root_path", "").rstrip("/")
     answer.headers["set-cookie"] = token.cookie(root, secure=request.url.scheme == "https")
     return answer
+
+
+def not_logged_in(request: Request, token: Token) -> Response:
+    """Return the page for who has sent a wrong token: it asks for the right one; 401, or 429 with a wait."""
+    answer = login_page(request, failed=True)
+    wait_s = _wait_of(request, token)
+    if wait_s:
+        answer.status_code = 429
+        answer.headers["retry-after"] = str(wait_s)
+    return answer
+
+
+def _unauthorized(request: Request, token: Token, path: str, *, failed: bool) -> Response:
+    """Return the page on which the token is entered.
+
+    Raises:
+        Problem: no page is asked for.
+    """
+    if path == "/" and "text/html" in request.headers.get("accept", ""):
+        return not_logged_in(request, token) if failed else login_page(request, failed=False)
+    wait_s = _wait_of(request, token) if failed else 0
+    if wait_s:
+        raise Problem(
+            429,
+            "the token is wrong, as were others from this address; the right one is taken at any time",
+            headers={"Retry-After": str(wait_s)},
+        )
+    raise Problem(
+        401,
+        "the token is wrong" if failed else "the token is needed: Authorization: Bearer ...",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def _wait_of(request: Request, token: Token) -> int:
+    return token.attempts.wrong("" if request.client is None else request.client.host)
 
 
 def _refuse_other_pages(request: Request, host: str, path: str) -> None:

@@ -6,6 +6,8 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
+from sessiontail.service.guard.attempts import Attempts
+
 __all__ = ["COOKIE", "Token"]
 
 #: The cookie's name.
@@ -25,6 +27,8 @@ class Token:
     def __init__(self, text: str) -> None:
         if not text or not text.isprintable() or " " in text:
             raise ValueError("a token is a word without spaces, and not empty")
+        #: Those who were wrong.
+        self.attempts = Attempts()
         self._token = text.encode()
         # From the token, so that it outlives a restart; not the token, so that who finds it in a
         # browser's files does not know what else that opens.
