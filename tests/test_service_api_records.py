@@ -113,6 +113,21 @@ async def test_what_is_not_looked_for_is_left_out(tmp_path: Path) -> None:
         assert len((await page(http, q=""))["records"]) == 7
 
 
+async def test_a_page_that_searches_says_how_far_it_is(tmp_path: Path) -> None:
+    data = talk(3)
+    put(tmp_path, data)
+    path = f"/api/sessions/{ID}/records"
+
+    async with asking(tmp_path) as http:
+        told = [
+            await http.get(path, params=one)
+            for one in ({"q": "no"}, {"kind": "user", "limit": 1}, {})
+        ]
+
+    lengths = [sum(map(len, data.splitlines(keepends=True)[:lines])) for lines in (5, 3)]
+    assert [one.headers.get("sessiontail-searched") for one in told] == [*map(str, lengths), None]
+
+
 async def test_a_page_that_finds_nothing_says_where_to_go_on(tmp_path: Path) -> None:
     row = chunk_line(0, "x" * 100_000)
     put(tmp_path, header_line() + row * 14 + chunk_line(1, "needle"))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from actors import records_of
 from samples import ID, chunk_line, header_line, trailer_line
-from sessiontail import Record, SessionStore
-from sessiontail.session.pages import RecordPage, read_page
+from sessiontail import Chunk, Damage, Record, SessionStore
+from sessiontail.format.matching import hits_in
+from sessiontail.format.needles import Needles
+from sessiontail.format.patterns import text_pattern
+from sessiontail.session.pages import PagedRecord, RecordPage, read_page
 
 pytestmark = pytest.mark.anyio
 
@@ -134,3 +138,34 @@ async def test_a_page_ends_after_so_much_of_the_file_though_nothing_was_found(
         pages += 1
 
     assert (found, pages) == ([12], 2)
+
+
+@pytest.mark.parametrize("text", ["NEEDLE", "raw text", "xff", "trailer", "nobody says this"])
+async def test_what_is_searched_for_by_its_bytes_is_what_reading_every_line_finds(
+    tmp_path: Path, text: str
+) -> None:
+    lines = [chunk_line(i, "a needle" if i % 9 == 0 else f"text {i}") for i in range(60)]
+    odd = [b"raw text\n", b"\xff not UTF-8\n", b"\n", b'{"n": "\\u006eeedle"}\n', trailer_line(60)]
+    path = tmp_path / f"{ID}.jsonl"
+    path.write_bytes(header_line() + b"".join(lines[:30]) + b"".join(odd) + b"".join(lines[30:]))
+    store = SessionStore(tmp_path)
+    pattern = text_pattern(text, literal=True, ignore_case=True, clock=time.monotonic)
+
+    def wants(record: Record) -> bool:
+        return isinstance(record, (Chunk, Damage)) and any(True for _ in hits_in(record, pattern))
+
+    async def found(needles: Needles | None) -> tuple[list[PagedRecord], str, int]:
+        records: list[PagedRecord] = []
+        after, at_end, offset = None, False, 0
+        while not at_end:
+            reader = store.read(ID, after=after)
+            page = await read_page(reader, limit=4, wants=wants, needles=needles)
+            records += page.records
+            after, at_end, offset = page.next, page.at_end, page.offset
+        assert after is not None
+        return records, after, offset
+
+    plain = await found(None)
+    assert await found(pattern.needles) == plain
+    assert plain[2] == path.stat().st_size
+    assert bool(plain[0]) == (text not in {"trailer", "nobody says this"})

@@ -49,10 +49,7 @@ class RecordDecoder:
 
     def decode(self, block: Block | LongLine) -> Batch:
         """Return the block's records in order, damaged lines as ``Damage``, blank ones left out."""
-        start = self.mark
-        if start.offset != block.offset or start.header_version != self.header_version:
-            lines = None if start.lines is None else block.line - 1
-            start = Mark(block.offset, lines, self.header_version, start.head, start.before)
+        start = self._start(block)
         ends = None
         if isinstance(block, LongLine):
             records: list[Record] | None = [_long_line_damage(block)]
@@ -72,6 +69,26 @@ class RecordDecoder:
             first, last, length=length, lines=lines, header_version=self.header_version
         )
         return Batch(block, records, ends, start, self.mark)
+
+    def pass_over(self, block: Block) -> Batch:
+        """Return a batch without records: these lines are not wanted."""
+        start, data = self._start(block), block.data
+        self.mark = start.behind(
+            data[:WINDOW_BYTES],
+            data[-WINDOW_BYTES:],
+            length=len(data),
+            lines=block.lines,
+            header_version=self.header_version,
+        )
+        return Batch(block, [], [], start, self.mark)
+
+    def _start(self, block: Block | LongLine) -> Mark:
+        """Return the place before a block."""
+        start = self.mark
+        if start.offset == block.offset and start.header_version == self.header_version:
+            return start
+        lines = None if start.lines is None else block.line - 1
+        return Mark(block.offset, lines, self.header_version, start.head, start.before)
 
     def decode_usual_line(self, raw: bytes) -> Batch | None:
         """Decode the next whole line where it is a chunk of today's version; else None."""

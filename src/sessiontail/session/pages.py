@@ -5,11 +5,12 @@ A page is read in one go in a thread: what is not wanted costs a look at it, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 from sessiontail.format.kinds import kind_of
+from sessiontail.format.needles import Needles
 from sessiontail.format.records import Record
 from sessiontail.session.reading import SessionReader
 from sessiontail.session.stream import RecordStream
@@ -45,6 +46,8 @@ class RecordPage:
     next: str
     #: Whether the end of the file was met, so that there is no next page now.
     at_end: bool
+    #: Up to where in the file records were looked at.
+    offset: int
 
 
 async def read_page(
@@ -56,6 +59,7 @@ async def read_page(
     most_bytes: int | None = None,
     kinds: Collection[str] | None = None,
     wants: Callable[[Record], bool] | None = None,
+    needles: Needles | None = None,
     scan_bytes: int = PAGE_SCAN_BYTES,
     scan_records: int = PAGE_SCAN_RECORDS,
     finish: Callable[[RecordPage], object] = lambda _: None,
@@ -70,6 +74,7 @@ async def read_page(
         most_bytes: of the file that they take together; a single record may take more.
         kinds: only these, as ``KINDS`` has them; None: all.
         wants: only records that it takes; called in a thread.
+        needles: it takes none in whose line is none of these: such are not even decoded.
         scan_bytes: so many bytes of file are read at most, and to the end of what was read last.
         scan_records: so many records are looked at, and to the end of what was read last.
         finish: called with the page, in the same thread: where many pages are read, one that waits
@@ -85,7 +90,8 @@ async def read_page(
     page = _Page(limit, most_weight, most_bytes, weigh)
 
     def read() -> RecordPage:
-        found = _read(reader, page, takes, scan_bytes, scan_records)
+        with closing(reader.streamed(needles)) as streams:
+            found = _read(streams, page, takes, scan_bytes, scan_records)
         finish(found)
         return found
 
@@ -96,7 +102,7 @@ async def read_page(
 
 
 def _read(
-    reader: SessionReader,
+    streams: Iterator[RecordStream],
     page: _Page,
     takes: Callable[[Record], bool],
     scan_bytes: int,
@@ -104,19 +110,19 @@ def _read(
 ) -> RecordPage:
     begin: int | None = None
     looked = 0
-    with closing(reader.streamed()) as streams:
-        for stream in streams:
-            if begin is None:
-                begin = stream.position.offset
-            while stream.waiting:
-                record = stream.take()
-                looked += 1
-                if takes(record) and page.add(record, stream):
-                    return RecordPage(page.records, page.records[-1].cursor, at_end=False)
-            end = stream.position
-            if end.offset - begin > scan_bytes or looked >= scan_records:
-                return RecordPage(page.records, end.encode(), at_end=False)
-    return RecordPage(page.records, end.encode(), at_end=True)
+    for stream in streams:
+        if begin is None:
+            begin = stream.position.offset
+        while stream.waiting:
+            record = stream.take()
+            looked += 1
+            if takes(record) and page.add(record, stream):
+                last = page.records[-1]
+                return RecordPage(page.records, last.cursor, at_end=False, offset=page.end)
+        end = stream.position
+        if end.offset - begin > scan_bytes or looked >= scan_records:
+            return RecordPage(page.records, end.encode(), at_end=False, offset=end.offset)
+    return RecordPage(page.records, end.encode(), at_end=True, offset=end.offset)
 
 
 class _Page:
@@ -130,6 +136,8 @@ class _Page:
         weigh: Callable[[Record], int],
     ) -> None:
         self.records: list[PagedRecord] = []
+        #: Where in the file the last of them ends.
+        self.end = 0
         self._limit = limit
         self._weight_left = most_weight
         self._bytes_left = most_bytes
@@ -146,6 +154,7 @@ class _Page:
         size = position.offset - start
         if self._is_too_much(record, size) and self.records:
             return True
+        self.end = position.offset
         self.records.append(PagedRecord(record, line, position.encode(), size))
         return len(self.records) == self._limit
 

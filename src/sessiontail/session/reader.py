@@ -15,6 +15,8 @@ from sessiontail.format.cursor import Position
 from sessiontail.format.decoding import RecordDecoder
 from sessiontail.format.framing import MAX_LINE_BYTES, Block, LongLine
 from sessiontail.format.marks import Mark
+from sessiontail.format.migrations import CURRENT_SCHEMA_VERSION
+from sessiontail.format.passing import Passed, Passing
 from sessiontail.session.blocks import READ_BYTES, BlockReader
 from sessiontail.session.fitting import mark_at
 from sessiontail.session.sieve import Sieve
@@ -27,7 +29,7 @@ __all__ = ["FileReader"]
 class FileReader:
     """Takes one open file forward, batch by batch. One thread at a time."""
 
-    __slots__ = ("_blocks", "_decoder", "_items", "file", "sieve")
+    __slots__ = ("_blocks", "_decoder", "_items", "file", "passing", "sieve")
 
     def __init__(
         self,
@@ -43,9 +45,11 @@ class FileReader:
         self.file = file
         #: Leaves inherited rows out; None: they are handed over too.
         self.sieve: Sieve | None = None
+        #: Tells lines that are not decoded, nor handed over; None: all are.
+        self.passing: Passing | None = None
         self._decoder = RecordDecoder()
         # Read, not yet decoded.
-        self._items: list[Block | LongLine] = []
+        self._items: list[Block | LongLine | Passed] = []
 
     @property
     def mark(self) -> Mark:
@@ -155,16 +159,24 @@ class FileReader:
                         blocks.took(len(line))
                         blocks.stats.records += 1
                         return batch
-            self._items = blocks.read(guard, block=block, thorough=thorough)
+            self._items = [*blocks.read(guard, block=block, thorough=thorough)]
             if not self._items:
                 return None
-        item = self._items[0]
+        item = self._next_item()
         if isinstance(item, Block) and len(item.data) > READ_BYTES and not block:
             raise BlockingIOError(errno.EAGAIN, "a line that takes long to decode")
-        batch = decoder.decode(item)
+        batch = decoder.pass_over(item.block) if isinstance(item, Passed) else decoder.decode(item)
         del self._items[0]
         blocks.stats.records += len(batch.records)
         return batch
+
+    def _next_item(self) -> Block | LongLine | Passed:
+        """Return what is to be decoded next, or passed over."""
+        item = self._items[0]
+        version = self._decoder.header_version
+        if self.passing and isinstance(item, Block) and version == CURRENT_SCHEMA_VERSION:
+            self._items[:1] = self.passing.parts(item)
+        return self._items[0]
 
     def changed_in_place(self, *, block: bool) -> bool:
         """Say whether its ends differ from what was read: for a file that did not grow."""

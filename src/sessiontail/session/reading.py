@@ -14,6 +14,8 @@ from anyio.lowlevel import checkpoint
 
 from sessiontail.errors import PersistenceError
 from sessiontail.format.framing import MAX_LINE_BYTES
+from sessiontail.format.needles import Needles
+from sessiontail.format.passing import Passing
 from sessiontail.session.blocks import FileReplaced
 from sessiontail.session.feed import RecordFeed
 from sessiontail.session.generations import Fitting, not_found, open_fitting
@@ -97,11 +99,14 @@ class SessionReader(RecordFeed):
                 return
             await checkpoint()  # blank lines
 
-    def streamed(self) -> Generator[RecordStream, None, None]:
+    def streamed(self, needles: Needles | None = None) -> Generator[RecordStream, None, None]:
         """Yield a stream of the same records, blocking: for a thread, instead of iterating.
 
         It is always the same stream: first with none, then with each batch; all that wait in it are
         to be taken before the next step. Closing the generator closes the file.
+
+        Args:
+            needles: records in whose lines is none of these may be left out: most are. None: none is.
 
         Raises:
             PersistenceError: the file is not there or cannot be read.
@@ -110,6 +115,9 @@ class SessionReader(RecordFeed):
         if opened is None:
             raise not_found(self._names)
         reader, stream = opened.reader, RecordStream(opened.position)
+        # What is inherited is told by whole batches.
+        if needles is not None and reader.sieve is None:
+            reader.passing = Passing(needles)
         try:
             yield stream
             while True:

@@ -18,7 +18,7 @@ from sessiontail.errors import LineNotFound
 from sessiontail.format.json_pieces import json_pieces
 from sessiontail.format.kinds import KINDS
 from sessiontail.format.matching import hits_in
-from sessiontail.format.patterns import text_pattern
+from sessiontail.format.patterns import TextPattern, text_pattern
 from sessiontail.format.records import Chunk, Damage, Record
 from sessiontail.format.shortened import MOST_LETTERS, shortened
 from sessiontail.format.valid_json import valid_json
@@ -39,6 +39,8 @@ from sessiontail.system.files import in_thread
 __all__ = ["ENDPOINTS"]
 
 _MOST_LINE = 10**15
+# Of a page that searches: up to where in the file it did, in bytes.
+_SEARCHED = "Sessiontail-Searched"
 
 _LIST = (
     SESSION_ID,
@@ -129,18 +131,21 @@ async def _page(request: Request) -> Response:
     context = context_of(request)
     session_id = values["session_id"]
     searches = values["q"] or values["kind"]
-    made: list[bytes] = []
+    pattern = _pattern(values["q"])
+    made: list[tuple[bytes, int]] = []
     async with context.part(_PageSearches).one() if searches else context.part(_page_reads):
         await read_page(
             await _reader(context, session_id, values),
             limit=values["limit"],
             kinds=values["kind"] or None,
-            wants=_saying(values["q"]) if values["q"] else None,
+            wants=None if pattern is None else _saying(pattern),
+            needles=None if pattern is None else pattern.needles,
             most_bytes=context.limits.page_bytes,
             scan_bytes=context.limits.page_scan_bytes,
-            finish=lambda page: made.append(_page_json(page, session_id)),
+            finish=lambda page: made.append((_page_json(page, session_id), page.offset)),
         )
-    return answer(request, made[0])
+    ((body, offset),) = made
+    return answer(request, body, {_SEARCHED: str(offset)} if searches else None)
 
 
 async def _reader(context: Context, session_id: UUID, values: dict[str, Any]) -> SessionReader:
@@ -155,9 +160,15 @@ async def _reader(context: Context, session_id: UUID, values: dict[str, Any]) ->
     return context.store.read(session_id, after=after)
 
 
-def _saying(text: str) -> Callable[[Record], bool]:
-    """Return what says whether a text is in a record."""
-    pattern = text_pattern(text, literal=True, ignore_case=True, clock=time.monotonic)
+def _pattern(text: str | None) -> TextPattern | None:
+    """Return what is searched for; None: nothing is."""
+    if not text:
+        return None
+    return text_pattern(text, literal=True, ignore_case=True, clock=time.monotonic)
+
+
+def _saying(pattern: TextPattern) -> Callable[[Record], bool]:
+    """Return what says whether a pattern matches in a record."""
 
     def says(record: Record) -> bool:
         return isinstance(record, (Chunk, Damage)) and any(True for _ in hits_in(record, pattern))
@@ -228,7 +239,8 @@ ENDPOINTS = (
             200: Answer(
                 about="Records; `next` is the cursor of the next page, null where the end of the "
                 "file was met. A page that searches may be short, or empty, and go on. A record "
-                "that was cut says so, and how many `letters` its cut texts have.",
+                "that was cut says so, and how many `letters` its cut texts have. Where `kind` or "
+                f"`q` is given, the header `{_SEARCHED}` says how many bytes of the file lie behind.",
                 schema=closed(records=listed(_CUT_RECORD), next=nullable(TEXT)),
             ),
             409: refusal("The cursor is damaged, or does not fit."),
