@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from actors import Actor
 from browsers import Watched, browser, faults, open_page, usual, violations
@@ -163,6 +163,7 @@ def test_a_session_that_is_deleted_is_told_and_shown_when_it_is_there_again(
     with Actor(directory, session_id) as writer:
         writer.open().say("here")
         expect(record(page, 2)).to_contain_text("here")
+        expect(page.locator("#kinds")).to_have_text("user1")  # it is followed
         live(page)
         writer.kill()
         writer.wal.unlink()
@@ -183,6 +184,7 @@ def test_a_session_that_another_one_takes_the_place_of_begins_anew(
         writer.open().say("old")
         page = open_page(f"{served.url}/{place(writer.id)}")
         expect(record(page, 2)).to_contain_text("old")
+        expect(page.locator("#kinds")).to_have_text("user1")  # it is followed
         live(page)
         writer.kill()
         with Actor(directory, writer.id) as other:
@@ -236,7 +238,7 @@ def test_a_server_that_is_killed_and_started_anew_costs_no_record_and_repeats_no
         expect(record(page, len(written(writer)) + 1)).to_be_visible()
 
         count = page.locator('#kinds [data-kind="user"] .amount')
-        assert count.inner_text() == str(len(written(writer)))
+        expect(count).to_have_text(str(len(written(writer))))
         assert shown_whole(page, writer) == written(writer)
 
 
@@ -433,6 +435,25 @@ CRACKS = """() => {
 }"""
 
 
+def test_records_are_shown_before_it_is_known_how_many_there_are(
+    open_page: Open, served: Served, long_id: UUID
+) -> None:
+    page = open_page(served.url)
+    counted: list[Route] = []
+    brief = re.compile(r"counts=false$")
+    page.route(brief, lambda route: counted.append(route))  # noqa: PLW0108 - it marks what it calls
+    rows = page.locator("#rows .record")
+    for line, shown in ((None, 1), (50_002, 50_002)):
+        show(page, uuid4())
+        show(page, long_id, line)
+        expect(record(page, shown)).to_be_visible()
+        show(page, long_id, 99_990)
+        expect(rows.last).to_be_visible()
+        counted.pop().continue_()
+        expect(record(page, 99_990)).to_have_class(re.compile(r"\bmarked\b"))
+    page.unroute(brief)
+
+
 def test_100_000_records_are_a_few_rows_whichever_is_looked_at(
     open_page: Open, served: Served, long_id: UUID
 ) -> None:
@@ -554,7 +575,8 @@ def test_records_are_filtered_by_kind_and_by_text(
 ) -> None:
     page = open_page(f"{served.url}/{place(long_id)}")
     expect(record(page, 1)).to_be_visible()
-    kinds = page.locator("#kinds button").all_text_contents()
+    kinds = ["user25,000", "assistant50,000", "tool result25,000"]
+    expect(page.locator("#kinds button")).to_have_text(kinds)
     page.locator("#filter").fill("ON LINE 7777")
     expect(page.locator("#found")).to_have_text("8 records")
     matching = said(page)
@@ -567,7 +589,6 @@ def test_records_are_filtered_by_kind_and_by_text(
     expect(record(page, 77_771)).to_be_visible()  # the place stays
     expect(page.locator("#no-record")).to_be_hidden()
 
-    assert kinds == ["user25,000", "assistant50,000", "tool result25,000"]
     lines = [n for n in (7777, *range(77770, 77780)) if n % 4 in {1, 2}]
     assert [line for line, _ in matching] == lines
     assert users == [(n, f"question on line {n}") for n in lines if n % 4 == 2]

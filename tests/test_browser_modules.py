@@ -313,6 +313,60 @@ def test_a_list_shows_the_row_that_is_asked_for_also_where_its_bar_is_scaled(
     }
 
 
+def test_a_search_says_how_far_it_is_and_goes_on_where_it_was_stopped(page: Page) -> None:
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        after = route.request.url.partition("after=")[2]
+        asked.append(after)
+        step = int(after or 0) + 1
+        body = {
+            "records": [{"line": 7}] if step == 3 else [],
+            "next": str(step) if step < 4 else None,
+        }
+        route.fulfill(json=body, headers={"sessiontail-searched": str(step * 1_000_000)})
+
+    page.route(f"{ORIGIN}/api/**", answer)
+    body = """
+    const { showFound } = await import("./found.js");
+    const { h } = await import("./dom.js");
+    const parts = [["p", "found"], ["button", "stop-filter"], ["div", "records"]];
+    document.body.replaceChildren(...parts.map(([name, id]) => h(name, { id })));
+    const told = [];
+    const tell = (matches) => {
+      showFound(matches, { size_bytes: 4e6 });
+      const stop = document.querySelector("#stop-filter");
+      told.push([document.querySelector("#found").textContent, stop.hidden ? null : stop.textContent]);
+      wake();
+    };
+    let wake;
+    const next = () => new Promise((resolve) => (wake = resolve));
+    const matches = new m.Matches("x", { kinds: [], text: "seven" }, tell, (error) => told.push(String(error)));
+    const first = next();
+    matches.more();
+    await first;
+    matches.stop();
+    await next();
+    matches.more(); // somebody scrolls: it is stopped all the same
+    matches.goOn();
+    await next();
+    while (matches.searching) await next();
+    matches.more();
+    while (!matches.complete || matches.searching) await next();
+    return [told, matches.lines];
+    """
+
+    told, lines = run(page, "matches", body)
+
+    assert lines == [7]
+    assert asked[:2] == ["", "1"]
+    assert asked[-3:] == ["1", "2", "3"]
+    assert told[0] == ["Looking… 1.0 MB of 4.0 MB", "Stop"]
+    assert told[1] == ["0 records in the first 1.0 MB of 4.0 MB", "Go on"]
+    assert told[-2:] == [["1 record so far", None], ["1 record", None]]
+    assert {one for one, _ in told[2:-2]} == {"Looking… 2.0 MB of 4.0 MB"}
+
+
 def test_a_result_has_failed_on_the_page_where_the_audit_says_so(page: Page) -> None:
     texts = [
         '{"ok": false}', '{"ok": true}', '{"ok": 0}', ' {"exit_code": 2}', '{"exit_code": 0}',

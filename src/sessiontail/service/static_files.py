@@ -29,9 +29,9 @@ _MEDIA_TYPES = {
     "svg": "image/svg+xml",
 }
 _MODULES = (
-    "api", "calls", "dom", "facts", "format", "heights", "json", "keys", "lineage", "list", "login", "lru",
-    "main", "matches", "metas", "pages", "record", "recordlist", "router", "search", "session", "sessions",
-    "sse", "state", "stream", "text", "theme", "viewer",
+    "api", "calls", "dom", "early", "facts", "format", "found", "heights", "json", "keys", "lineage", "list",
+    "login", "lru", "main", "matches", "metas", "pages", "paging", "record", "recordlist", "router", "rows",
+    "search", "session", "sessions", "sse", "state", "stream", "text", "theme", "viewer",
 )  # fmt: skip
 #: What ``/static/`` has.
 STATIC = ("icon.svg", "login.css", "style.css", *(f"{name}.js" for name in _MODULES))

@@ -37,11 +37,48 @@ export async function ask(path, { signal, headers } = {}) {
   return response;
 }
 
+/** The first page of the list of sessions, unless something filters it; `limit` at once. */
+export function sessionsPath({ sort = "-created", states = [], text = "", limit = 100, cursor = null } = {}) {
+  return address("api/sessions", { sort, state: states, q: text, limit, cursor });
+}
+
+/** A session in brief; its records are not counted by kind for it, which takes long. */
+export function briefPath(session) {
+  return address(`api/sessions/${session}`, { counts: false });
+}
+
+/** So many records of a session from a line on. */
+export function recordsPath(session, line, limit) {
+  return address(`api/sessions/${session}/records`, { line, limit });
+}
+
+/** What was asked for ahead, by its path. */
+const ahead = new Map();
+
+/** Ask for a path now, which somebody is about to want. */
+export function askAhead(path) {
+  const answer = get(path);
+  answer.catch(() => {}); // who takes it is told
+  ahead.set(path, answer);
+}
+
+/** Let go what nobody took: later it is old. */
+export function forgetAhead() {
+  ahead.clear();
+}
+
 /** Return what a path has, as a value; a service that has too much to do is asked again. */
 export async function get(path, options) {
+  const asked = ahead.get(path);
+  if (ahead.delete(path)) return asked;
+  return parse(await (await askAgain(path, options)).text());
+}
+
+/** Ask for a path, again where the service has too much to do; return the response. */
+export async function askAgain(path, options) {
   for (let tries = 1; ; tries += 1) {
     try {
-      return parse(await (await ask(path, options)).text());
+      return await ask(path, options);
     } catch (error) {
       if (error.status !== 429 || tries === MOST_TRIES) throw error;
       await new Promise((resolve) => setTimeout(resolve, tries * 500));

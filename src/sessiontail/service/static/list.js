@@ -1,9 +1,12 @@
 // a source of rows -> the few of them that are seen, in the place where all of them would stand.
 
 import { Heights } from "./heights.js";
+import { exchange, placeholder } from "./rows.js";
 
 // What is drawn above and below what is seen, in pixels.
 const OVERSCAN = 600;
+// Of that, one frame draws so many rows anew, so that none takes long; what is seen is drawn at once.
+const AHEAD = 6;
 // Firefox stops at 17.9 million pixels, Chromium at 33.5: above this the scroll bar is scaled.
 const LONGEST_RUNWAY = 15_000_000;
 const FIRST_ESTIMATE = 84;
@@ -34,6 +37,7 @@ export class WindowedList {
   #frame = 0;
   #settling = 0;
   #growing = 0;
+  #ahead = 0; // rows out of sight that this frame may still draw
   #grewMs = 0;
   #estimated = false;
   #sizes = new ResizeObserver(() => this.#schedule());
@@ -77,6 +81,7 @@ export class WindowedList {
     this.heights = new Heights(this.heights.estimate);
     this.heights.resize(count);
     this.#drawn.clear();
+    this.#stale.clear();
     this.box.replaceChildren();
     this.#anchor = { at: 0, within: 0 };
     this.#schedule();
@@ -209,12 +214,12 @@ export class WindowedList {
     this.#frame = 0;
     this.#view ||= this.scroller.clientHeight;
     if (!this.#view) return; // it is hidden
+    this.#ahead = AHEAD;
+    let near = this.#around(OVERSCAN);
     // What is drawn is measured, which moves what is below: until nothing that is seen is a guess.
     for (let round = 0; round < 5; round += 1) {
-      const top = this.#wanted();
-      const first = this.heights.at(Math.max(0, top - OVERSCAN));
-      const last = this.count ? this.heights.at(top + this.#view + OVERSCAN) : -1;
-      this.#fill(first, last);
+      near = this.#around(OVERSCAN);
+      this.#fill(this.#around(0), near);
       if (!this.#measure()) break;
     }
     this.#estimate();
@@ -224,9 +229,17 @@ export class WindowedList {
     this.#place(top, real < this.heights.total ? this.#realTop : top);
     const [first] = this.#drawn.keys();
     this.box.style.transform = `translateY(${this.heights.offset(first ?? 0) - this.#shift}px)`;
-    const drawn = [...this.#drawn.keys()];
-    if (drawn.length) this.source.want(drawn[0], drawn[drawn.length - 1]);
+    if (this.count) this.source.want(near.first, near.last);
     this.source.moved();
+    const drawn = [...this.#drawn.keys()];
+    if (drawn[0] > near.first || drawn.at(-1) < near.last || this.#stale.size) this.#schedule();
+  }
+
+  /** Return the first and the last row of what is seen and so many pixels above and below it. */
+  #around(margin) {
+    const top = this.#wanted();
+    const last = this.count ? this.heights.at(top + this.#view + margin) : -1;
+    return { first: this.heights.at(Math.max(0, top - margin)), last };
   }
 
   #wanted() {
@@ -250,22 +263,30 @@ export class WindowedList {
     this.#shift = this.heights.total > this.longest ? top - this.#realTop : 0;
   }
 
-  #fill(first, last) {
+  /** Draw what is seen, and of what is near to it as much as this frame may. */
+  #fill(seen, near) {
     const focused = this.box.contains(document.activeElement);
+    let { first, last } = seen;
+    while (last < near.last && (this.#drawn.has(last + 1) || this.#ahead-- > 0)) last += 1;
+    while (first > near.first && (this.#drawn.has(first - 1) || this.#ahead-- > 0)) first -= 1;
     for (const [at, element] of this.#drawn) {
       if (at >= first && at <= last) continue;
       this.#sizes.unobserve(element);
       element.remove();
       this.#drawn.delete(at);
+      this.#stale.delete(at);
     }
     const drawn = new Map();
     let before = null;
     for (let at = first; at <= last; at += 1) {
       const old = this.#drawn.get(at);
       let element = old;
-      if (!old || this.#stale.has(at)) {
-        element = this.source.render(at) ?? this.#placeholder(at);
-        if (old) this.#exchange(old, element);
+      const isSeen = at >= seen.first && at <= seen.last;
+      if (!old || (this.#stale.has(at) && (isSeen || this.#ahead-- > 0))) {
+        this.#stale.delete(at);
+        element = this.source.render(at) ?? placeholder(this.heights.of(at));
+        if (old) this.#sizes.unobserve(old);
+        if (old) exchange(old, element);
         else if (before) before.after(element);
         else this.box.prepend(element);
         this.#sizes.observe(element);
@@ -274,19 +295,9 @@ export class WindowedList {
       before = element;
     }
     this.#drawn = drawn;
-    this.#stale.clear();
     if (focused && !this.box.contains(document.activeElement)) {
       this.scroller.focus({ preventScroll: true });
     }
-  }
-
-  /** Put a row's new element where the old one is; the focus stays on the same of its parts. */
-  #exchange(old, element) {
-    const parts = (row) => [row, ...row.querySelectorAll("a, button, summary")];
-    const at = parts(old).indexOf(document.activeElement);
-    this.#sizes.unobserve(old);
-    old.replaceWith(element);
-    parts(element)[at]?.focus({ preventScroll: true });
   }
 
   /** Measure what is drawn; return whether something was not as high as was thought. */
@@ -305,13 +316,5 @@ export class WindowedList {
     for (const [at] of this.#drawn) sum += this.heights.of(at);
     this.heights.estimate = Math.max(20, Math.round(sum / this.#drawn.size));
     this.#estimated = true;
-  }
-
-  #placeholder(at) {
-    const element = document.createElement("div");
-    element.className = "pending";
-    element.dataset.pending = "";
-    element.style.height = `${this.heights.of(at)}px`;
-    return element;
   }
 }

@@ -1,6 +1,6 @@
 // the page: what its parts say to each other.
 
-import { Unreached } from "./api.js";
+import { forgetAhead, Unreached } from "./api.js";
 import { byId } from "./dom.js";
 import { showTotals, tick } from "./facts.js";
 import { age } from "./format.js";
@@ -18,7 +18,7 @@ const TOTALS_AFTER_MS = 2_000;
 const TOTALS_EACH_MS = 60_000;
 
 startTheme();
-const list = new SessionList(failed);
+const list = new SessionList(failed, () => view.listed());
 const search = new Search((id) => list.meta(id)?.title ?? null);
 const view = new SessionView({
   follow: (session, cursor) => stream.follow(session, cursor),
@@ -110,6 +110,7 @@ onPlace(({ session, line }) => {
   view.show(session, line);
 });
 list.reload();
+forgetAhead();
 setTimeout(() => showTotals().catch(failed), TOTALS_AFTER_MS);
 setInterval(() => {
   if (!document.hidden) showTotals().catch(() => {}); // if the service is lost, the stream says so

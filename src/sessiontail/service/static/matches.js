@@ -1,6 +1,7 @@
 // a kind and a text -> the records of one session that match, in order, as far as somebody looks.
 
-import { address, get } from "./api.js";
+import { address, askAgain } from "./api.js";
+import { parse } from "./json.js";
 import { Lru } from "./lru.js";
 
 const PAGE = 100;
@@ -20,11 +21,15 @@ export class Matches {
   lines = [];
   /** Whether the end of the file was met. */
   complete = false;
+  /** Up to where in the file was searched, in bytes. */
+  offset = 0;
+  /** Whether somebody has stopped it. */
+  stopped = false;
 
   /**
    * @param {string} session
    * @param {{kinds: string[], text: string}} filter
-   * @param {(matches: Matches) => void} onMore
+   * @param {(matches: Matches) => void} onMore there are more, or it is further
    * @param {(error: Error) => void} onError
    */
   constructor(session, filter, onMore, onError) {
@@ -36,19 +41,42 @@ export class Matches {
     return this.#records.get(line);
   }
 
+  /** Whether it is at work. */
+  get searching() {
+    return this.#asking;
+  }
+
   /** Find some more. */
   async more() {
-    if (this.#asking || this.complete) return;
+    if (this.#asking || this.complete || this.stopped) return;
     this.#asking = true;
+    const { signal } = this.#abort;
     try {
-      for (let pages = 0; pages < MOST_EMPTY && !this.complete; pages += 1) if (await this.#page()) break;
+      for (let pages = 0; pages < MOST_EMPTY; pages += 1) {
+        if ((await this.#page()) || this.complete) break;
+        this.onMore(this);
+      }
     } catch (error) {
-      if (!this.#abort.signal.aborted) this.onError(error);
+      if (!signal.aborted) this.onError(error);
     } finally {
       this.#asking = false;
     }
     this.onMore(this);
-    if (this.#again) this.grew();
+    if (signal !== this.#abort.signal) this.more(); // it was stopped, and is to go on
+    else if (this.#again) this.grew();
+  }
+
+  /** Search no further, until `goOn`. */
+  stop() {
+    this.stopped = true;
+    this.#abort.abort();
+  }
+
+  /** Search on from where it was stopped. */
+  goOn() {
+    this.stopped = false;
+    this.#abort = new AbortController();
+    this.more();
   }
 
   /** The session grew: look behind what was read. */
@@ -69,7 +97,9 @@ export class Matches {
     const { kinds, text } = this.filter;
     const parameters = { kind: kinds, q: text, limit: PAGE, after: this.#cursor };
     const path = address(`api/sessions/${this.session}/records`, parameters);
-    const answer = await get(path, { signal: this.#abort.signal });
+    const response = await askAgain(path, { signal: this.#abort.signal });
+    const answer = parse(await response.text());
+    this.offset = Number(response.headers.get("sessiontail-searched"));
     const last = this.lines.at(-1) ?? 0;
     const found = answer.records.filter((record) => record.line > last);
     for (const record of found) {

@@ -1,9 +1,9 @@
 // line numbers -> records of one session: fetched in pages when they are about to be seen, and let go.
 
-import { address, get } from "./api.js";
+import { get, recordsPath } from "./api.js";
 import { Lru } from "./lru.js";
+import { firstOfPage, PAGE, pageOf } from "./paging.js";
 
-const PAGE = 100;
 const KEPT_PAGES = 40;
 const AT_ONCE = 2;
 // The service cuts texts here; what comes by the stream is cut alike, so that it is not kept whole.
@@ -23,12 +23,29 @@ export class RecordPages {
 
   /**
    * @param {string} session
-   * @param {number} lines so many there are
    * @param {(records: object[], lines: number[]) => void} onRecords records came, for these lines
    * @param {(error: Error) => void} onError
    */
-  constructor(session, lines, onRecords, onError) {
-    Object.assign(this, { session, lines, onRecords, onError });
+  constructor(session, onRecords, onError) {
+    Object.assign(this, { session, onRecords, onError });
+  }
+
+  /** So many lines there are, as far as is known. */
+  lines = 0;
+
+  /** Fetch the page of a line, before it is known how many there are: to count them may take long. */
+  async begin(line) {
+    const page = pageOf(line);
+    const from = firstOfPage(line);
+    this.#asked.add(page);
+    try {
+      const answer = await get(recordsPath(this.session, from, PAGE), { signal: this.#abort.signal });
+      if (!this.#abort.signal.aborted) this.#take(answer.records, from, lastLine(answer.records));
+    } catch {
+      // What is wrong is told by who counts the lines, or by who wants this page then.
+    } finally {
+      this.#asked.delete(page);
+    }
   }
 
   /** Return a line's record; undefined: it is not here now. */
@@ -99,22 +116,27 @@ export class RecordPages {
   /** Fetch a page from this line on, as far as one answer goes. */
   async #part(page, from) {
     const end = Math.min((page + 1) * PAGE, this.lines);
-    const path = address(`api/sessions/${this.session}/records`, { line: from, limit: end - from + 1 });
+    const path = recordsPath(this.session, from, end - from + 1);
     const answer = await get(path, { signal: this.#abort.signal });
-    const found = new Map(answer.records.map((record) => [record.line, record]));
-    // Lines without a record are blank, as far as the answer reaches.
-    const last = answer.next === null ? end : Math.max(from, ...found.keys());
+    const last = answer.next === null ? end : Math.max(from, lastLine(answer.records));
+    this.#take(answer.records, from, Math.min(last, end));
+  }
+
+  /** Take the records of these lines; lines without one are blank. */
+  #take(records, from, last) {
+    const found = new Map(records.map((record) => [record.line, record]));
     const lines = [];
-    for (let line = from; line <= Math.min(last, end); line += 1) {
+    for (let line = from; line <= last; line += 1) {
       if (!this.record(line)) this.#put(line, found.get(line) ?? BLANK);
       lines.push(line);
     }
+    this.lines = Math.max(this.lines, last);
     this.onRecords(lines.map((line) => this.record(line)), lines);
   }
 }
 
-function pageOf(line) {
-  return Math.floor((line - 1) / PAGE);
+function lastLine(records) {
+  return records.at(-1)?.line ?? 0;
 }
 
 /** Return a record with its long texts cut, as the service cuts them. */

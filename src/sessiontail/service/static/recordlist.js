@@ -2,7 +2,6 @@
 
 import { Calls } from "./calls.js";
 import { byId } from "./dom.js";
-import { counted } from "./format.js";
 import { WindowedList } from "./list.js";
 import { Matches } from "./matches.js";
 import { BLANK, RecordPages } from "./pages.js";
@@ -24,6 +23,7 @@ export class RecordList {
   #here = null; // the line that was seen first when a filter last showed any
   #new = 0;
   #followed = false;
+  #shown = false; // whether rows may be shown: before, it is not known which are wanted
   #held = false; // somebody wants to stay where the end was
   #jump = byId("jump");
 
@@ -32,7 +32,7 @@ export class RecordList {
    * @param {(error: Error) => void} on.error
    * @param {(line: number) => void} on.whole somebody wants to see this line whole
    * @param {(following: boolean) => void} on.follow
-   * @param {(text: string) => void} on.found what is said of the filter
+   * @param {(matches: Matches | null) => void} on.found how far the filter is; null: there is none
    */
   constructor(on) {
     this.on = on;
@@ -49,8 +49,12 @@ export class RecordList {
     });
   }
 
-  /** Show a session's records from now on. */
-  open(session, { lines, live }) {
+  /**
+   * Show a session's records from now on: those around `line` as soon as they are here, though it is
+   * not known yet how many there are.
+   * @returns {Promise<void>} until then
+   */
+  async open(session, line, live) {
     this.close();
     this.#calls = new Calls();
     this.look = {
@@ -65,12 +69,20 @@ export class RecordList {
     };
     this.#pages = new RecordPages(
       session,
-      lines,
       (records, numbers) => this.#came(records, numbers),
       this.on.error,
     );
     this.list.stick = false;
-    this.list.reset(lines);
+    // Of a live one the end is wanted.
+    if (line !== null || !live) await this.#pages.begin(line ?? 1);
+  }
+
+  /** Show what is here, of so many lines as there are at least. */
+  show(lines = 0) {
+    if (!this.#pages) return;
+    this.#shown = true;
+    this.#pages.lines = Math.max(this.#pages.lines, lines);
+    this.#grew();
   }
 
   /** Show nothing. */
@@ -85,21 +97,21 @@ export class RecordList {
     this.#marked = null;
     this.#here = null;
     this.#new = 0;
+    this.#shown = false;
     this.#held = false;
     this.list.reset(0);
   }
 
-  /** Take a record that has just been written; return whether it is a new one. */
+  /** Take a record that has just been written, unless it is here already. */
   add(record) {
-    if (!this.#pages || (record.line !== null && record.line <= this.#pages.lines)) return false;
+    if (!this.#pages || (record.line !== null && record.line <= this.#pages.lines)) return;
     if (this.list.atEnd && !this.#held) this.list.stick = true;
     const line = this.#pages.add(record);
     this.#learn([this.#pages.record(line)]);
     if (!this.list.stick) this.#new += 1;
     if (this.#matches) this.#matches.grew();
-    else this.list.resize(line);
+    else this.#grew();
     this.#moved();
-    return true;
   }
 
   /** Show those that match; no kinds and no text: all. */
@@ -112,12 +124,11 @@ export class RecordList {
     if (!kinds.length && !text) {
       this.list.reset(this.#pages.lines);
       if (this.#here) this.list.show(this.#here - 1);
-      this.on.found("");
+      this.on.found(null);
       return;
     }
     this.list.stick = false;
     this.list.reset(0);
-    this.on.found("Looking…");
     this.#matches = new Matches(
       this.look.session,
       { kinds, text },
@@ -125,6 +136,14 @@ export class RecordList {
       this.on.error,
     );
     this.#matches.more();
+    this.on.found(this.#matches);
+  }
+
+  /** Stop the search of the filter, or go on with it. */
+  stopOrGoOn() {
+    if (this.#matches?.stopped) this.#matches.goOn();
+    else this.#matches?.stop();
+    if (this.#matches) this.on.found(this.#matches);
   }
 
   /** Scroll to a line and mark it; return whether it is among those that are shown. */
@@ -229,7 +248,14 @@ export class RecordList {
     this.list.element(this.#placeOf(line))?.classList.add("selected");
   }
 
+  #grew() {
+    if (!this.#shown || this.#matches) return;
+    if (this.list.count) this.list.resize(this.#pages.lines);
+    else this.list.reset(this.#pages.lines);
+  }
+
   #came(records, lines) {
+    this.#grew();
     this.#learn(records);
     this.list.refresh(...lines.map((line) => this.#placeOf(line)));
   }
@@ -262,7 +288,7 @@ export class RecordList {
     this.#learn(matches.lines.slice(this.list.count).map((line) => matches.record(line)));
     this.list.resize(matches.lines.length);
     byId("no-record").hidden = matches.lines.length > 0 || !matches.complete;
-    this.on.found(`${counted(matches.lines.length, "record")}${matches.complete ? "" : " so far"}`);
+    this.on.found(matches);
   }
 
   #moved() {

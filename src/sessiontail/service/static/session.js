@@ -1,8 +1,9 @@
 // the right side: one session, from its first record to the one that is being written now.
 
-import { get } from "./api.js";
+import { briefPath, get } from "./api.js";
 import { announce, byId, debounced, h } from "./dom.js";
 import { showFacts, showUsage } from "./facts.js";
+import { showFound } from "./found.js";
 import { count, counted, oneLine } from "./format.js";
 import { showLineage } from "./lineage.js";
 import { kindOf } from "./record.js";
@@ -29,6 +30,8 @@ export class SessionView {
   #counts = null;
   #lack = null; // "all": it could not be shown; "more": it was deleted, what was read is still shown
   #line = null; // the one that was asked for
+  #first = null; // until the records around it are here
+  #placed = false; // whether the list is where it begins
   /** @type {{line: number | null, kind: string}[]} */
   #late = [];
   #kinds = new Set();
@@ -49,10 +52,11 @@ export class SessionView {
       error: on.error,
       whole: (line) => this.#viewer.show(this.#session, line, this.records.look.query),
       follow: (following) => byId("follow").setAttribute("aria-pressed", String(following)),
-      found: (text) => this.#found(text),
+      found: (matches) => showFound(matches, this.#meta),
     });
     byId("follow").addEventListener("click", () => this.records.toggleFollow());
     this.#text.addEventListener("input", debounced(() => this.#filter(), 250));
+    byId("stop-filter").addEventListener("click", () => this.records.stopOrGoOn());
     byId("clear-filter").addEventListener("click", () => this.clearFilter());
     this.#whenOpened("usage-fold", () => showUsage(this.#session, this.#counts));
     this.#whenOpened("lineage-fold", () => showLineage(this.#session));
@@ -66,7 +70,9 @@ export class SessionView {
   async show(session, line) {
     document.body.classList.toggle("reading", session !== null);
     if (session === this.#session) {
-      if (session !== null && line !== null) this.#showLine(line);
+      if (session === null || line === null) return;
+      if (this.#meta) this.#showLine(line);
+      else [this.#line, this.#placed] = [line, false]; // once it is known whether there is such a line
       return;
     }
     await this.#open(session, line);
@@ -76,19 +82,26 @@ export class SessionView {
   event(name, data) {
     if (name === "end") this.#ended(data.outcome);
     else if (name === "unreadable") this.#say(`This session cannot be read now: ${data.detail}`, "problem");
-    else if (RECORDS.has(name) && this.records.add(data)) this.#added(data);
+    else if (RECORDS.has(name)) this.#added(data);
   }
 
   /** Take what the list has heard of this session. */
   news(kind, meta) {
     // Under this id is a session again, or for the first time.
+    // Or what was asked for first is of the file before.
     if (this.#lack && BEGINNINGS.has(kind)) return this.#reopen(this.#asked);
+    if (!this.#meta && kind === "replaced") return this.#reopen(this.#asked);
     if (!this.#meta || kind === "deleted") return;
     this.#meta = { ...this.#meta, ...meta, title: meta.title ?? this.#meta.title };
     showFacts(this.#meta);
     this.records.setLive(meta.state === "live");
     if (kind === "resumed") this.#say("", "");
     if (kind === "closed" && byId("usage-fold").open) showUsage(this.#session, this.#counts);
+  }
+
+  /** The list of sessions has come: what it has of this one may be all that its records wait for. */
+  listed() {
+    if (this.#session && !this.#meta && !this.#lack) this.#begin(this.#asked);
   }
 
   /** The service is there again: ask for what did not come. */
@@ -129,7 +142,7 @@ export class SessionView {
     this.#text.value = "";
     this.#kinds.clear();
     this.#say("", "");
-    this.#found("");
+    showFound(null);
     byId("session").hidden = session === null;
     byId("welcome").hidden = session !== null;
     byId("missing").hidden = true;
@@ -139,12 +152,18 @@ export class SessionView {
       document.title = "sessiontail";
       return this.on.follow(null, null);
     }
-    showFacts(this.on.known(session) ?? { id: session, title: "Loading…" });
+    const known = this.on.known(session);
+    showFacts(known ?? { id: session, title: "Loading…" });
     this.#counts = null;
     this.#drawKinds();
+    this.#late = [];
+    this.#drawInherited(null);
+    this.#placed = false;
+    this.#first = this.records.open(session, line, known?.state === "live");
+    this.#begin(asked);
     try {
-      const answer = await get(`api/sessions/${session}?counts=false`);
-      if (asked === this.#asked) this.#opened(answer, line);
+      const answer = await get(briefPath(session));
+      if (asked === this.#asked) this.#opened(answer);
     } catch (error) {
       if (asked === this.#asked) this.#missing(error);
       return;
@@ -168,24 +187,38 @@ export class SessionView {
     if (byId("usage-fold").open) showUsage(this.#session, counts);
   }
 
-  #opened(answer, line) {
+  /** Show the first records as soon as they are here, if it is known that they are wanted. */
+  async #begin(asked) {
+    const known = this.on.known(this.#session);
+    if (known) showFacts(known);
+    if (this.#line === null && (known?.state ?? "live") === "live") return;
+    await this.#first;
+    if (asked !== this.#asked || this.#meta || this.#placed) return;
+    this.records.show();
+    if (this.#line === null) this.records.toStart();
+    this.#placed = this.#line === null || this.records.showLine(this.#line);
+  }
+
+  #opened(answer) {
     const { lines, cursor, ...meta } = answer;
+    const line = this.#line;
     this.#meta = meta;
     const live = meta.state === "live";
     document.title = `${oneLine(meta.title ?? "", 60) || meta.id.slice(0, 8)} · sessiontail`;
     showFacts(meta);
-    this.#late = [];
-    this.#drawInherited(null);
-    this.records.open(meta.id, { lines, live });
+    this.records.show(lines);
+    this.records.setLive(live);
     this.on.follow(meta.id, cursor);
     if (!live) this.#say(outcomeText(meta.state) ?? "", "quiet");
-    if (line !== null) this.#showLine(line);
-    else if (live) this.records.toEnd();
-    else this.records.toStart();
+    if (line !== null && !this.#placed) this.#showLine(line);
+    else if (line === null && live) this.records.toEnd();
+    else if (!this.#placed) this.records.toStart();
+    this.#placed = true;
   }
 
   #missing(error) {
     this.#lack = "all";
+    this.records.close();
     this.on.follow(null, null); // the directory tells when there is one
     byId("session").hidden = true;
     byId("missing").hidden = false;
@@ -195,6 +228,7 @@ export class SessionView {
   }
 
   #added(record) {
+    this.records.add(record);
     const kind = kindOf(record);
     if (this.#counts) this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
     else this.#late.push({ line: record.line, kind });
@@ -228,10 +262,6 @@ export class SessionView {
   #filter() {
     byId("clear-filter").hidden = !this.filtered;
     if (this.#session) this.records.filter([...this.#kinds], this.#text.value);
-  }
-
-  #found(text) {
-    byId("found").textContent = text;
   }
 
   #drawKinds() {

@@ -1,6 +1,6 @@
 // the left side: all sessions, live, filtered and sorted; more of them when somebody scrolls on.
 
-import { address, get } from "./api.js";
+import { get, sessionsPath } from "./api.js";
 import { announce, byId, debounced, h } from "./dom.js";
 import { age, count, moment, oneLine, short, size } from "./format.js";
 import { Metas } from "./metas.js";
@@ -27,9 +27,12 @@ export class SessionList {
   #text = byId("query");
   #states = new Set();
 
-  /** @param {(error: Error) => void} onError */
-  constructor(onError) {
-    this.onError = onError;
+  /**
+   * @param {(error: Error) => void} onError
+   * @param {() => void} onListed more sessions are known
+   */
+  constructor(onError, onListed) {
+    Object.assign(this, { onError, onListed });
     for (const state of STATES) byId("states").append(this.#chip(state));
     byId("sort").addEventListener("change", () => this.reload());
     this.#text.addEventListener("input", debounced(() => this.reload(), 200));
@@ -125,12 +128,12 @@ export class SessionList {
     const { sort, states, text } = metas.filter;
     this.#more.ariaBusy = "true";
     try {
-      const parameters = { sort, state: states, q: text, limit, cursor: metas.next };
-      const answer = await get(address("api/sessions", parameters));
+      const answer = await get(sessionsPath({ sort, states, text, limit, cursor: metas.next }));
       if (asked !== this.#asked) return;
       this.#answered = asked;
       metas.page(answer);
       onPage();
+      this.onListed();
       this.#draw();
     } catch (error) {
       this.onError(error);
