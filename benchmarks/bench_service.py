@@ -49,6 +49,8 @@ class Figures:
     p99_ms: list[float] = field(default_factory=list)
     last_ms: list[float] = field(default_factory=list)
     client_kb: list[float] = field(default_factory=list)
+    #: Of clients that begin where the session does, and have caught up.
+    late_kb: list[float] = field(default_factory=list)
     end_ms: list[float] = field(default_factory=list)
     #: Of the server, for each record and client.
     cpu_us: list[float] = field(default_factory=list)
@@ -121,6 +123,15 @@ def _rows(figures: dict[str, Figures], options: Options) -> Iterator[Row]:
             one.client_kb,
             budget=Budget(40, of_ratio=False),
         )
+        if one is figures["ours"]:
+            yield Row(
+                f"{name}, memory a client that has caught up",
+                "KB",
+                _RIVAL,
+                rival.late_kb,
+                one.late_kb,
+                budget=Budget(40, of_ratio=False),
+            )
         yield Row(
             f"{name}, SIGTERM with {_STREAMS_AT_END} streams",
             "ms",
@@ -172,8 +183,12 @@ def _follow(  # noqa: PLR0917 - called once
 def _end(
     name: str, port: int, figures: Figures, server: subprocess.Popen[str], session_id: UUID
 ) -> None:
-    """Have a server end that has streams open."""
+    """Have a server end that has streams open, of clients that came when all was written."""
+    with _clients(name, port, session_id, 1):
+        pass
+    before_kb = _resident_kb(server)
     with _clients(name, port, session_id, _STREAMS_AT_END) as clients:
+        figures.late_kb.append((_resident_kb(server) - before_kb) / _STREAMS_AT_END)
         start_s = time.monotonic()
         server.send_signal(signal.SIGTERM)
         try:

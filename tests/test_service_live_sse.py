@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -18,6 +19,30 @@ from sessiontail.service.live.sse import ABORT, EventStream
 from sessiontail.service.problems import Problem
 
 pytestmark = pytest.mark.anyio
+
+
+async def test_what_was_sent_is_not_kept_until_there_is_more(tmp_path: Path) -> None:
+    """It is 64 KB, of each client that has caught up."""
+    kept: list[int] = []
+
+    async def source() -> AsyncGenerator[bytes, None]:
+        data = bytes(100_000)
+        alone = sys.getrefcount(data)
+        yield data
+        kept.append(sys.getrefcount(data) - alone)
+
+    async def receive() -> Message:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def send(_: Message) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    context = Context(SessionStore(tmp_path), Limits())
+    response = EventStream(context, source(), media_type="text/event-stream")
+    await response({"type": "http", "method": "GET", "client": ("192.0.2.1", 1)}, receive, send)
+
+    assert kept == [0]
 
 
 class Server:

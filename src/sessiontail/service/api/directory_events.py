@@ -133,6 +133,7 @@ class _Stream:
                     for data in self._what_came(feeds):
                         waits = False
                         yield data
+                        del data  # not kept until there is more: 64 KB, of each client
                     if waits:
                         await signal.wait()
             finally:

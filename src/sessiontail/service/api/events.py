@@ -99,8 +99,13 @@ async def _events(
         yield opening(form)
         try:
             while frames := await place.frames():
-                yield joined(frames, form)
-                figures.sent(len(frames), frames[0].read_s)
+                count, read_s = len(frames), frames[0].read_s
+                data = joined(frames, form)
+                # Frames that no one else has any more, and their bytes, are not kept until there are more.
+                del frames
+                yield data
+                del data
+                figures.sent(count, read_s)
         except PersistenceError as error:
             # The stream just ends: who comes back with its last id is told, or goes on.
             logger.warning("%s", error)

@@ -99,6 +99,7 @@ class SessionFeed:
                     await place.begin(math.inf)
                     while frames := await place.frames():
                         await self._hand_over(frames)
+                        del frames  # not kept until there are more
             except CursorInvalid:
                 # What the place is in was exchanged while nobody followed.
                 await self._end(cursor or "", Outcome.REPLACED)

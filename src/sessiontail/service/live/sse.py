@@ -115,6 +115,8 @@ class EventStream(Response):
                     await self._beaten.wait()
                 await self._put(data, send)
                 client.sending = False
+            # Not kept until there is more: 64 KB, of each client.
+            del data
             if client.ending and self._farewell is None:
                 return
 
