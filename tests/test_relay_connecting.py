@@ -4,11 +4,12 @@ import ssl
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from redis import exceptions as said
-from redis.asyncio import Redis
+from redis.asyncio import Connection, Redis
 
 from redises import Proxy, RedisServer, anyio_backend, server
 from sessiontail.relay.connecting import (
@@ -160,6 +161,23 @@ async def test_a_cluster_is_refused_in_words(server: RedisServer) -> None:
 
     with pytest.raises(RelayError, match="a Redis Cluster is not supported"):
         await for_ever(server.url, live, timeout_s=5, tell=print)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("SCRIPT LOAD", "return 1"),
+        (b"SET", b"key \r\n", "\u2028 text", 7, 1.5, b""),
+        ("XADD", b"key", b"7-1", b"d", b"x" * 200_000),
+    ],
+)
+async def test_a_command_made_in_c_has_the_same_bytes(
+    command: tuple[bytes | str | float, ...],
+) -> None:
+    ours: Any = connected("redis://127.0.0.1:6379/0").connection_pool.make_connection()  # type: ignore[no-untyped-call] # of redis-py
+
+    assert type(ours) is not Connection
+    assert b"".join(ours.pack_command(*command)) == b"".join(Connection().pack_command(*command))
 
 
 async def test_a_network_that_stalls_ends_a_connection(server: RedisServer) -> None:

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from redises import RedisServer, server
-from sessiontail.relay.scripts import APPEND, CAUGHT_UP, KNOWN, LET_GO, RENEW
+from sessiontail.relay.scripts import APPEND, CAUGHT_UP, FIELDS_OF, KNOWN, LET_GO, RENEW
 
 __all__ = ["server"]
 
@@ -242,6 +242,18 @@ def test_what_is_known_is_told_with_whether_lines_are_there(client: redis.Redis)
         [b"100", b"1", None, b"live", None, None, 1, 0],
         [None, None, None, None, None, None, 0, 0],
     ]
+
+
+def test_fields_of_many_are_told_with_the_errors_of_those_that_are_no_hashes(
+    client: redis.Redis,
+) -> None:
+    append(client, b"a")
+    client.set("text", "of another program")
+
+    found: Any = client.eval(FIELDS_OF, 3, "session", "text", "no", "lines", "state")
+
+    assert (found[0], found[2]) == ([b"1", b"live"], [None, None])
+    assert isinstance(found[1], redis.ResponseError)
 
 
 def test_a_lock_is_renewed_and_given_back_by_who_holds_it_alone(client: redis.Redis) -> None:

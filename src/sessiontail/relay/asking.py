@@ -8,10 +8,12 @@ import msgspec
 from redis import exceptions as said
 from redis.asyncio import Redis
 
+from sessiontail.relay.connecting import call
 from sessiontail.relay.copying import Name
 from sessiontail.relay.entries import Keys
 from sessiontail.relay.hosts import Hosts
 from sessiontail.relay.metas import FIELDS, Meta, meta_in
+from sessiontail.relay.scripts import FIELDS_OF
 
 __all__ = ["Asking"]
 
@@ -43,10 +45,8 @@ class Asking:
     async def ask(self, client: Redis, names: Iterable[Name]) -> list[tuple[Name, Meta]]:
         """Ask; those that are not wanted, not there, or strange are left out."""
         wanted = [name for name in names if self.wants(name)]
-        pipeline = client.pipeline(transaction=False)
-        for host, stem in wanted:
-            pipeline.hmget(self._keys.session(host, stem), *FIELDS)
-        rows = await pipeline.execute(raise_on_error=False) if wanted else []
+        keys = [self._keys.session(host, stem) for host, stem in wanted]
+        rows = await call(client.eval(FIELDS_OF, len(keys), *keys, *FIELDS)) if wanted else []
         found: list[tuple[Name, Meta]] = []
         for name, row in zip(wanted, rows, strict=True):
             if isinstance(row, said.RedisError):

@@ -10,7 +10,7 @@ A script names keys of several sessions and hosts: a Redis Cluster cannot run th
 
 from __future__ import annotations
 
-__all__ = ["APPEND", "CAUGHT_UP", "KNOWN", "LET_GO", "RENEW"]
+__all__ = ["APPEND", "CAUGHT_UP", "FIELDS_OF", "KNOWN", "LET_GO", "RENEW"]
 
 # A mark is some 100 bytes; who missed so many looks at all sessions.
 _MOST_MARKS, _MOST_EVENTS = 20_000, 100_000
@@ -82,6 +82,14 @@ if ARGV[8] == 'deleted' then
   redis.call('EXPIRE', KEYS[3], ARGV[11])
 end
 return redis.status_reply('OK')
+"""
+
+#: KEYS: hashes. ARGV: fields. Their values for each; an error where it is no hash. An answer for all
+#: is read in a tenth of the time that one for each takes.
+FIELDS_OF = """
+local found = {}
+for i = 1, #KEYS do found[i] = redis.pcall('HMGET', KEYS[i], unpack(ARGV)) end
+return found
 """
 
 #: KEYS: session, lines and closed of each. For each: generation, lines, bytes, state, position, the
