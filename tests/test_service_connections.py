@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import anyio
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from samples import ID, session_bytes
@@ -21,6 +23,7 @@ from served import Served
 from services import get
 from serving import Stream, connected, request, serving
 from sessiontail.service.connections import Connections
+from sessiontail.service.turns import AT_ONCE
 
 #: What a problem of a bad request says beside its detail.
 BAD = {"type": "about:blank", "title": "Bad Request", "status": 400}
@@ -194,6 +197,30 @@ async def test_a_client_with_the_port_of_one_that_is_not_known_to_be_gone_counts
     connections.leave(first)
 
     assert len(connections) == 1
+
+
+@pytest.mark.anyio
+async def test_of_a_flood_of_requests_some_begin_in_each_turn_of_the_loop() -> None:
+    config, connections = uvicorn.Config(Starlette()), Connections(8)
+    ends = ("127.0.0.1", 50000), ("127.0.0.1", 8642)
+    connections.enter(ends, connections.protocol()(config, ServerState(), {}))
+    begun = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope["path"])
+
+    async def say_nothing(*_: object) -> Any:
+        pass
+
+    scope = {"type": "http", "client": ends[0], "server": ends[1], "headers": [], "path": "/"}
+    answer = connections.wrapped(app)
+    async with anyio.create_task_group() as flood:
+        for _ in range(100):
+            flood.start_soon(answer, {**scope}, say_nothing, say_nothing)
+        await anyio.lowlevel.checkpoint()
+        at_once = len(begun)
+
+    assert (at_once, len(begun)) == (AT_ONCE, 100)
 
 
 def test_who_asks_takes_the_place_of_one_that_has_asked_for_nothing(directory: Path) -> None:

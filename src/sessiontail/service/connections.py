@@ -24,6 +24,7 @@ from sessiontail.service.closing import SoftTransport
 from sessiontail.service.guard.security import HEADERS
 from sessiontail.service.live.sse import ABORT
 from sessiontail.service.problems import Problem
+from sessiontail.service.turns import Turns
 
 __all__ = ["HEAD_TIMEOUT_S", "Connections"]
 
@@ -66,6 +67,8 @@ class Connections:
         self._idle: dict[_Connection, None] = {}
         # Those that were closed, and whose clients may still be sending: the first one for longest.
         self._lingering: dict[_Connection, None] = {}
+        # Who may begin now.
+        self._turns = Turns()
         # What answers a request now.
         self._answering: set[CancelScope] = set()
 
@@ -93,6 +96,7 @@ class Connections:
             with CancelScope() as answering:
                 self._answering.add(answering)
                 try:
+                    await self._turns.take()
                     await app(scope, receive, send)
                 finally:
                     self._answering.discard(answering)
