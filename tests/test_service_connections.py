@@ -213,10 +213,14 @@ async def test_of_a_flood_of_requests_some_begin_in_each_turn_of_the_loop() -> N
         pass
 
     scope = {"type": "http", "client": ends[0], "server": ends[1], "headers": [], "path": "/"}
-    answer = connections.wrapped(app)
+    wrapped = connections.wrapped(app)
+
+    async def answer() -> None:
+        await wrapped({**scope}, say_nothing, say_nothing)
+
     async with anyio.create_task_group() as flood:
         for _ in range(100):
-            flood.start_soon(answer, {**scope}, say_nothing, say_nothing)
+            flood.start_soon(answer)
         await anyio.lowlevel.checkpoint()
         at_once = len(begun)
 
