@@ -38,6 +38,8 @@ _RIVAL = "tail -F, XADD, XREAD"
 _OURS, _PLAIN = "relay and tail", "without hiredis"
 # How long anything may take that nobody measures.
 _MOST_S = 60.0
+# The part of the time in which processor time is measured.
+_SHARE = 0.9
 
 
 @dataclass
@@ -139,29 +141,31 @@ def _round(name: str, figures: Figures, options: Options) -> None:
         processes = (*roles, redis)
         before = [_cpu_s(process.pid) for process in processes]
         _tell(writer, "go")
+        # Not to the end: then all sessions are closed at once.
+        time.sleep(_SHARE * options.seconds)
+        used = [_cpu_s(process.pid) - was for process, was in zip(processes, before, strict=True)]
         written = json.loads(_line(writer))
         _tell(roles[1], str(sum(count for count, _, _ in written["sessions"].values())))
         report = json.loads(_line(roles[1]))
-        used = [_cpu_s(process.pid) - was for process, was in zip(processes, before, strict=True)]
         memory = [_resident_mb(role.pid) for role in roles]
-    _add(figures, written, report, used, memory)
+    each_us = [1e6 * cpu_s / (_SHARE * options.seconds * options.rate_hz) for cpu_s in used]
+    _add(figures, written, report, each_us, memory)
 
 
 def _add(
     figures: Figures,
     written: dict[str, Any],
     report: dict[str, Any],
-    used_s: list[float],
+    each_us: list[float],
     memory_mb: list[float],
 ) -> None:
     latencies, wanted = report["latencies"] or [float("nan")], written["sessions"]
     count = sum(one[0] for one in wanted.values())
     figures.p50_ms.append(percentile(latencies, 0.5) * 1e3)
     figures.p99_ms.append(percentile(latencies, 0.99) * 1e3)
-    for into, seconds in zip(
-        (figures.publish_us, figures.read_us, figures.redis_us), used_s, strict=True
-    ):
-        into.append(seconds / count * 1e6)
+    figures.publish_us.append(each_us[0])
+    figures.read_us.append(each_us[1])
+    figures.redis_us.append(each_us[2])
     figures.publish_mb.append(memory_mb[0])
     figures.read_mb.append(memory_mb[1])
     figures.came += len(report["latencies"])
