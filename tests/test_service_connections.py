@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import select
 import socket
@@ -225,6 +226,35 @@ async def test_of_a_flood_of_requests_some_begin_in_each_turn_of_the_loop() -> N
         at_once = len(begun)
 
     assert (at_once, len(begun)) == (AT_ONCE, 100)
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_is_cut_in_the_moment_it_goes_on_is_none_that_has_no_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """uvicorn complained of it, on stderr: it did not know yet that the client is gone."""
+    connections, begun = Connections(8), anyio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        while True:
+            await anyio.lowlevel.checkpoint()
+
+    config = uvicorn.Config(connections.wrapped(app), log_config=None)
+    state = ServerState()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        connected(listener.getsockname()[1], request("/")),
+    ):
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: connections.protocol()(config, state, {}), listener.accept()[0]
+        )
+        await begun.wait()
+        connections.cut()
+        while state.tasks:
+            await anyio.lowlevel.checkpoint()
+
+    assert (caplog.messages, len(connections)) == ([], 0)
 
 
 def test_who_asks_takes_the_place_of_one_that_has_asked_for_nothing(directory: Path) -> None:

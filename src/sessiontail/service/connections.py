@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import anyio
 import h11
 from anyio import CancelScope
+from anyio.lowlevel import checkpoint
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -101,6 +102,9 @@ class Connections:
                 finally:
                     self._answering.discard(answering)
                     self.expect_head(connection)
+            if answering.cancelled_caught:
+                # Until uvicorn knows that the connection is gone: it would complain of no answer.
+                await checkpoint()
 
         return answer
 
