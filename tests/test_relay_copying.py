@@ -39,6 +39,24 @@ def test_what_lacks_lines_is_due_until_they_are_there(copies: Copies, tmp_path: 
     copies.close()
 
 
+def test_what_goes_on_in_an_open_file_is_at_hand(copies: Copies) -> None:
+    more = Meta(7, 3, 6, "live", "begun")
+    assert copies.at_hand([(("one", "a"), LIVE)]) == []
+    [(copy, _)] = copies.prepare([(("one", "a"), LIVE)])
+    copies.take([(copy, LIVE)], [PAGE])
+
+    others = [
+        (("one", "a"), LIVE),  # all of it is there
+        (("two", "a"), more),
+        (("one", "b"), more),
+        (("one", "a"), Meta(8, 3, 6, "live", "begun")),
+        (("one", "a"), Meta(7, 3, 6, "closed", "begun")),
+        (("one", "a"), Meta(7, 3, 6, "live", "begun", CLOSED)),
+    ]
+    assert copies.at_hand([*others, (("one", "a"), more)]) == [(copy, more)]
+    copies.close()
+
+
 def test_what_redis_does_not_have_any_more_is_not_waited_for(copies: Copies) -> None:
     due = copies.prepare([(("one", "a"), LIVE)])
 

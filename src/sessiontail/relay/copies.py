@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from sessiontail.errors import PersistenceError
@@ -196,8 +197,10 @@ class Copy:
         return next((path for path in (paths.wal, paths.final) if path.exists()), None)
 
     def _size(self) -> int:
-        path = self._path
-        return 0 if path is None else path.stat().st_size
+        for path in (self._wal.paths.wal, self._wal.paths.final):
+            with suppress(FileNotFoundError):
+                return path.stat().st_size
+        return 0
 
     def _take_up(self, meta: Meta) -> None:
         """Go on with the file of an earlier mirror, behind its last whole line."""

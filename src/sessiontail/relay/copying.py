@@ -66,6 +66,27 @@ class Copies:
         files = {(copied.host, stem) for stem, copied in noted if "/" not in stem}
         return [*files | {(copy.host, copy.stem) for copy in self._copies.values()}]
 
+    def at_hand(self, asked: list[tuple[Name, Meta]]) -> list[tuple[Copy, Meta]]:
+        """Return the sessions that go on in the file which is open; this does not block.
+
+        Nearly all that is asked for is so, and a thread that shares the processor with readers of
+        these files is waited for.
+        """
+        found: list[tuple[Copy, Meta]] = []
+        for (host, stem), meta in asked:
+            copy = self._copies.get(stem)
+            if (
+                copy is not None
+                and (copy.host, copy.generation) == (host, meta.generation)
+                and copy.is_open
+                and copy.lines < meta.lines
+                and meta.state == "live"
+                and meta.closed is None
+                and not self._has_beside((host, beside(stem)))
+            ):
+                found.append((copy, meta))
+        return found
+
     def prepare(
         self, asked: list[tuple[Name, Meta]], gone: Container[str] = ()
     ) -> list[tuple[Copy, Meta]]:

@@ -273,7 +273,9 @@ class Mirror:
     async def _bring(self, client: Redis, asked: list[tuple[Name, Meta]]) -> None:
         """Fetch what the files lack, and bring them into the state of their sessions."""
         assert self._copies is not None
-        due = await change(self._copies.prepare, asked, self._hosts.gone)
+        due = self._copies.at_hand(asked)
+        if len(due) < len(asked):
+            due = await change(self._copies.prepare, asked, self._hosts.gone)
         while due:
             pipeline = client.pipeline(transaction=False)
             step: list[tuple[Copy, Meta]] = []
