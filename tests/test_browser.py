@@ -89,7 +89,7 @@ def shown_whole(page: Page, writer: Actor) -> list[tuple[int, str]]:
     lines = writer.data.count(b"\n")
     for line in range(2, lines + 1, 40):
         show(page, writer.id, line)
-        expect(record(page, line)).to_be_visible()
+        record(page, line).wait_for()
         until(page, "() => !document.querySelector('#rows .pending')")
         found |= said(page)
     return sorted(found.items())
@@ -111,11 +111,11 @@ def test_what_a_writer_appends_appears_as_it_is_written_in_order_and_once(
     writer, session_id = real_writer(), uuid4()
     writer("open", home=directory, session_id=session_id)
     page = open_page(f"{served.url}/{place(session_id)}")
-    expect(record(page, 1)).to_be_visible()
+    record(page, 1).wait_for()
     shown = []
     for number in range(8):
         writer("write", text=f"text {number}")
-        expect(record(page, number + 2)).to_be_visible()
+        record(page, number + 2).wait_for()
         shown.append(said(page))
     writer("close")
     expect(page.locator("#outcome")).to_have_text("This session is closed. Nothing more comes.")
@@ -171,7 +171,7 @@ def test_a_session_that_is_deleted_is_told_and_shown_when_it_is_there_again(
         left = said(page)
     with Actor(directory, session_id) as again:
         again.open().say("new", "newer")
-        expect(record(page, 3)).to_be_visible()
+        record(page, 3).wait_for()
 
         assert left == [(2, "here")]
         assert said(page) == [(2, "new"), (3, "newer")]
@@ -190,7 +190,7 @@ def test_a_session_that_another_one_takes_the_place_of_begins_anew(
         with Actor(directory, writer.id) as other:
             writer.wal.unlink()
             other.open().say("new", "newer")
-            expect(record(page, 3)).to_be_visible()
+            record(page, 3).wait_for()
 
             assert said(page) == [(2, "new"), (3, "newer")]
 
@@ -227,15 +227,15 @@ def test_a_server_that_is_killed_and_started_anew_costs_no_record_and_repeats_no
     with Actor(tmp_path, uuid4()) as writer:
         writer.open()
         page = open_page(f"{own.url}/{place(writer.id)}", height=3000)
-        expect(record(page, 1)).to_be_visible()
+        record(page, 1).wait_for()
         with Chatter(writer):
             live(page)
             own.kill()
-            expect(page.locator("#lost")).to_be_visible()
+            page.locator("#lost").wait_for()
             own.start()
             live(page)
         writer.say("the last")
-        expect(record(page, len(written(writer)) + 1)).to_be_visible()
+        record(page, len(written(writer)) + 1).wait_for()
 
         count = page.locator('#kinds [data-kind="user"] .amount')
         expect(count).to_have_text(str(len(written(writer))))
@@ -250,7 +250,7 @@ def test_a_connection_that_is_cut_is_told_and_taken_up_where_it_was(
         writer.open()
         url = f"http://127.0.0.1:{wire.port}/{place(writer.id)}"
         page = open_page(url, height=3000)
-        expect(record(page, 1)).to_be_visible()
+        record(page, 1).wait_for()
         with Chatter(writer):
             for _ in range(2):
                 live(page)
@@ -259,8 +259,8 @@ def test_a_connection_that_is_cut_is_told_and_taken_up_where_it_was(
                 wire.mend()
             live(page)
         writer.say("the last")
-        expect(record(page, len(written(writer)) + 1)).to_be_visible()
-        expect(page.locator("#lost")).to_be_hidden()
+        record(page, len(written(writer)) + 1).wait_for()
+        page.locator("#lost").wait_for(state="hidden")
 
         assert shown_whole(page, writer) == written(writer)
 
@@ -323,8 +323,8 @@ def test_hostile_text_is_text_and_nothing_else(
     session_id = uuid4()
     (directory / f"{session_id}.jsonl").write_bytes(hostile_session(session_id))
     page = open_page(f"{served.url}/{place(session_id)}", height=6000)
-    expect(record(page, 21)).to_be_visible()
-    expect(listed(page, session_id)).to_be_visible()
+    record(page, 21).wait_for()
+    listed(page, session_id).wait_for()
     page.locator("#usage-fold summary").click()
     expect(page.locator("#usage")).to_contain_text("calls")
 
@@ -358,9 +358,9 @@ def test_a_line_of_3_mb_is_cut_in_the_list_and_whole_where_somebody_asks(
     with Actor(directory, uuid4()) as writer:
         writer.open().say("short")
         page = open_page(f"{served.url}/{place(writer.id)}")
-        expect(record(page, 2)).to_be_visible()
+        record(page, 2).wait_for()
         writer.say(text, "behind it")
-        expect(record(page, 4)).to_be_visible()
+        record(page, 4).wait_for()
         show(page, writer.id, 3)
         assert len(record(page, 3).inner_text()) < 5000
         record(page, 3).get_by_role("button", name="Show all: ").click()
@@ -373,7 +373,7 @@ def test_a_line_of_3_mb_is_cut_in_the_list_and_whole_where_somebody_asks(
         expect(page.locator("#viewer-status")).to_have_text("All is shown")
         assert viewer.text_content() == text
         page.keyboard.press("Escape")
-        expect(page.locator("#viewer")).to_be_hidden()
+        page.locator("#viewer").wait_for(state="hidden")
         expect(viewer).to_have_text("")
 
 
@@ -444,11 +444,11 @@ def test_records_are_shown_before_it_is_known_how_many_there_are(
     page.route(brief, lambda route: counted.append(route))  # noqa: PLW0108 - it marks what it calls
     rows = page.locator("#rows .record")
     for line, shown in ((None, 1), (50_002, 50_002)):
-        show(page, uuid4())
+        page.evaluate("() => { location.hash = '#/'; }")
         show(page, long_id, line)
-        expect(record(page, shown)).to_be_visible()
+        record(page, shown).wait_for()
         show(page, long_id, 99_990)
-        expect(rows.last).to_be_visible()
+        rows.last.wait_for()
         counted.pop().continue_()
         expect(record(page, 99_990)).to_have_class(re.compile(r"\bmarked\b"))
     page.unroute(brief)
@@ -470,7 +470,7 @@ def test_100_000_records_are_a_few_rows_whichever_is_looked_at(
     for act, line in acts:
         act()
         if line is not None:
-            expect(record(page, line)).to_be_visible()
+            record(page, line).wait_for()
             assert in_view(page, line)
         # A wheel's turn is answered behind it: rows are placeholders until their page is there.
         until(page, f"() => !document.querySelector('#rows .pending') && !({CRACKS})().length")
@@ -529,19 +529,19 @@ def test_each_key_of_the_help_does_what_it_says(
         page.keyboard.press({"Esc": "Escape"}.get(key, key))
 
     press("?")
-    expect(page.locator("#help")).to_be_visible()
+    page.locator("#help").wait_for()
     press("Esc")
-    expect(page.locator("#help")).to_be_hidden()
+    page.locator("#help").wait_for(state="hidden")
     for key, session_id in (("n", two), ("n", one), ("p", two), ("J", one), ("K", two)):
         press(key)
         expect(current).to_have_attribute("href", place(session_id))
-    expect(record(page, 1)).to_be_visible()
+    record(page, 1).wait_for()
     for key, line in (("j", 1), ("j", 2), ("j", 3), ("k", 2)):
         press(key)
         expect(selected).to_have_attribute("data-line", str(line))
     for key, line in (("G", 402), ("g", 1)):
         press(key)
-        expect(record(page, line)).to_be_visible()
+        record(page, line).wait_for()
         assert in_view(page, line)
     for pressed in ("true", "false"):
         press("f")
@@ -574,7 +574,7 @@ def test_records_are_filtered_by_kind_and_by_text(
     open_page: Open, served: Served, long_id: UUID
 ) -> None:
     page = open_page(f"{served.url}/{place(long_id)}")
-    expect(record(page, 1)).to_be_visible()
+    record(page, 1).wait_for()
     kinds = ["user25,000", "assistant50,000", "tool result25,000"]
     expect(page.locator("#kinds button")).to_have_text(kinds)
     page.locator("#filter").fill("ON LINE 7777")
@@ -584,10 +584,10 @@ def test_records_are_filtered_by_kind_and_by_text(
     expect(page.locator("#found")).to_have_text("3 records")
     users = said(page)
     page.locator("#filter").fill("nobody said this")
-    expect(page.locator("#no-record")).to_be_visible()
+    page.locator("#no-record").wait_for()
     page.locator("#clear-filter").click()
-    expect(record(page, 77_771)).to_be_visible()  # the place stays
-    expect(page.locator("#no-record")).to_be_hidden()
+    record(page, 77_771).wait_for()  # the place stays
+    page.locator("#no-record").wait_for(state="hidden")
 
     lines = [n for n in (7777, *range(77770, 77780)) if n % 4 in {1, 2}]
     assert [line for line, _ in matching] == lines
@@ -601,11 +601,11 @@ def test_who_reads_further_up_is_told_how_much_is_new_and_stays_there(
     with Actor(directory, uuid4()) as writer:
         writer.open().say(*(f"text {n}" for n in range(60)))
         page = open_page(f"{served.url}/{place(writer.id)}")
-        expect(record(page, 61)).to_be_visible()
+        record(page, 61).wait_for()
         jump = page.locator("#jump")
-        expect(jump).to_be_hidden()
+        jump.wait_for(state="hidden")
         show(page, writer.id, 20)
-        expect(record(page, 20)).to_be_visible()
+        record(page, 20).wait_for()
         before = record(page, 20).bounding_box()
         writer.say("new")
         expect(jump).to_contain_text("1 new, jump to the end")
@@ -613,10 +613,10 @@ def test_who_reads_further_up_is_told_how_much_is_new_and_stays_there(
         expect(jump).to_contain_text("3 new, jump to the end")
         after = record(page, 20).bounding_box()
         jump.click()
-        expect(record(page, 64)).to_be_visible()
-        expect(jump).to_be_hidden()
+        record(page, 64).wait_for()
+        jump.wait_for(state="hidden")
         writer.say("followed")
-        expect(record(page, 65)).to_be_visible()
+        record(page, 65).wait_for()
 
         assert before == after
         assert in_view(page, 65)
@@ -655,7 +655,7 @@ def test_a_call_and_its_result_lead_to_each_other_and_fold(
     call.first.locator("summary").click()
     json_shown = call.first.locator(".json").inner_text()
     call.first.locator("summary").click()
-    expect(call.first.locator(".json")).to_be_hidden()
+    call.first.locator(".json").wait_for(state="hidden")
     call.nth(1).locator("summary").click()
     lines = result.locator(".output").inner_text().count("\n")
     result.get_by_role("button", name="Show all 31 lines").click()
@@ -701,7 +701,7 @@ def test_a_crash_in_the_middle_of_a_line_and_a_tool_that_failed_are_seen(
     facts = page.locator("#session-facts > div")
     expect(facts.filter(has_text="Torn").locator("dd")).to_have_text("10 B")
     expect(record(page, 2).locator(".failed")).to_have_text("failed")
-    expect(record(page, 3).locator(".amount")).to_be_visible()
+    record(page, 3).locator(".amount").wait_for()
     expect(record(page, 3).locator(".failed")).to_have_count(0)
 
 
@@ -714,7 +714,7 @@ def test_all_records_are_searched_and_a_match_leads_to_its_line(
     (directory / f"{session_id}.jsonl").write_bytes(b"".join([*lines, trailer_line(2)]))
     page = open_page(served.url)
     page.locator("#query").fill(word.upper())
-    expect(page.locator("#no-match")).to_be_visible()
+    page.locator("#no-match").wait_for()
     page.locator("#query").press("Enter")
     expect(page.locator("#search-status")).to_contain_text("1 line in 1 of ")
     expect(page.locator("#results h3")).to_have_text("Look")  # the list does not have it
@@ -723,7 +723,7 @@ def test_all_records_are_searched_and_a_match_leads_to_its_line(
     found.click()
     expect(record(page, 3)).to_have_class(re.compile("marked"))
     page.keyboard.press("Escape")
-    expect(page.locator("#sessions")).to_be_visible()
+    page.locator("#sessions").wait_for()
 
     assert texts == ("Look", word)
 
@@ -748,15 +748,15 @@ def test_a_page_below_a_path_asks_for_the_token_once(
         page = open_page(f"{tools.url}/tools/locked/{place(session_id, 2)}")
         page.get_by_label("Token").fill("wrong")
         page.get_by_role("button", name="Open").click()
-        expect(page.get_by_role("alert")).to_be_visible()
+        page.get_by_role("alert").wait_for()
         assert TOKEN not in page.content()
         page.get_by_label("Token").fill(TOKEN)
         page.get_by_role("button", name="Open").click()
         expect(record(page, 2)).to_have_class(re.compile("marked"))
         writer.say("live")
-        expect(record(page, 3)).to_be_visible()
+        record(page, 3).wait_for()
         page.reload()
-        expect(record(page, 3)).to_be_visible()
+        record(page, 3).wait_for()
         urls = [page.url]
         hidden = page.evaluate("document.cookie")
         page = open_page(f"{tools.url}/tools/locked/?token={TOKEN}")
@@ -776,9 +776,9 @@ def test_a_page_below_a_path_is_whole(open_page: Open, tools: Served, directory:
         writer.open().say("hello")
         page = open_page(f"{tools.url}/tools/open/")
         listed(page, session_id).click()
-        expect(record(page, 2)).to_be_visible()
+        record(page, 2).wait_for()
         writer.say("live")
-        expect(record(page, 3)).to_be_visible()
+        record(page, 3).wait_for()
         page.locator("#lineage-fold summary").click()
         expect(page.locator("#lineage")).to_contain_text("No other session is its kin.")
         page.locator("#query").fill("hello")
@@ -794,10 +794,10 @@ def test_axe_finds_nothing_in_light_and_dark_wherever_one_looks(
     child_path = directory / f"{child}.jsonl"
     child_path.write_bytes(talk(child, parent_session_ids=[str(root)]))
     page = open_page(f"{served.url}/{place(child, 7)}")
-    expect(record(page, 7)).to_be_visible()
+    record(page, 7).wait_for()
     page.locator("#usage-fold summary").click()
     page.locator("#lineage-fold summary").click()
-    expect(page.locator("#lineage svg.kin")).to_be_visible()
+    page.locator("#lineage svg.kin").wait_for()
     found = {}
 
     def look(name: str, *, dark: bool = False) -> None:
@@ -820,13 +820,13 @@ def test_axe_finds_nothing_in_light_and_dark_wherever_one_looks(
     page.evaluate("() => { location.hash = '#/'; }")
     look("the list on a phone")
     open_page(f"{tools.url}/tools/empty/")
-    expect(page.locator("#no-sessions")).to_be_visible()
+    page.locator("#no-sessions").wait_for()
     look("an empty directory")
     faults.expect("status of 401")
     open_page(f"{tools.url}/tools/locked/")
     page.get_by_label("Token").fill("wrong")
     page.get_by_role("button", name="Open").click()
-    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_role("alert").wait_for()
     look("a refused login", dark=True)
 
     assert {name: told for name, told in found.items() if told} == {}
@@ -838,15 +838,15 @@ def test_a_phone_shows_the_list_or_a_session_and_nothing_is_wider_than_it(
     session_id = uuid4()
     (directory / f"{session_id}.jsonl").write_bytes(hostile_session(session_id))
     page = open_page(served.url, width=390, height=844, has_touch=True, is_mobile=True)
-    expect(listed(page, session_id)).to_be_visible()
+    listed(page, session_id).wait_for()
     widths = [page.evaluate("document.documentElement.scrollWidth")]
-    expect(page.locator("#welcome")).to_be_hidden()
+    page.locator("#welcome").wait_for(state="hidden")
     listed(page, session_id).tap()
-    expect(record(page, 1)).to_be_visible()
-    expect(page.locator("#left")).to_be_hidden()
+    record(page, 1).wait_for()
+    page.locator("#left").wait_for(state="hidden")
     widths.append(page.evaluate("document.documentElement.scrollWidth"))
     widths.append(page.evaluate("document.querySelector('#records').scrollWidth"))
     page.locator("a.back").tap()
-    expect(listed(page, session_id)).to_be_visible()
+    listed(page, session_id).wait_for()
 
     assert widths == [390, 390, 390]

@@ -29,8 +29,8 @@ _MEDIA_TYPES = {
     "svg": "image/svg+xml",
 }
 _MODULES = (
-    "api", "calls", "dom", "early", "facts", "format", "found", "heights", "json", "keys", "lineage", "list",
-    "login", "lru", "main", "matches", "metas", "pages", "paging", "record", "recordlist", "router", "rows",
+    "api", "calls", "dom", "early", "facts", "format", "found", "heights", "json", "keys", "kinds", "lineage",
+    "list", "login", "lru", "main", "matches", "metas", "pages", "paging", "record", "recordlist", "router", "rows",
     "search", "session", "sessions", "sse", "state", "stream", "text", "theme", "viewer",
 )  # fmt: skip
 #: What ``/static/`` has.

@@ -3,11 +3,13 @@
 import { address, get } from "./api.js";
 import { byId, h } from "./dom.js";
 import { age, count, counted, moment, oneLine, size, UNKNOWN } from "./format.js";
-import { stateMark } from "./state.js";
+import { stateMark, untitled } from "./state.js";
 
 /** Show what is known of a session. */
 export function showFacts(meta) {
-  byId("session-title").textContent = oneLine(meta.title ?? "", 300) || "Nothing said yet";
+  const title = byId("session-title");
+  title.textContent = oneLine(meta.title ?? "", 300) || untitled(meta);
+  title.classList.toggle("none", !meta.title);
   const { cumulative_usage: usage, modified_at: written } = meta;
   // Of a live one it is what is being written just now.
   const torn = meta.state === "live" ? 0 : meta.torn_bytes;

@@ -1,10 +1,11 @@
 // the right side: one session, from its first record to the one that is being written now.
 
 import { briefPath, get } from "./api.js";
-import { announce, byId, debounced, h } from "./dom.js";
+import { announce, byId, debounced } from "./dom.js";
 import { showFacts, showUsage } from "./facts.js";
 import { showFound } from "./found.js";
 import { count, counted, oneLine } from "./format.js";
+import { Kinds } from "./kinds.js";
 import { showLineage } from "./lineage.js";
 import { kindOf } from "./record.js";
 import { RecordList } from "./recordlist.js";
@@ -12,7 +13,6 @@ import { outcomeText } from "./state.js";
 import { hashOf } from "./router.js";
 import { Viewer } from "./viewer.js";
 
-const KINDS = ["user", "assistant", "tool_result", "system", "damage"];
 const AGAIN_MS = 2000;
 const BEGINNINGS = new Set(["started", "resumed", "replaced"]);
 // A file that was replaced is looked at again so much later.
@@ -28,17 +28,20 @@ export class SessionView {
   #meta = null;
   /** How many of what it has; null: that is not known yet, and what comes meanwhile is `late`. */
   #counts = null;
+  #counting = 0; // for which of what was asked for that is asked just now; 0: for none
   #lack = null; // "all": it could not be shown; "more": it was deleted, what was read is still shown
   #line = null; // the one that was asked for
   #first = null; // until the records around it are here
   #placed = false; // whether the list is where it begins
   /** @type {{line: number | null, kind: string}[]} */
   #late = [];
-  #kinds = new Set();
+  #kinds = new Kinds(() => {
+    this.#drawKinds();
+    this.#filter();
+  });
   #frame = 0;
   #viewer = new Viewer();
   #text = byId("filter");
-  #chips = byId("kinds");
 
   /**
    * @param {object} on
@@ -108,7 +111,10 @@ export class SessionView {
   again() {
     // What has just been refused would be refused again.
     if (this.#lack === "all" && Date.now() - this.#askedMs > AGAIN_MS) this.#reopen(this.#asked);
-    else this.records.list.redraw();
+    else {
+      this.records.list.redraw();
+      if (this.#meta && !this.#counts && !this.#counting) this.#count(this.#asked);
+    }
   }
 
   /** Show all records again. */
@@ -120,7 +126,7 @@ export class SessionView {
   }
 
   get filtered() {
-    return this.#text.value !== "" || this.#kinds.size > 0;
+    return this.#text.value !== "" || this.#kinds.chosen.length > 0;
   }
 
   #whenOpened(id, show) {
@@ -168,12 +174,19 @@ export class SessionView {
       if (asked === this.#asked) this.#missing(error);
       return;
     }
-    // Of a long session this takes seconds: its records are shown meanwhile.
+    if (asked === this.#asked) this.#count(asked);
+  }
+
+  /** Ask how many of what it has; of a long session this takes seconds: its records are shown meanwhile. */
+  async #count(asked) {
+    this.#counting = asked;
     try {
-      const answer = await get(`api/sessions/${session}`);
+      const answer = await get(`api/sessions/${this.#session}`);
       if (asked === this.#asked) this.#counted(answer);
     } catch (error) {
       if (asked === this.#asked) this.on.error(error);
+    } finally {
+      if (this.#counting === asked) this.#counting = 0;
     }
   }
 
@@ -261,41 +274,14 @@ export class SessionView {
 
   #filter() {
     byId("clear-filter").hidden = !this.filtered;
-    if (this.#session) this.records.filter([...this.#kinds], this.#text.value);
+    if (this.#session) this.records.filter(this.#kinds.chosen, this.#text.value);
   }
 
   #drawKinds() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
-    const kinds = KINDS.filter((kind) => this.#counts?.[kind] || this.#kinds.has(kind));
-    const shown = [...this.#chips.children].map((chip) => chip.dataset.kind);
-    if (kinds.join() !== shown.join()) {
-      this.#chips.replaceChildren(...kinds.map((kind) => this.#newChip(kind)));
-    }
-    for (const chip of this.#chips.children) {
-      const { kind } = chip.dataset;
-      chip.lastElementChild.textContent = count(this.#counts?.[kind] ?? 0);
-      chip.setAttribute("aria-pressed", String(this.#kinds.has(kind)));
-    }
+    this.#kinds.draw(this.#counts);
     byId("clear-filter").hidden = !this.filtered;
-  }
-
-  #newChip(kind) {
-    const name = kind.replace("_", " ");
-    const chip = h(
-      "button",
-      { type: "button", class: "chip", title: `Only ${name} records, or all again`, data: { kind } },
-      h("span", {}, name),
-      h("span", { class: "amount" }),
-    );
-    chip.addEventListener("click", () => this.#toggleKind(kind));
-    return chip;
-  }
-
-  #toggleKind(kind) {
-    if (!this.#kinds.delete(kind)) this.#kinds.add(kind);
-    this.#drawKinds();
-    this.#filter();
   }
 
   #drawInherited(inherited) {

@@ -5,7 +5,7 @@ import { announce, byId, debounced, h } from "./dom.js";
 import { age, count, moment, oneLine, short, size } from "./format.js";
 import { Metas } from "./metas.js";
 import { hashOf } from "./router.js";
-import { STATES, stateMark } from "./state.js";
+import { STATES, stateMark, untitled } from "./state.js";
 
 const PAGE = 100;
 const LARGEST_PAGE = 500;
@@ -201,7 +201,7 @@ export class SessionList {
 
   #fillRow(row, meta) {
     const [title, , facts] = row.firstElementChild.children;
-    const said = meta.title ? oneLine(meta.title, 140) : "nothing said yet";
+    const said = meta.title ? oneLine(meta.title, 140) : untitled(meta);
     if (title.textContent !== said) title.textContent = said;
     title.classList.toggle("none", !meta.title);
     const tokens = meta.cumulative_usage?.total_tokens;

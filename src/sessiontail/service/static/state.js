@@ -17,6 +17,11 @@ export function stateMark(state) {
   return h("span", { class: `state ${state}`, title: ABOUT[state] ?? null }, dot, state);
 }
 
+/** Return what stands for the title of a session that has none: no user has spoken in it yet. */
+export function untitled(meta) {
+  return meta.parent_session_ids?.length ? "nothing of its own said yet" : "nothing said yet";
+}
+
 /** Return what is said of an outcome, below the last record. */
 export function outcomeText(outcome) {
   return {
