@@ -69,7 +69,7 @@ def test_streams_are_the_files_though_relay_and_redis_are_killed_at_any_moment(
         relay.join()
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(100, marks=pytest.mark.slow)])
 def test_what_closed_since_the_first_look_is_published_whoever_is_killed_and_forgets(
     server: RedisServer, url: str, directory: Path, tmp_path: Path, kills: int
 ) -> None:

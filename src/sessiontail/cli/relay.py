@@ -44,6 +44,10 @@ cannot be reached, the files wait. Redis is to keep what it is given: 'maxmemory
 One relay a name: a second one is refused. A Redis Cluster is not supported.
 
 \b
+Which files were closed before its first look is noted in the user's cache: so it is told from what
+Redis has lost while no relay ran. With SESSIONTAIL_CACHE=off that is published with --all only.
+
+\b
 Nothing goes to stdout. Ctrl-C and SIGTERM end it, and its name is free at once.
 Exit codes: 0 ended by SIGTERM, 1 the name is taken, or the directory cannot be read, 2 usage,
 130 interrupted.
