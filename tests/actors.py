@@ -312,10 +312,13 @@ async def heard(
 
 
 async def nothing_more(stream: AsyncIterator[object], seconds: float = 0.05) -> bool:
-    """Whether a stream stays silent for so long."""
-    with anyio.move_on_after(seconds):
-        await anext(stream)
-        return False
+    """Whether a stream that has begun stays silent for so long: what comes behind this is new to it."""
+    begun = False
+    while not begun:
+        with anyio.move_on_after(seconds):
+            await anext(stream)
+            return False
+        begun = getattr(getattr(stream, "_following", None), "begun", True)
     return True
 
 
