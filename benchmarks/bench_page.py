@@ -27,7 +27,14 @@ from benchmarks.long_sessions import write_long_session
 from benchmarks.timing import Budget, Row, interleave, table
 
 _CHROMIUM = "/usr/bin/chromium"
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    # Else Chromium loads pages of its own beside what is measured.
+    "--disable-features=HttpsUpgrades,PaintHolding,WebUIOmniboxPopup,WebUIOmniboxAimPopup",
+]
 _SESSIONS = {
     "as agents write": "4f2c0000-0000-4000-8000-000000000001",
     "short lines": "4f2c0000-0000-4000-8000-000000000002",

@@ -31,6 +31,13 @@ __all__ = ["Watched", "browser", "faults", "open_page", "usual", "violations"]
 
 # The machine may be busy: what does not come, comes late.
 PATIENCE_MS = 60_000
+# Playwright's own that matter, as the last list of them counts; and two for which Chromium loads pages of
+# its own beforehand, a second of a processor.
+_FEATURES_OFF = (
+    "HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,LensOverlay,MediaRouter,OptimizationHints,"
+    "NetworkTimeServiceQuerying,PaintHolding,PreconnectToSearch,AimEnabled,"
+    "WebUIOmniboxPopup,WebUIOmniboxAimPopup"
+)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -39,6 +46,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--disable-features={_FEATURES_OFF}",
 ]
 VIEWPORT: ViewportSize = {"width": 1280, "height": 800}
 
