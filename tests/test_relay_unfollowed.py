@@ -61,11 +61,16 @@ async def test_a_closed_file_beside_a_running_one_is_told_of_when_it_goes(tmp_pa
 async def test_a_running_file_that_went_while_nobody_looked_is_told_of(tmp_path: Path) -> None:
     for name in ("back.jsonl", "there.jsonl.__partial__"):
         (tmp_path / name).touch()
-    known = {"back": BESIDE, "gone": ALONE, "there": ALONE, "followed": ALONE, "closed": CLOSED}
+    known = {
+        "back": BESIDE, "gone": ALONE, "both": BESIDE, "there": ALONE, "followed": ALONE,
+        "closed": CLOSED,
+    }  # fmt: skip
     async with watching(tmp_path, known, {"followed"}) as told:
-        await soon(lambda: len(told) == 2)
+        await soon(lambda: len(told) == 3)
 
-    assert told == [(b"back", "replaced", "back"), (b"gone", "deleted", "")]
+    assert told == [
+        (b"back", "replaced", "back"), (b"gone", "deleted", ""), (b"both", "deleted", ""),
+    ]  # fmt: skip
     assert known == {"back": CLOSED, "there": ALONE, "followed": ALONE, "closed": CLOSED}
 
 

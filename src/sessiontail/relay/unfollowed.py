@@ -61,18 +61,15 @@ async def watch_unfollowed(
     """
     while True:
         known = outgoing.known
-        beside = [stem for stem, one in known.items() if one.closed is not None]
-        running = [
-            stem
-            for stem, one in known.items()
-            if one.state in ("live", "abandoned") and not is_followed(stem)
-        ]
+        # Nearly all are closed.
+        asked = {stem: one for stem, one in known.items() if one.state in ("live", "abandoned")}
+        beside = [stem for stem, one in asked.items() if one.closed is not None]
+        running = [stem for stem in asked if not is_followed(stem)]
         if beside or running:
-            asked = {stem: known[stem] for stem in (*beside, *running)}
             closed, wals = await in_thread(_gone, directory, beside, running, place=str(directory))
             for stem in wals:
                 if known.get(stem) is asked[stem] and not is_followed(stem):
-                    has_closed = asked[stem].closed is not None
+                    has_closed = asked[stem].closed is not None and stem not in closed
                     kind = EventKind.REPLACED if has_closed else EventKind.DELETED
                     put(outgoing.event(stem, kind, None))
             for stem in closed:
