@@ -58,20 +58,23 @@ class Passing:
 
     def _wanted(self, block: Block) -> set[int]:
         """Return which lines can match."""
-        if not _is_text(block.data):
+        is_ascii = block.data.isascii()
+        if not is_ascii and not _is_text(block.data):
             # In the text of a damaged line, what is no UTF-8 is spelled out: that can match as well.
             return {*range(len(block.ends))}
         wanted: set[int] = set()
+        escapes = {one.escape: one.escape in block.data for one in self._looked_for}
         for needles in self._looked_for:
             data = block.data.lower() if needles.fold else block.data
             for plain in needles.plain:
-                at = data.find(plain)
+                # To look for what cannot be there takes as long as for the others.
+                at = -1 if is_ascii and not plain.isascii() else data.find(plain)
                 while at >= 0:
                     at = data.find(plain, _note(wanted, block, at))
-            if needles.escape in data:
-                found = needles.disguise.search(data)
+            if escapes[needles.escape]:
+                found = needles.disguise.search(block.data)
                 while found is not None:
-                    found = needles.disguise.search(data, _note(wanted, block, found.start()))
+                    found = needles.disguise.search(block.data, _note(wanted, block, found.start()))
         return wanted
 
 
@@ -91,8 +94,6 @@ def _cut(block: Block, first: int, until: int) -> Block:
 
 
 def _is_text(data: bytes) -> bool:
-    if data.isascii():
-        return True
     try:
         data.decode()
     except UnicodeDecodeError:
