@@ -807,7 +807,15 @@ def test_axe_finds_nothing_in_light_and_dark_wherever_one_looks(
             page.emulate_media(color_scheme="dark")
             found[f"{name}, dark"] = violations(page, rules=("color-contrast",))
 
-    look("a session", dark=True)
+    live(page)
+    page.locator("#kinds button").first.wait_for()
+    until(page, "() => document.querySelector('#session-list').ariaBusy === 'false'")
+    page.evaluate("() => { document.querySelector('#session-list').ariaBusy = 'true'; }")
+    expect(page.locator("#session-list").locator("..")).to_have_css(
+        "border-top-color", "rgb(9, 105, 218)"
+    )
+    look("a session, and a list that waits", dark=True)
+    page.evaluate("() => { document.querySelector('#session-list').ariaBusy = 'false'; }")
     page.keyboard.press("?")
     look("the help")
     page.keyboard.press("Escape")
