@@ -46,7 +46,7 @@ def store(request: pytest.FixtureRequest, server: WriterServer) -> SessionStore:
 
 
 @pytest.mark.parametrize(
-    ("sessions", "at_once"), [(10, 10), pytest.param(200, 25, marks=pytest.mark.slow)]
+    ("sessions", "at_once"), [(25, 25), pytest.param(200, 25, marks=pytest.mark.slow)]
 )
 async def test_every_record_of_a_killed_and_resumed_writer_arrives_once(
     server: WriterServer, store: SessionStore, sessions: int, at_once: int
