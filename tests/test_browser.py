@@ -242,6 +242,29 @@ def test_a_server_that_is_killed_and_started_anew_costs_no_record_and_repeats_no
         assert shown_whole(page, writer) == written(writer)
 
 
+def test_a_record_that_was_counted_before_it_came_is_counted_once(
+    open_page: Open, served: Served, directory: Path
+) -> None:
+    with Actor(directory, uuid4()) as writer:
+        writer.open().say("one")
+        page = open_page(served.url)
+        streams: list[Route] = []
+        followed = re.compile(r"/api/events\?session=")
+        page.route(followed, lambda route: streams.append(route))  # noqa: PLW0108 - it marks what it calls
+        show(page, writer.id)
+        expect(page.locator("#kinds")).to_have_text("user1")
+        writer.say("two")
+        page.reload(wait_until="domcontentloaded")
+        expect(page.locator("#kinds")).to_have_text("user2")
+        streams[0].abort()
+        streams[-1].continue_(url=streams[0].request.url)  # from before the second
+        writer.say("three")
+        record(page, 4).wait_for()
+
+        expect(page.locator("#kinds")).to_have_text("user3")
+        page.unroute(followed)
+
+
 def test_a_connection_that_is_cut_is_told_and_taken_up_where_it_was(
     open_page: Open, faults: Watched, served: Served, directory: Path
 ) -> None:

@@ -28,6 +28,7 @@ export class SessionView {
   #meta = null;
   /** How many of what it has; null: that is not known yet, and what comes meanwhile is `late`. */
   #counts = null;
+  #countedLines = 0; // those that the counts have
   #counting = 0; // for which of what was asked for that is asked just now; 0: for none
   #lack = null; // "all": it could not be shown; "more": it was deleted, what was read is still shown
   #line = null; // the one that was asked for
@@ -192,12 +193,20 @@ export class SessionView {
 
   #counted({ counts, lines }) {
     this.#counts = counts;
-    for (const { line, kind } of this.#late) if (line > lines) counts[kind] += 1;
+    this.#countedLines = lines;
+    for (const { line, kind } of this.#late) this.#countOne(line, kind);
     this.#late = [];
     this.#drawKinds();
     this.#drawInherited(counts.inherited);
     this.records.setInherited(counts.inherited);
     if (byId("usage-fold").open) showUsage(this.#session, counts);
+  }
+
+  /** Count a record that came, unless it was counted before it did. */
+  #countOne(line, kind) {
+    if (line !== null && line <= this.#countedLines) return;
+    this.#countedLines = line ?? this.#countedLines;
+    this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
   }
 
   /** Show the first records as soon as they are here, if it is known that they are wanted. */
@@ -243,7 +252,7 @@ export class SessionView {
   #added(record) {
     this.records.add(record);
     const kind = kindOf(record);
-    if (this.#counts) this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
+    if (this.#counts) this.#countOne(record.line, kind);
     else this.#late.push({ line: record.line, kind });
     this.#frame ||= requestAnimationFrame(() => this.#drawKinds());
     if (kind !== "trailer") this.#say("", "");
