@@ -390,6 +390,9 @@ class WriterServer:
         )
 
     def __enter__(self) -> Self:
+        # A busy machine takes half a minute for it, and those that wait for a writer do not.
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"loaded\n"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -506,6 +509,7 @@ def _serve() -> None:
     import rath.session.persistence.loader
     import rath.session.persistence.writer  # noqa: F401 - loaded once, for all children
 
+    os.write(1, b"loaded\n")
     deadlines: dict[int, float] = {}
     ids: dict[int, str] = {}
     buffer = b""

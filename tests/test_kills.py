@@ -86,7 +86,7 @@ async def kill_and_resume(
     final = store.directory / f"{session_id}.jsonl"
     wal = store.directory / f"{session_id}.jsonl.__partial__"
 
-    tail = store.tail(session_id, wait=30)
+    tail = store.tail(session_id, wait=60)
     server.start(id=str(session_id), seed=seed, chunks=rng.randint(1, 8), **moment)
     got: list[Record] = [record async for record in tail]
 
