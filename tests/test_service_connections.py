@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import select
 import socket
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import anyio
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
@@ -255,6 +257,67 @@ async def test_an_answer_that_is_cut_in_the_moment_it_goes_on_is_none_that_has_n
             await anyio.lowlevel.checkpoint()
 
     assert (caplog.messages, len(connections)) == ([], 0)
+
+
+@pytest.mark.anyio
+async def test_a_request_that_comes_before_the_last_one_has_tidied_up_is_not_cut_as_late() -> None:
+    """An answer is read when its last byte is there; its files may be closed behind that."""
+    connections, ended, tidied = Connections(8, head_timeout_s=0.1), anyio.Event(), anyio.Event()
+    paths = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        paths.append(scope["path"])
+        if scope["path"] == "/first":
+            await Response()(scope, receive, send)
+            await tidied.wait()
+        else:
+            tidied.set()
+            await anyio.wait_all_tasks_blocked()
+            late.append(connection.is_late(math.inf))
+            ended.set()
+            await Response()(scope, receive, send)
+
+    config, late = uvicorn.Config(connections.wrapped(app), log_config=None), list[bool]()
+    connection = connections.protocol()(config, ServerState(), {})
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        connected(listener.getsockname()[1], request("/first") + request("/second")),
+    ):
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: connection, listener.accept()[0]
+        )
+        await ended.wait()
+        connections.cut()
+        while len(connections):
+            await anyio.lowlevel.checkpoint()
+
+    assert (paths, late) == (["/first", "/second"], [False])
+
+
+@pytest.mark.anyio
+async def test_of_many_that_are_refused_at_once_so_many_are_heard_out_and_the_others_are_cut() -> (
+    None
+):
+    """Each one too many cut the first one only: they took all descriptors, and nobody came in."""
+    connections = Connections(200)
+    config, state = uvicorn.Config(Starlette(), log_config=None), ServerState()
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
+        port = listener.getsockname()[1]
+        clients = [stack.enter_context(connected(port, b"nonsense\r\n\r\n")) for _ in range(120)]
+        accepted = [listener.accept()[0] for _ in clients]
+        made = (
+            loop.connect_accepted_socket(lambda: connections.protocol()(config, state, {}), one)
+            for one in accepted
+        )
+        await asyncio.gather(*made)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        cut = sum(one.fileno() < 0 for one in accepted)
+        connections.cut()
+        await asyncio.sleep(0)
+
+    assert (len(connections), cut) == (0, 20)
 
 
 def test_who_asks_takes_the_place_of_one_that_has_asked_for_nothing(directory: Path) -> None:

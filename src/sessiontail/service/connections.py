@@ -90,6 +90,7 @@ class Connections:
                 return
             scope.setdefault("extensions", {})[ABORT] = {"abort": connection.abort}
             connection.due_s = None
+            connection.answers += 1
             self._idle.pop(connection, None)
             if _has_body(scope):
                 connection.due_s = time.monotonic() + _BODY_TIMES * self._head_timeout_s
@@ -101,7 +102,10 @@ class Connections:
                     await app(scope, receive, send)
                 finally:
                     self._answering.discard(answering)
-                    self.expect_head(connection)
+                    connection.answers -= 1
+                    # The next request may be here before all of the last one is tidied up.
+                    if not connection.answers:
+                        self.expect_head(connection)
             if answering.cancelled_caught:
                 # Until uvicorn knows that the connection is gone: it would complain of no answer.
                 await checkpoint()
@@ -154,7 +158,10 @@ class Connections:
         connection.due_s = time.monotonic() + self._head_timeout_s / 2
         self._lingering[connection] = None
         if len(self._lingering) > _MOST_LINGERING:
-            next(iter(self._lingering)).abort()
+            # It leaves when the loop comes to it: of many that come until then, each cuts another one.
+            oldest = next(iter(self._lingering))
+            del self._lingering[oldest]
+            oldest.abort()
 
     def leave(self, connection: _Connection) -> None:
         """Count a connection no more."""
@@ -170,6 +177,8 @@ class _Connection(H11Protocol):
     counted_by: Connections
     #: When it is cut, unless the rest of a request has come; None: nothing is waited for.
     due_s: float | None = None
+    #: How many requests of it are answered now; of the last one the end may be sent already.
+    answers: int = 0
     #: Both ends; None where it was refused.
     ends: _Ends | None = None
     #: What is written to.
