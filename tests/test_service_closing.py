@@ -110,6 +110,7 @@ async def test_a_client_that_has_gone_already_is_not_waited_for() -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()  # by a reset
         server.soft.close()
+        closing = server.soft.is_closing()
         await server.lost.wait()
 
-    assert server.lingered == 0
+    assert (server.lingered, server.soft.lingers, closing) == (0, False, True)

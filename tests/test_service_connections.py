@@ -7,6 +7,7 @@ import json
 import math
 import select
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -318,6 +319,24 @@ async def test_of_many_that_are_refused_at_once_so_many_are_heard_out_and_the_ot
         await asyncio.sleep(0)
 
     assert (len(connections), cut) == (0, 20)
+
+
+@pytest.mark.anyio
+async def test_who_has_gone_when_it_is_refused_is_not_kept_for_ever() -> None:
+    """It was, 4 KB each; and what stops the server waited for all of these."""
+    connections, state = Connections(8), ServerState()
+    config = uvicorn.Config(Starlette(), log_config=None)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with connected(listener.getsockname()[1]) as client:
+            _, connection = await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connections.protocol()(config, state, {}), listener.accept()[0]
+            )
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.data_received(b"nonsense\r\n\r\n")
+        while len(connections):
+            await anyio.lowlevel.checkpoint()
+
+    assert state.connections == set()
 
 
 def test_who_asks_takes_the_place_of_one_that_has_asked_for_nothing(directory: Path) -> None:

@@ -53,12 +53,12 @@ class SoftTransport(asyncio.Transport):
         if not self._is_unread():
             self._inner.close()
             return
-        self.lingers = True
         try:
             self._inner.write_eof()
         except OSError:  # the client is gone already
             self._inner.abort()
             return
+        self.lingers = True
         self._inner.max_size = _READ_BYTES  # type: ignore[attr-defined] # what asyncio's own have
         self._inner.resume_reading()
         self._on_linger()
