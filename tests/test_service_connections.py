@@ -332,7 +332,7 @@ async def test_who_has_gone_when_it_is_closed_is_not_kept_for_ever() -> None:
                 lambda: connections.protocol()(config, state, {}), listener.accept()[0]
             )
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.data_received(b"GET /")
+        connection.data_received(request("/", "Content-Length: 9", method="POST"))
         connection.soft.close()
         while len(connections):
             await anyio.lowlevel.checkpoint()
