@@ -178,3 +178,16 @@ async def test_a_file_for_standard_input_is_read_like_a_pipe(tmp_path: Path) -> 
         await serve_stdio(server, stdin=stdin.fileno(), stdout=stdout.fileno())
 
     assert [json.loads(line)["id"] for line in told.read_bytes().splitlines()] == [0, 1]
+
+
+async def test_a_file_that_never_ends_does_not_keep_all_else_from_going_on(tmp_path: Path) -> None:
+    """Nobody waits for a file: a signal was not heard while it was read."""
+    asks = tmp_path / "asks"
+    asks.write_bytes(b"\n" * 2_000_000)
+    server, stopping = ToolServer(Toolbox(SessionStore(tmp_path / "sessions"))), anyio.Event()
+    stopping.set()
+    with asks.open("rb") as stdin, (tmp_path / "told").open("wb") as stdout, anyio.fail_after(60):
+        await serve_stdio(server, stdin=stdin.fileno(), stdout=stdout.fileno(), stopping=stopping)
+        read = os.lseek(stdin.fileno(), 0, os.SEEK_CUR)
+
+    assert read < 2_000_000

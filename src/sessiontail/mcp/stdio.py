@@ -11,6 +11,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
+from anyio.lowlevel import checkpoint
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCError, JSONRPCMessage, JSONRPCRequest, JSONRPCResponse
@@ -165,3 +166,4 @@ async def _ready(wait: Callable[[int], Awaitable[None]], fd: int) -> None:
         # A regular file, /dev/null: nobody waits for these.
         if error.errno != errno.EPERM:
             raise
+        await checkpoint()
