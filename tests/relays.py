@@ -144,7 +144,7 @@ def in_redis(url: str, host: str = "one") -> dict[str, bytes]:
             ending = ".jsonl" if meta[b"state"] == b"closed" else ".jsonl.__partial__"
             found[stem + ending] = _file(entries, int(meta[b"generation"]), int(meta[b"lines"]))
             if b"closed" in meta:
-                generation, count, _ = map(int, meta[b"closed"].split())
+                generation, count, *_ = map(int, meta[b"closed"].split())
                 found[f"{stem}.jsonl"] = _file(beside, generation, count)
             else:
                 assert not beside

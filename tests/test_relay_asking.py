@@ -18,7 +18,8 @@ pytestmark = pytest.mark.anyio
 
 async def test_what_is_strange_is_told_once_and_hides_nothing_else(server: RedisServer) -> None:
     keys, client, told = Keys("asking"), connected(server.url), list[str]()
-    fields: Any = {"generation": 7, "lines": 2, "bytes": 40, "state": "live", "why": "begun"}
+    fields: Any = {"generation": 7, "lines": 2, "bytes": 40, "state": "live"}
+    fields |= {"why": "begun", "crc": 3}
     await call(client.hset(keys.session("one", "a"), mapping=fields))
     await call(client.hset(keys.session("one", "b"), mapping=fields | {"lines": "many"}))
     await call(client.set(keys.session("one", "c"), "of another program"))
@@ -32,8 +33,8 @@ async def test_what_is_strange_is_told_once_and_hides_nothing_else(server: Redis
     await client.aclose()
 
     assert found[0] == found[1] == [
-        (("one", "a"), Meta(7, 2, 40, "live", "begun")),
-        (("two", "a"), Meta(7, 2, 40, "abandoned", "begun")),  # its relay is gone for long
+        (("one", "a"), Meta(7, 2, 40, "live", "begun", crc=3)),
+        (("two", "a"), Meta(7, 2, 40, "abandoned", "begun", crc=3)),  # its relay is gone for long
     ]  # fmt: skip
     assert told == [
         f"{stem} of one is left out: no relay has written what Redis has of it" for stem in "bc"

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from actors import may_lock
 from samples import ID
+from sessiontail.relay.checksums import sum_lines
 from sessiontail.relay.copies import Copy
 from sessiontail.relay.entries import Hole
 from sessiontail.relay.journal import Copied, Journal
@@ -24,7 +26,8 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def meta(*lines: bytes, generation: int = 7, state: str = "live", why: str = "begun") -> Meta:
-    return Meta(generation, len(lines), sum(map(len, lines)), state, why)
+    crc = sum_lines(lines, 0)
+    return Meta(generation, len(lines), sum(map(len, lines)), state, why, crc=crc)
 
 
 def copied(tmp_path: Path, journal: Journal, *lines: bytes, state: str = "live") -> Copy:
@@ -228,3 +231,38 @@ def test_a_line_that_is_too_long_is_its_ends_and_a_hole(tmp_path: Path, journal:
     copy.append([A, hole, C])
     copy.settle("abandoned")
     assert partial.stat().st_size == 10_000_004
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+@pytest.mark.parametrize("state", ["live", "closed"])
+def test_a_generation_that_goes_on_otherwise_in_an_older_redis_is_taken_from_there(
+    tmp_path: Path, journal: Journal, state: str, *, is_kept: bool
+) -> None:
+    """Redis lost B, its relay was killed, and the file was written anew with C behind A."""
+    copy, now = copied(tmp_path, journal, A, B, state=state), meta(A, C, state=state)
+    if is_kept:
+        copy.let_go()
+        copy = Copy(tmp_path, STEM, "one", journal)
+
+    copy.meet(now)
+    assert copy.doubt(now)
+    copy.append([A, C])
+    assert not copy.doubt(now)
+    copy.settle(state)
+
+    assert files(tmp_path) == {".jsonl" if state == "closed" else ".jsonl.__partial__": A + C}
+    copy.let_go()
+
+
+def test_of_a_closed_file_of_an_earlier_mirror_its_noted_sum_is_believed(
+    tmp_path: Path, journal: Journal
+) -> None:
+    copied(tmp_path, journal, A, B, state="closed")
+    journal.close()
+    (tmp_path / f"{STEM}.jsonl").write_bytes(A + C)  # which only a read would tell
+    with closing(Journal(tmp_path, "source")) as again:
+        copy = Copy(tmp_path, STEM, "one", again)
+
+        copy.meet(meta(A, B, state="closed"))
+
+        assert (copy.lines, copy.doubt(meta(A, B, state="closed"))) == (2, False)

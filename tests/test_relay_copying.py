@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -8,7 +9,9 @@ from sessiontail.relay.copying import Copies
 from sessiontail.relay.journal import Journal
 from sessiontail.relay.metas import Meta
 
-LIVE, CLOSED, DELETED = (Meta(7, 2, 4, state, "begun") for state in ("live", "closed", "deleted"))
+LIVE, CLOSED, DELETED = (
+    Meta(7, 2, 4, state, "begun", crc=crc32(b"a\nb\n")) for state in ("live", "closed", "deleted")
+)
 PAGE = [(b"7-1", {b"d": b"a"}), (b"7-2", {b"d": b"b"})]
 
 
@@ -95,7 +98,7 @@ def test_what_fails_for_one_file_stops_no_other(
     copies.close()
 
 
-AGAIN = Meta(9, 1, 2, "live", "resumed", CLOSED)
+AGAIN = Meta(9, 1, 2, "live", "resumed", CLOSED, crc32(b"c\n"))
 NEW = [(b"9-1", {b"d": b"c"})]
 
 
@@ -111,7 +114,7 @@ def test_a_session_that_was_opened_again_has_both_files(copies: Copies, tmp_path
 
     assert texts(tmp_path) == {"a.jsonl": b"a\nb\n", "a.jsonl.__partial__": b"c\n"}
     assert copies.prepare([(("one", "a"), AGAIN)]) == []
-    copies.prepare([(("one", "a"), Meta(9, 1, 2, "closed", "resumed"))])
+    copies.prepare([(("one", "a"), Meta(9, 1, 2, "closed", "resumed", crc=AGAIN.crc))])
     assert texts(tmp_path) == {"a.jsonl": b"c\n"}
     copies.close()
 
@@ -133,7 +136,10 @@ def test_a_closed_file_that_is_here_is_kept_when_its_session_is_opened_again(
     ("meta", "left"),
     [
         (CLOSED, {"a.jsonl": b"a\nb\n"}),  # back
-        (Meta(9, 1, 2, "live", "resumed"), {"a.jsonl.__partial__": b"c\n"}),  # the closed one went
+        (
+            Meta(9, 1, 2, "live", "resumed", crc=AGAIN.crc),
+            {"a.jsonl.__partial__": b"c\n"},
+        ),  # the closed one went
         (DELETED, {}),
     ],
 )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from zlib import crc32
+
 import pytest
 
 from samples import ID, chunk_line, header_line
@@ -51,7 +53,7 @@ def beside(change: Change | None) -> tuple[object, ...]:
 
 
 def test_lines_follow_those_before_them() -> None:
-    made = outgoing({})
+    made, whole = outgoing({}), HEADER + FIRST + b"\n" + SECOND
     first, second = batches(HEADER + FIRST, b"\n" + SECOND)
 
     assert told(made.lines("a", first, START)) == {
@@ -62,7 +64,7 @@ def test_lines_follow_those_before_them() -> None:
         "before": (1000, 2), "generation": 1000, "first": 3, "event": "", "why": None,
         "lines": [b"", SECOND[:-1]], "state": "live", "bytes": len(HEADER + FIRST + SECOND) + 1,
     }  # fmt: skip
-    assert made.known == {"a": Known(1000, 4, len(HEADER + FIRST + SECOND) + 1, "live")}
+    assert made.known == {"a": Known(1000, 4, len(whole), "live", crc=crc32(whole))}
 
 
 @pytest.mark.parametrize(
@@ -130,19 +132,21 @@ def test_a_replaced_file_is_empty_until_its_lines_come() -> None:
     assert (lines["event"], lines["before"], lines["generation"]) == ("", (1000, 0), 1000)
 
 
-CLOSED = Known(900, 5, 77, "closed")
+CLOSED = Known(900, 5, 77, "closed", crc=5)
 
 
 def test_a_closed_file_lies_beside_the_new_one_until_that_is_closed() -> None:
     made = outgoing({"a": CLOSED})
     first, second = batches(HEADER, FIRST)
 
-    assert beside(made.lines("a", first, START)) == ("aside", "900 5 77", "-")
-    assert made.known == {"a": Known(1000, 1, len(HEADER), "live", CLOSED)}
+    assert beside(made.lines("a", first, START)) == ("aside", "900 5 77 5", "-")
+    assert made.known == {"a": Known(1000, 1, len(HEADER), "live", CLOSED, crc32(HEADER))}
     assert beside(made.lines("a", second, START)) == ("keep", None, "")
     assert beside(made.event("a", EventKind.ABANDONED, b"key")) == ("keep", None, "")
     assert beside(made.event("a", EventKind.CLOSED, b"key")) == ("", None, b"key")
-    assert made.known == {"a": Known(1000, 2, len(HEADER + FIRST), "closed")}
+    assert made.known == {
+        "a": Known(1000, 2, len(HEADER + FIRST), "closed", crc=crc32(HEADER + FIRST))
+    }
 
 
 def test_a_closed_file_is_its_session_again_where_the_new_one_goes() -> None:
@@ -158,8 +162,8 @@ def test_a_closed_file_is_its_session_again_where_the_new_one_goes() -> None:
         "lines": [], "state": "closed", "bytes": 77,
     }  # fmt: skip
     assert (made.known, latest) == ({"a": CLOSED}, {"a": 1000})
-    assert beside(made.lines("a", first, START)) == ("aside", "900 5 77", "-")
-    assert made.known == {"a": Known(1001, 1, len(HEADER), "live", CLOSED)}
+    assert beside(made.lines("a", first, START)) == ("aside", "900 5 77 5", "-")
+    assert made.known == {"a": Known(1001, 1, len(HEADER), "live", CLOSED, crc32(HEADER))}
 
 
 def test_a_closed_file_that_goes_leaves_the_new_one_alone() -> None:

@@ -35,7 +35,14 @@ async def test_what_redis_has_is_where_a_relay_goes_on(server: RedisServer) -> N
         ("garbage beside", "live", 40, POSITION.encode(), True),
     ]
     for stem, state, size, token, there in rows:
-        meta: Any = {"generation": 7, "lines": 2, "bytes": size, "state": state, "position": token}
+        meta: Any = {
+            "generation": 7,
+            "lines": 2,
+            "bytes": size,
+            "state": state,
+            "position": token,
+            "crc": 3,
+        }
         await call(client.hset(keys.session("one", stem), mapping=meta))
         await call(client.zadd(keys.of("one", "sessions"), {stem: 1}))
         for line in (1, 2)[: 2 * there]:
@@ -44,8 +51,8 @@ async def test_what_redis_has_is_where_a_relay_goes_on(server: RedisServer) -> N
     await call(client.set(keys.session("one", "of another"), "x"))
     await call(client.zadd(keys.of("one", "sessions"), {"of another": 1}))
     for stem, beside in (
-        ("opened again", "5 1 9"),
-        ("opened again and lost", "5 2 9"),
+        ("opened again", "5 1 9 4"),
+        ("opened again and lost", "5 2 9 4"),
         ("garbage beside", "5 2"),
     ):
         await call(client.hset(keys.session("one", stem), "closed", beside))
@@ -61,8 +68,10 @@ async def test_what_redis_has_is_where_a_relay_goes_on(server: RedisServer) -> N
         "another position": "lost", "no position": "lost", "closed and lost": "lost",
         "written by another": "lost", "opened again": "live", "opened again and lost": "lost",
     }  # fmt: skip
-    assert stored.sessions["running"] == Known(7, 2, 40, "live")
-    assert stored.sessions["opened again"] == Known(7, 2, 40, "live", Known(5, 1, 9, "closed"))
+    assert stored.sessions["running"] == Known(7, 2, 40, "live", crc=3)
+    assert stored.sessions["opened again"] == Known(
+        7, 2, 40, "live", Known(5, 1, 9, "closed", crc=4), 3
+    )
     assert stored.positions == dict.fromkeys(("running", "crashed", "opened again"), POSITION)
     # What lies beside and is lost is read again.
     assert stored.ended == dict.fromkeys(("closed", "before", "opened again"), KEY)

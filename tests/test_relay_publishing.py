@@ -16,7 +16,7 @@ import redis
 from commands import ONE, TWO, chunk, closed, header, trailer
 from redises import Proxy, RedisServer, anyio_backend, server, url
 from relays import Agents, files_in, in_redis, relaying, soon, start_relay, until
-from sessiontail.relay import connecting, publishing
+from sessiontail.relay import connecting, publishing, verifying
 from sessiontail.relay.connecting import prefix_in
 
 __all__ = ["anyio_backend", "server", "url"]
@@ -316,3 +316,41 @@ async def test_what_was_published_once_is_so_again_though_redis_lost_it_while_no
     lose_all(server, url)
     async with relaying(url, directory, name="one", include_closed=True):
         await soon(lambda: in_redis(url) == files_in(directory))
+
+
+def same_ends(middle: str) -> bytes:
+    """A session that begins and ends with the same bytes as others of its length."""
+    return header(ONE) + chunk(0, middle + "x" * 400) + trailer(1)
+
+
+async def change_unseen(
+    url: str, path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, bytes]:
+    """What Redis has in the end of a file of which only the middle changes."""
+    monkeypatch.setattr(verifying, "_LOOK_S", 0.01)
+    monkeypatch.setattr(connecting, "_FIRST_PAUSE_S", 0.01)
+    path.write_bytes(same_ends("secret"))
+    new, directory = path.with_name("new"), path.parent
+    async with relaying(url, directory, name="one", include_closed=True):
+        await soon(lambda: in_redis(url) == files_in(directory))
+        if how == "while it lives":
+            path.write_bytes(same_ends("******"))
+            await soon(lambda: in_redis(url) == files_in(directory))
+    if how != "while it lives":
+        new.write_bytes(same_ends("******") + chunk(1, "more") * (how == "and longer"))
+        new.rename(path)
+    async with relaying(url, directory, name="one", include_closed=True):
+        await soon(lambda: in_redis(url) == files_in(directory))
+        return in_redis(url)
+
+
+@pytest.mark.parametrize("how", ["while it lives", "meanwhile", "and longer"])
+@pytest.mark.parametrize("ending", [".jsonl", ".jsonl.__partial__"])
+async def test_a_file_that_changes_between_its_ends_only_is_published_anew(
+    url: str, directory: Path, how: str, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = directory / f"{ONE}{ending}"
+
+    found = await change_unseen(url, path, how, monkeypatch)
+
+    assert found == {path.name: path.read_bytes()}

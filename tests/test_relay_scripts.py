@@ -239,8 +239,8 @@ def test_what_is_known_is_told_with_whether_lines_are_there(client: redis.Redis)
     append(client, b"a")
 
     assert client.eval(KNOWN, 6, "session", "lines", "no", "no", "no", "no") == [
-        [b"100", b"1", None, b"live", None, None, 1, 0],
-        [None, None, None, None, None, None, 0, 0],
+        [b"100", b"1", None, b"live", None, None, None, 1, 0],
+        [None, None, None, None, None, None, None, 0, 0],
     ]
 
 

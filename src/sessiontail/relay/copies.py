@@ -9,22 +9,20 @@ has a hidden name, and is not noted, until it is whole.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from sessiontail.errors import PersistenceError
+from sessiontail.relay.checksums import sum_file, sum_lines
+from sessiontail.relay.copied_bytes import cut_torn, put_new, same_lines
 from sessiontail.relay.entries import Hole
-from sessiontail.relay.journal import UNFINISHED, BesidePaths, Copied, Journal, beside
+from sessiontail.relay.journal import BesidePaths, Copied, Journal, beside
 from sessiontail.relay.metas import Meta
 from sessiontail.session.wal import WalFile
-from sessiontail.system.flocks import lock
 from sessiontail.system.paths import stem_paths
 
 __all__ = ["Copy"]
-
-_READ_BYTES = 1024 * 1024
 
 
 class Copy:
@@ -43,6 +41,7 @@ class Copy:
         "_is_checked",
         "_journal",
         "_wal",
+        "crc",
         "generation",
         "host",
         "is_beside",
@@ -60,6 +59,8 @@ class Copy:
         self.generation = 0
         #: Lines of it that are there.
         self.lines = 0
+        #: What these are summed up to.
+        self.crc = 0
         paths = stem_paths(stem, directory)
         self._wal = WalFile(BesidePaths(directory, paths.name) if is_beside else paths)
         self._journal = journal
@@ -91,7 +92,7 @@ class Copy:
             self._take_up(meta)
         if self.generation == meta.generation:
             return
-        self._compared, self.lines = None, 0
+        self._compared, self.lines, self.crc = None, 0, 0
         self._is_checked = False
         if meta.why == "begun" and self._path is not None:
             self._compared = 0
@@ -112,14 +113,16 @@ class Copy:
         size = self._size()
         if self._compared is not None or (self.lines > meta.lines and meta.state != "closed"):
             return False
-        if (self.lines, size) == (meta.lines, meta.bytes):
+        if (self.lines, size, self.crc) == (meta.lines, meta.bytes, meta.crc):
             self._is_checked = False
             return False
         if self._is_checked:
             raise PersistenceError(
-                f"Redis says {meta.bytes} bytes, and its lines have {size}", path=self._path
+                f"Redis says {meta.bytes} bytes that sum up to {meta.crc}, and its lines have {size}, "
+                f"and {self.crc}",
+                path=self._path,
             )
-        self._is_checked, self._compared, self.lines = True, 0, 0
+        self._is_checked, self._compared, self.lines, self.crc = True, 0, 0, 0
         if self._path is None:
             self._exchange(0)
             self._compared = None
@@ -134,7 +137,7 @@ class Copy:
         """
         same = self._compare(lines) if self._compared is not None else 0
         rest = lines[same:]
-        self.lines += same
+        self._took(lines[:same])
         if not rest:
             return
         if self._compared is not None:
@@ -150,7 +153,7 @@ class Copy:
             self._wal.append(line.head)
             self._wal.cut(self._size() + line.length - len(line.head) - len(line.tail))
             self._wal.append(line.tail)
-            self.lines += 1
+            self._took([line])
         self._write(together)
 
     def settle(self, state: str) -> None:
@@ -165,7 +168,7 @@ class Copy:
             for path in (paths.wal, paths.final):
                 path.unlink(missing_ok=True)
             self._journal.note(self.key, None)
-            self.generation = self.lines = 0
+            self.generation = self.lines = self.crc = 0
             return
         if self._compared is not None and (state != "live" or self._compared == self._size()):
             self._end_comparison(grows=False)
@@ -208,22 +211,31 @@ class Copy:
         if path is None:
             return
         if noted == (self.host, meta.generation) and path.stat().st_size == meta.bytes:
-            self.generation, self.lines = meta.generation, meta.lines
-            return
-        self.lines = _cut(path)
+            # Those that are closed are many: what was noted of them is believed.
+            crc = self._journal.sums.get(self.key)
+            if crc is None:
+                crc = sum_file(path, meta.bytes)
+            if crc == meta.crc:
+                self.generation, self.lines, self.crc = meta.generation, meta.lines, meta.crc
+                return
+        self.lines = cut_torn(path)
+        self.crc = sum_file(path, path.stat().st_size) or 0
         # Where nobody has noted it, it may be any.
         self.generation = noted.generation if noted and noted.host == self.host else -1
 
     def _note(self, *, is_whole: bool = False) -> None:
         copied = Copied(self.host, self.generation)
-        if self.is_beside == is_whole and self._journal.files.get(self.key) != copied:
-            self._journal.note(self.key, copied)
+        crc = self.crc if is_whole else None
+        noted = self._journal.files.get(self.key), self._journal.sums.get(self.key)
+        if (is_whole or not self.is_beside) and noted != (copied, crc):
+            self._journal.note(self.key, copied, crc)
 
     def _go_back(self, meta: Meta) -> None:
         """Be the closed file again: that which was opened is gone."""
         self._wal.release()
         self._wal.paths.wal.unlink(missing_ok=True)
-        self._journal.note(self.stem, Copied(self.host, meta.generation))
+        crc = self._journal.sums.get(beside(self.stem))
+        self._journal.note(self.stem, Copied(self.host, meta.generation), crc)
         self._journal.note(beside(self.stem), None)
         self.generation, self._compared = 0, None
 
@@ -234,14 +246,18 @@ class Copy:
     def _write(self, lines: list[bytes]) -> None:
         if lines:
             self._wal.append(b"".join(lines))
-            self.lines += len(lines)
+            self._took(lines)
+
+    def _took(self, lines: Sequence[bytes | Hole]) -> None:
+        self.lines += len(lines)
+        self.crc = sum_lines(lines, self.crc)
 
     def _compare(self, lines: Sequence[bytes | Hole]) -> int:
         """Return how many lines the file has already, at the place that was reached."""
         path = self._path
         assert path is not None
         assert self._compared is not None
-        same, self._compared = _same(path, self._compared, lines)
+        same, self._compared = same_lines(path, self._compared, lines)
         return same
 
     def _end_comparison(self, *, grows: bool) -> None:
@@ -255,66 +271,6 @@ class Copy:
 
     def _exchange(self, size: int) -> None:
         """Put a new file in the place of the one that is there, with its first bytes."""
-        wal = self._wal.paths.wal
-        new = wal.with_name(f".{os.getpid()}{UNFINISHED}")
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        fd = os.open(new, flags, 0o600)
-        try:
-            lock(fd, new)
-            if size:
-                path = self._path
-                assert path is not None
-                _copy(path, fd, size)
-            new.rename(wal)
-        except BaseException:
-            os.close(fd)
-            new.unlink(missing_ok=True)
-            raise
+        fd = put_new(self._wal.paths.wal, self._path if size else None, size)
         self._wal.release()
         self._wal.fd = fd
-
-
-def _same(path: Path, at: int, lines: Sequence[bytes | Hole]) -> tuple[int, int]:
-    """Return how many lines a file has from an offset on, and the offset behind them."""
-    same = 0
-    with path.open("rb") as file:
-        for line in lines:
-            file.seek(at)
-            if isinstance(line, bytes):
-                length, equal = len(line), file.read(len(line)) == line
-            else:
-                length, equal = line.length, file.read(len(line.head)) == line.head
-                file.seek(at + length - len(line.tail))
-                equal = equal and file.read(len(line.tail)) == line.tail
-            if not equal:
-                break
-            at += length
-            same += 1
-    return same, at
-
-
-def _cut(path: Path) -> int:
-    """Cut off what is behind the last newline: a mirror was killed there; return the lines."""
-    lines = size = end = 0
-    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    with os.fdopen(fd, "r+b") as file:
-        while data := file.read(_READ_BYTES):
-            lines += data.count(b"\n")
-            last = data.rfind(b"\n")
-            end = end if last < 0 else size + last + 1
-            size += len(data)
-        if end < size:
-            file.truncate(end)
-    return lines
-
-
-def _copy(path: Path, fd: int, size: int) -> None:
-    """Write the first bytes of a file to another one."""
-    with path.open("rb") as file:
-        while size:
-            data = memoryview(file.read(min(size, _READ_BYTES)))
-            if not data:
-                raise PersistenceError("it was cut while it was copied", path=path)
-            size -= len(data)
-            while data:
-                data = data[os.write(fd, data) :]

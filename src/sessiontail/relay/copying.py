@@ -134,7 +134,8 @@ class Copies:
 
         def note() -> None:
             if files.get(stem) == copied != files.get(beside(stem)):
-                self._journal.note(beside(stem), copied)  # it was closed here
+                # It was closed here.
+                self._journal.note(beside(stem), copied, self._journal.sums.get(stem))
 
         if not self._try(copy, meta, note):
             return []

@@ -73,6 +73,8 @@ class Journal:
         self._fd = os.open(self._path, flags, 0o600)
         #: By the stem of a file.
         self.files: dict[str, Copied] = {}
+        #: What a file is summed up to that is whole and closed.
+        self.sums: dict[str, int] = {}
         try:
             self._hold(directory, source)
         except BaseException:
@@ -98,11 +100,9 @@ class Journal:
         try:
             found = json.loads(lines[0])["mirror_of"]
             for line in lines[1:]:
-                stem, host, generation = json.loads(line)
-                if host is None:
-                    self.files.pop(stem, None)
-                else:
-                    self.files[stem] = Copied(str(host), int(generation))
+                stem, host, generation, *crc = json.loads(line)
+                copied = None if host is None else Copied(str(host), int(generation))
+                self._take(stem, copied, int(crc[0]) if crc else None)
         except (ValueError, KeyError, TypeError) as error:
             raise PersistenceError(
                 "damaged; delete the whole mirror: it is made again", path=self._path
@@ -114,14 +114,25 @@ class Journal:
         if torn:
             os.ftruncate(self._fd, os.fstat(self._fd).st_size - len(torn))
 
-    def note(self, stem: str, copied: Copied | None) -> None:
-        """Note what a file is by now; None: it is gone."""
+    def note(self, stem: str, copied: Copied | None, crc: int | None = None) -> None:
+        """Note what a file is by now; None: it is gone.
+
+        Raises:
+            OSError: that cannot be written.
+        """
+        host, generation = copied or (None, 0)
+        self._write([stem, host, generation, *([] if crc is None else [crc])])
+        self._take(stem, copied, crc)
+
+    def _take(self, stem: str, copied: Copied | None, crc: int | None) -> None:
         if copied is None:
-            self._write([stem, None, 0])
             self.files.pop(stem, None)
         else:
-            self._write([stem, copied.host, copied.generation])
             self.files[stem] = copied
+        if copied is None or crc is None:
+            self.sums.pop(stem, None)
+        else:
+            self.sums[stem] = crc
 
     def close(self) -> None:
         """Let the directory go; again is no error."""

@@ -12,7 +12,7 @@ from msgspec import Struct
 __all__ = ["FIELDS", "Meta", "meta_in"]
 
 #: What is asked for, in this order.
-FIELDS = ("generation", "lines", "bytes", "state", "why", "closed")
+FIELDS = ("generation", "lines", "bytes", "state", "why", "closed", "crc")
 
 _STATES = ("live", "closed", "abandoned", "deleted")
 _WHYS = ("begun", "replaced", "resumed", "back")
@@ -33,6 +33,8 @@ class Meta(Struct, frozen=True, gc=False):
     why: str
     #: The closed file beside it, where the session was opened again.
     closed: Meta | None = None
+    #: What these lines are summed up to (checksums).
+    crc: int = 0
 
 
 def meta_in(row: Sequence[bytes | None]) -> Meta | None:
@@ -43,13 +45,21 @@ def meta_in(row: Sequence[bytes | None]) -> Meta | None:
     """
     if row[0] is None:
         return None
-    generation, lines, size, state, why, closed = (field or b"" for field in row)
+    generation, lines, size, state, why, closed, crc = (field or b"" for field in row)
     beside: Meta | None = None
     if closed:
-        at, of, length = map(int, closed.split())
-        beside = _checked(Meta(at, of, length, "closed", "begun"))
+        at, of, length, total = map(int, closed.split())
+        beside = _checked(Meta(at, of, length, "closed", "begun", crc=total))
     return _checked(
-        Meta(int(generation), int(lines), int(size), state.decode(), why.decode(), beside)
+        Meta(
+            int(generation),
+            int(lines),
+            int(size),
+            state.decode(),
+            why.decode(),
+            beside,
+            int(crc),
+        )
     )
 
 
@@ -57,6 +67,7 @@ def _checked(meta: Meta) -> Meta:
     if not (
         0 < meta.generation < _MOST
         and 0 <= meta.lines <= meta.bytes < _MOST
+        and 0 <= meta.crc < 2**32
         and meta.state in _STATES
         and meta.why in _WHYS
     ):

@@ -15,6 +15,7 @@ from sessiontail.format.cursor import Position
 from sessiontail.format.framing import Block
 from sessiontail.format.lifecycle import EventKind
 from sessiontail.format.records import Header
+from sessiontail.relay.checksums import sum_block
 from sessiontail.relay.entries import Keys, fields_of
 from sessiontail.relay.positions import Known
 from sessiontail.relay.scripts import APPEND
@@ -88,6 +89,7 @@ class Outgoing:
         goes_on = before is not None and before.state != "lost" and start.offset == before.bytes
         if goes_on and before is not None and not (before.state == "closed" and not start.offset):
             generation, first, size = before.generation, before.lines + 1, before.bytes
+            crc = before.crc
             if before.state != "live":
                 event = "resumed"
             if before.state == "closed":
@@ -95,13 +97,13 @@ class Outgoing:
         elif start.offset:
             raise Behind
         else:
-            generation, first, size = self._next_generation(stem), 1, 0
+            generation, first, size, crc = self._next_generation(stem), 1, 0, 0
             event, why = self._begins(stem, before)
             fields["why"] = why
             closed, ended_key = None, "" if before is None else "-"
             if before is not None and before.state == "closed":
                 closed, beside = before, "aside"
-                fields["closed"] = f"{closed.generation} {closed.lines} {closed.bytes}"
+                fields["closed"] = f"{closed.generation} {closed.lines} {closed.bytes} {closed.crc}"
         if (start.lines is not None and start.lines != first - 1) or block.offset != start.offset:
             raise Behind
         created = ""
@@ -112,7 +114,8 @@ class Outgoing:
                 break
         length = len(block.data) if isinstance(block, Block) else block.length
         count = block.lines if isinstance(block, Block) else 1
-        after = Known(generation, first - 1 + count, size + length, "live", closed)
+        crc = sum_block(block, crc)
+        after = Known(generation, first - 1 + count, size + length, "live", closed, crc)
         fields["position"] = position.encode()
         lines = [part for pair in fields_of(block) for part in pair]
         return self._change(
@@ -145,7 +148,7 @@ class Outgoing:
         if before.state in (kind, "lost") and kind is not EventKind.DELETED:
             return None
         closed = before.closed if kind is EventKind.ABANDONED else None
-        after = Known(before.generation, before.lines, before.bytes, kind.value, closed)
+        after = structs.replace(before, state=kind.value, closed=closed)
         key = "" if kind is EventKind.ABANDONED else ended_key or "-"
         change = self._change(stem, before, after, {}, event=kind.value, ended_key=key)
         if kind is EventKind.DELETED:
@@ -187,7 +190,7 @@ class Outgoing:
         lines: list[bytes] | None = None,
     ) -> Change:
         keys, host, name = self._keys, self._host, os.fsencode(stem)
-        fields["bytes"], fields["state"] = after.bytes, after.state
+        fields["bytes"], fields["state"], fields["crc"] = after.bytes, after.state, after.crc
         if event in ("started", "replaced") or before is None:
             fields["host"] = host
         self.known[stem] = after

@@ -7,7 +7,7 @@ in a Redis that came back from an older state. What is done with is known by the
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from msgspec import Struct, structs
@@ -40,6 +40,8 @@ class Known(Struct, frozen=True, gc=False):
     state: str
     #: The closed file beside it, where the session was opened again.
     closed: Known | None = None
+    #: What these lines are summed up to (checksums).
+    crc: int = 0
 
 
 class Stored(Struct, gc=False):
@@ -61,19 +63,25 @@ class Stored(Struct, gc=False):
         known = self.sessions.get(stem)
         return known is not None and (known.state == "closed" or known.closed is not None)
 
-    def cursor(self, skipped: Mapping[str, bytes] | None) -> str | None:
+    def cursor(
+        self, skipped: Mapping[str, bytes] | None, *, anew: Collection[str] = ()
+    ) -> str | None:
         """Return the directory cursor to go on from; None: this is the first look.
 
         Args:
             skipped: files that are not wanted, though Redis may have forgotten them; None: no
                 look was taken yet.
+            anew: sessions whose files are to be read from their start.
         """
         if skipped is None:
             return None
         ended = EndedSessions()
         for stem, key in {**skipped, **self.ended}.items():
-            ended.add(stem, key)
-        return DirectoryPosition(self.positions, ended).encode()
+            known = self.sessions.get(stem)
+            if stem not in anew or known is None or known.state != "closed":
+                ended.add(stem, key)
+        positions = {stem: at for stem, at in self.positions.items() if stem not in anew}
+        return DirectoryPosition(positions, ended).encode()
 
 
 async def read_stored(client: Redis, keys: Keys, host: str) -> Stored:
@@ -104,14 +112,21 @@ async def read_stored(client: Redis, keys: Keys, host: str) -> Stored:
 
 
 def _take(stored: Stored, stem: str, row: list[Any]) -> None:
-    generation, lines, size, state, token, closed, there, beside = row
+    generation, lines, size, state, token, closed, crc, there, beside = row
     if generation is None or lines is None:
         return
     try:
-        known = Known(int(generation), int(lines), int(size or 0), (state or b"live").decode())
+        known = Known(
+            int(generation),
+            int(lines),
+            int(size or 0),
+            (state or b"live").decode(),
+            crc=int(crc or 0),
+        )
         if closed is not None:
-            at, of, length = map(int, closed.split())
-            known = structs.replace(known, closed=Known(at, of, length, "closed"))
+            at, of, length, total = map(int, closed.split())
+            beside_it = Known(at, of, length, "closed", crc=total)
+            known = structs.replace(known, closed=beside_it)
     except (TypeError, ValueError):
         # Somebody else wrote there; the script compares what it is told with just that.
         return

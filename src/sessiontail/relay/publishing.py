@@ -33,6 +33,7 @@ from sessiontail.relay.outgoing import Behind, Change, Outgoing
 from sessiontail.relay.positions import Known, Stored, read_stored, store_ended
 from sessiontail.relay.scripts import APPEND, CAUGHT_UP
 from sessiontail.relay.unfollowed import find_deleted, watch_unfollowed
+from sessiontail.relay.verifying import begin_anew, is_as_published, watch_content
 from sessiontail.system.files import in_thread
 from sessiontail.system.place import Place
 from sessiontail.system.signals import Signal
@@ -91,6 +92,8 @@ class Publisher:
         self._skipped: dict[str, bytes] | None = None
         self._is_noted = False
         self._latest: dict[str, int] = {}
+        # Whose files have something else than Redis.
+        self._changed: set[str] = set()
         # Of one connection. What happened and was not looked at; changes that wait to be sent.
         self._news: deque[_News] = deque()
         self._waiting: deque[Change] = deque()
@@ -119,7 +122,7 @@ class Publisher:
         self._waiting_bytes = 0
         if self._skipped is None:
             await self._remember(stored)
-        following = self._follow(stored.cursor(self._skipped))
+        following = self._follow(stored.cursor(self._skipped, anew=self._changed))
         try:
             await following.begin()
             if self._skipped is None:
@@ -133,6 +136,7 @@ class Publisher:
                 await store_ended(client, self._keys, self._name.host, self._skipped)
             outgoing = self._outgoing(stored.sessions)
             await find_deleted(self._place.directory, outgoing, stored.positions, self._put)
+            await begin_anew(client, outgoing, self._changed, well)
             begun()
             await until_one_ends(
                 partial(self._name.keep, client),
@@ -145,6 +149,7 @@ class Publisher:
                     partial(self._is_followed, following),
                     self._put,
                 ),
+                partial(self._verify, following, outgoing),
             )
         finally:
             following.close()
@@ -208,9 +213,14 @@ class Publisher:
             lane = following.current or await following.next_lane(until)
             while self._news:
                 stem, kind = self._news.popleft()
-                if kind in _ENDS:
+                known = outgoing.known.get(stem) if kind is EventKind.CLOSED else None
+                if known and not await is_as_published(self._place.directory, stem, known):
+                    self._changed.add(stem)
+                elif kind in _ENDS:
                     key = following.sessions.ended.get(stem)
                     self._put(outgoing.event(stem, kind, key))
+            if self._changed:
+                return
             if lane is not None:
                 batch = lane.stream.take_batch()
                 position = lane.stream.position
@@ -224,6 +234,11 @@ class Publisher:
                 self._put(caught_up)
             while self._waiting_bytes > _MOST_WAITING_BYTES or len(self._waiting) > _MOST_WAITING:
                 await self._went.wait()
+
+    async def _verify(self, following: Following, outgoing: Outgoing) -> None:
+        """End where a file has something else than Redis, which no reader could tell."""
+        directory, key_of = self._place.directory, following.sessions.ended.get
+        self._changed |= await watch_content(directory, outgoing, key_of)
 
     def _is_followed(self, following: Following, stem: str) -> bool:
         return stem in following.sessions.lanes or any(stem == news[0] for news in self._news)

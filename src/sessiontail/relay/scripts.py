@@ -93,15 +93,16 @@ return found
 """
 
 #: KEYS: session, lines and closed of each. For each: generation, lines, bytes, state, position, the
-#: closed file beside it, and how many lines there are of both; none of it where they are not ours.
+#: closed file beside it, the sum of its lines, and how many lines there are of both; none of it where they are not ours.
 KNOWN = """
 local found = {}
 for i = 1, #KEYS, 3 do
-  local at = redis.pcall('HMGET', KEYS[i], 'generation', 'lines', 'bytes', 'state', 'position', 'closed')
-  if at.err then at = {false, false, false, false, false, false} end
+  local at = redis.pcall('HMGET', KEYS[i], 'generation', 'lines', 'bytes', 'state', 'position', 'closed',
+    'crc')
+  if at.err then at = {false, false, false, false, false, false, false} end
   for j = 1, 2 do
     local there = redis.pcall('XLEN', KEYS[i + j])
-    at[6 + j] = type(there) == 'number' and there or -1
+    at[7 + j] = type(there) == 'number' and there or -1
   end
   found[#found + 1] = at
 end
