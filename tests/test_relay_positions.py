@@ -110,3 +110,16 @@ def test_what_is_done_with_and_was_never_published_is_not_wanted() -> None:
     stored = Stored(known, {}, dict.fromkeys((*known, "before"), KEY), begun=True)
 
     assert stored.skipped == dict.fromkeys(("beside one that is not wanted", "before"), KEY)
+
+
+def test_of_what_is_read_anew_nothing_is_done_with_that_was_published() -> None:
+    closed = Known(5, 1, 9, "closed")
+    sessions = {"closed": closed, "both": Known(7, 2, 40, "live", closed)}
+    positions = {"both": POSITION, "running": POSITION, "other": POSITION}
+    stored = Stored(sessions, positions, dict.fromkeys(("closed", "both"), KEY), begun=True)
+
+    token = stored.cursor({"running": KEY}, anew=("closed", "both", "running"))
+
+    assert token is not None
+    found = DirectoryPosition.decode(token)
+    assert (found.open, found.ended.names) == ({"other": POSITION}, {"running": KEY})

@@ -344,6 +344,23 @@ async def change_unseen(
         return in_redis(url)
 
 
+@pytest.mark.parametrize("which", ["new", "closed"])
+async def test_of_two_files_either_is_published_anew_where_it_changes_between_its_ends(
+    url: str, directory: Path, which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "_LOOK_S", 0.01)
+    monkeypatch.setattr(connecting, "_FIRST_PAUSE_S", 0.01)
+    final, wal = directory / f"{ONE}.jsonl", directory / f"{ONE}.jsonl.__partial__"
+    async with relaying(url, directory, name="one", include_closed=True):
+        final.write_bytes(same_ends("closed"))
+        await soon(lambda: in_redis(url) == files_in(directory))
+        wal.write_bytes(same_ends("opened"))
+        await soon(lambda: in_redis(url) == files_in(directory))
+        (wal if which == "new" else final).write_bytes(same_ends("******"))
+
+        await soon(lambda: _whole(url) == files_in(directory))
+
+
 @pytest.mark.parametrize("how", ["while it lives", "meanwhile", "and longer"])
 @pytest.mark.parametrize("ending", [".jsonl", ".jsonl.__partial__"])
 async def test_a_file_that_changes_between_its_ends_only_is_published_anew(

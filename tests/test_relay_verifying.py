@@ -8,6 +8,7 @@ from zlib import crc32
 
 import anyio
 import pytest
+from msgspec import structs
 
 from sessiontail.format.ended import ended_key
 from sessiontail.relay import verifying
@@ -87,6 +88,17 @@ async def test_a_closed_file_with_the_stamp_that_it_was_closed_with_is_not_read(
     assert await watched(tmp_path, {"a": known(state="closed")}, keys) is None
     os.utime(path, (1, 1))
     assert await watched(tmp_path, {"a": known(state="closed")}, keys) == {"a"}
+
+
+@pytest.mark.parametrize(("data", "told"), [(DATA, None), (b"c\nd\n", {"a"})])
+async def test_a_closed_file_beside_a_running_one_is_compared_too(
+    tmp_path: Path, data: bytes, told: set[str] | None
+) -> None:
+    (tmp_path / "a.jsonl").write_bytes(data)
+    (tmp_path / "a.jsonl.__partial__").write_bytes(DATA)
+    sessions = {"a": structs.replace(known(), closed=known(state="closed"))}
+
+    assert await watched(tmp_path, sessions, {}) == told
 
 
 async def test_what_waits_for_its_turn_is_read_in_the_next_look(

@@ -77,8 +77,7 @@ class Stored(Struct, gc=False):
             return None
         ended = EndedSessions()
         for stem, key in {**skipped, **self.ended}.items():
-            known = self.sessions.get(stem)
-            if stem not in anew or known is None or known.state != "closed":
+            if stem not in anew or not self._is_published(stem):
                 ended.add(stem, key)
         positions = {stem: at for stem, at in self.positions.items() if stem not in anew}
         return DirectoryPosition(positions, ended).encode()

@@ -134,7 +134,9 @@ def _look(
         if left <= 0:
             break
         left -= known.bytes
-        if _fits(names, known):
+        if _fits(names, known) and (
+            known.closed is None or _fits(_names(directory, stem, known.closed), known.closed)
+        ):
             stamps.fit[stem] = stamp
         else:
             differ.append(stem)
