@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
 import pytest
 
-from sessiontail.format.framing import MAX_LINE_BYTES, LineFramer
+from sessiontail.format.framing import LineFramer
 from sessiontail.relay import checksums
 from sessiontail.relay.checksums import sum_block, sum_file, sum_lines
 from sessiontail.relay.entries import Hole, fields_of, lines_in
@@ -37,22 +38,22 @@ def test_what_ends_in_no_line_or_is_not_there_has_no_sum(tmp_path: Path, size: i
     assert sum_file(path, size) is None
 
 
-def test_of_a_line_that_is_too_long_its_ends_and_its_length_count(tmp_path: Path) -> None:
+def test_of_a_line_that_is_too_long_its_ends_and_its_length_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checksums, "_READ_BYTES", 1000)
+    monkeypatch.setattr(checksums, "MAX_LINE_BYTES", 4096)
+    monkeypatch.setattr(checksums, "LineFramer", partial(LineFramer, max_line_bytes=4096))
     path = tmp_path / "file"
-    with path.open("wb") as file:
-        file.write(b"a\n" + b"h" * 5000)
-        file.truncate(MAX_LINE_BYTES + 5000)
-        file.seek(0, 2)
-        file.write(b"t" * 300 + b"\n")
-    framer = LineFramer(max_line_bytes=4096)
-    _, long = framer.feed(b"a\n" + b"h" * 5000 + b"t" * 300 + b"\n")
-    [field] = fields_of(long)
-    [hole] = lines_in([(b"7-1", dict([field]))], 7, 1)
-    assert isinstance(hole, Hole)
-    length = path.stat().st_size - 2
+    data = b"a\n" + b"h" * 5000 + b"t" * 300 + b"\n"
+    path.write_bytes(data)
+    _, long = LineFramer(max_line_bytes=4096).feed(data)
+    [hole] = lines_in([(b"7-1", dict(fields_of(long)))], 7, 1)
+    assert hole == Hole(5301, b"h" * 4096, b"t" * 255 + b"\n")
 
     first = sum_lines([b"a\n"], 0)
-    assert sum_lines([hole], first) == sum_block(long, first) == sum_block(long, crc32(b"a\n"))
-    assert sum_file(path, length + 2) == sum_lines(
-        [Hole(length, b"h" * 4096, b"t" * 255 + b"\n")], first
-    )
+    assert sum_block(long, first) == sum_lines([hole], first) == sum_file(path, len(data))
+    assert sum_file(path, len(data)) != crc32(data)
+    path.write_bytes(data.replace(b"h" * 5000, b"h" * 4500 + b"i" * 500))
+    assert sum_block(long, first) == sum_file(path, len(data))
+    assert sum_file(path, len(data) - 1) is None

@@ -10,8 +10,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
-from sessiontail.format.framing import Block, LineFramer, LongLine
+from sessiontail.format.framing import MAX_LINE_BYTES, Block, LineFramer, LongLine
 from sessiontail.format.marks import WINDOW_BYTES
 from sessiontail.relay.entries import Hole
 
@@ -43,12 +44,27 @@ def sum_file(path: Path, size: int) -> int | None:
     Raises:
         OSError: it cannot be read.
     """
-    framer, found, left = LineFramer(), 0, size
+    found = at = line = 0  # where the last line begins
     with path.open("rb") as file:
-        while left and (data := file.read(min(left, _READ_BYTES))):
-            left -= len(data)
-            for block in framer.feed(data):
-                found = sum_block(block, found)
+        while at < size and (data := file.read(min(size - at, _READ_BYTES))):
+            end = data.find(b"\n")
+            if at + (len(data) if end < 0 else end) - line > MAX_LINE_BYTES:
+                return _sum_framed(file, size)
+            found = zlib.crc32(data, found)
+            if end >= 0:
+                line = at + data.rfind(b"\n") + 1
+            at += len(data)
+    return found if line == size else None
+
+
+def _sum_framed(file: BinaryIO, size: int) -> int | None:
+    """Sum a file up that has a line which is too long, in ten times the time."""
+    file.seek(0)
+    framer, found, left = LineFramer(), 0, size
+    while left and (data := file.read(min(left, _READ_BYTES))):
+        left -= len(data)
+        for block in framer.feed(data):
+            found = sum_block(block, found)
     return found if framer.offset == size else None
 
 
