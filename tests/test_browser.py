@@ -864,7 +864,7 @@ def test_axe_finds_nothing_in_light_and_dark_wherever_one_looks(
 
 
 def test_a_phone_shows_the_list_or_a_session_and_nothing_is_wider_than_it(
-    open_page: Open, served: Served, directory: Path
+    open_page: Open, faults: Watched, served: Served, tools: Served, directory: Path
 ) -> None:
     session_id = uuid4()
     (directory / f"{session_id}.jsonl").write_bytes(hostile_session(session_id))
@@ -879,5 +879,9 @@ def test_a_phone_shows_the_list_or_a_session_and_nothing_is_wider_than_it(
     widths.append(page.evaluate("document.querySelector('#records').scrollWidth"))
     page.locator("a.back").tap()
     listed(page, session_id).wait_for()
+    faults.expect("status of 401")
+    page = open_page(f"{tools.url}/tools/locked/", width=390, height=844, is_mobile=True)
+    page.get_by_label("Token").wait_for()
+    widths.append(page.evaluate("document.documentElement.scrollWidth"))
 
-    assert widths == [390, 390, 390]
+    assert widths == [390, 390, 390, 390]
