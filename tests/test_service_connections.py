@@ -154,6 +154,17 @@ def test_what_is_no_request_is_refused(server: Served, garbage: bytes) -> None:
         assert read_all(connection) == (400, {"detail": "no request of HTTP/1.1", **BAD})
 
 
+def test_who_asks_for_no_body_and_sends_a_damaged_one_reads_that_it_was_refused(
+    server: Served,
+) -> None:
+    """The problem's text was sent all the same, which is none of HTTP: it read nothing."""
+    data = request("/healthz", "Transfer-Encoding: chunked", method="HEAD") + b"nonsense\r\n"
+    with connected(server.port, data) as connection, connection.makefile("rb") as file:
+        head, _, body = file.read().partition(b"\r\n\r\n")
+
+    assert (head.partition(b"\r\n")[0], body) == (b"HTTP/1.1 400 Bad Request", b"")
+
+
 @pytest.mark.parametrize(
     ("data", "status", "detail"),
     [

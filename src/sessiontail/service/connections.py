@@ -230,7 +230,9 @@ class _Connection(H11Protocol):
                 reason=HTTPStatus(answer.status_code).phrase.encode(),
                 headers=[*headers, (b"connection", b"close")],
             )
-            body = h11.Data(data=bytes(answer.body))
+            # What is answered to is the last request, where one was understood.
+            is_head = self.conn.our_state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD"
+            body = h11.Data(data=b"" if is_head else bytes(answer.body))
             said = (self.conn.send(event) for event in (head, body, h11.EndOfMessage()))
             self.soft.write(b"".join(data or b"" for data in said))
         self.soft.close()
