@@ -266,3 +266,18 @@ def test_of_a_closed_file_of_an_earlier_mirror_its_noted_sum_is_believed(
         copy.meet(meta(A, B, state="closed"))
 
         assert (copy.lines, copy.doubt(meta(A, B, state="closed"))) == (2, False)
+
+
+@pytest.mark.parametrize("state", ["live", "abandoned"])
+def test_a_file_that_is_ahead_of_an_older_redis_waits_unless_redis_has_something_else(
+    tmp_path: Path, journal: Journal, state: str
+) -> None:
+    copy = copied(tmp_path, journal, A, B, C)
+
+    assert not copy.doubt(meta(A, B, state=state))
+    assert copy.doubt(meta(A, C, state=state))
+    copy.append([A, C])
+    copy.settle(state)
+
+    assert files(tmp_path) == {".jsonl.__partial__": A + C}
+    copy.let_go()

@@ -111,17 +111,18 @@ class Copy:
             PersistenceError: it was compared: what Redis says of the session is wrong.
         """
         size = self._size()
-        if self._compared is not None or (self.lines > meta.lines and meta.state != "closed"):
+        is_ahead = self.lines > meta.lines and meta.state != "closed"
+        # Redis came back from an older state, and will have the rest; or something else.
+        if self._compared is not None or (
+            is_ahead and sum_file(self._path or self._wal.paths.wal, meta.bytes) == meta.crc
+        ):
             return False
         if (self.lines, size, self.crc) == (meta.lines, meta.bytes, meta.crc):
             self._is_checked = False
             return False
         if self._is_checked:
-            raise PersistenceError(
-                f"Redis says {meta.bytes} bytes that sum up to {meta.crc}, and its lines have {size}, "
-                f"and {self.crc}",
-                path=self._path,
-            )
+            said = f"Redis says {meta.bytes} bytes (CRC-32 {meta.crc}), and its lines have {size}"
+            raise PersistenceError(f"{said} ({self.crc})", path=self._path)
         self._is_checked, self._compared, self.lines, self.crc = True, 0, 0, 0
         if self._path is None:
             self._exchange(0)
