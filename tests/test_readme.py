@@ -580,7 +580,7 @@ def test_the_service_is_part_of_another_application(home: Path) -> None:
 def test_an_agent_awaits_another_one_through_its_tools(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", os.defpath)  # as where the venv is not activated
     anyio.run(lambda: write_session(home, damaged=True))
 
     lines = lines_of(start(home, "await_agent.py", SESSION_ID))
