@@ -125,6 +125,24 @@ async def test_a_page_that_searches_says_how_far_it_is(tmp_path: Path) -> None:
     assert [one.headers.get("sessiontail-searched") for one in told] == [*map(str, lengths), None]
 
 
+async def test_behind_a_page_that_searched_to_the_end_only_what_is_written_later_is_looked_at(
+    tmp_path: Path,
+) -> None:
+    """From the last match on, each look at a session that runs read all that is behind it again."""
+    put(tmp_path, talk(3))
+
+    async with asking(tmp_path) as http:
+        told = await http.get(f"/api/sessions/{ID}/records?q=1")
+        behind = told.headers["sessiontail-behind"]
+        put(tmp_path, talk(3) + chunk_line(4, "11"))
+        more = await page(http, q="1", after=behind)
+        whole = await http.get(f"/api/sessions/{ID}/records")
+
+    assert (texts(told.json()["records"]), told.json()["next"]) == (["1"], None)
+    assert (texts(more["records"]), [one["line"] for one in more["records"]]) == (["11"], [6])
+    assert "sessiontail-behind" not in whole.headers
+
+
 async def test_a_page_that_finds_nothing_says_where_to_go_on(tmp_path: Path) -> None:
     row = chunk_line(0, "x" * 100_000)
     put(tmp_path, header_line() + row * 14 + chunk_line(1, "needle"))

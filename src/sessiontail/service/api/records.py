@@ -41,6 +41,8 @@ __all__ = ["ENDPOINTS"]
 _MOST_LINE = 10**15
 # Of a page that searches: up to where in the file it did, in bytes.
 _SEARCHED = "Sessiontail-Searched"
+# And the cursor of that place, also where there is no next page yet.
+_BEHIND = "Sessiontail-Behind"
 
 _LIST = (
     SESSION_ID,
@@ -132,7 +134,7 @@ async def _page(request: Request) -> Response:
     session_id = values["session_id"]
     searches = values["q"] or values["kind"]
     pattern = _pattern(values["q"])
-    made: list[tuple[bytes, int]] = []
+    made: list[tuple[bytes, dict[str, str]]] = []
     async with context.part(_PageSearches).one() if searches else context.part(_page_reads):
         await read_page(
             await _reader(context, session_id, values),
@@ -142,10 +144,14 @@ async def _page(request: Request) -> Response:
             needles=None if pattern is None else pattern.needles,
             most_bytes=context.limits.page_bytes,
             scan_bytes=context.limits.page_scan_bytes,
-            finish=lambda page: made.append((_page_json(page, session_id), page.offset)),
+            finish=lambda page: made.append((_page_json(page, session_id), _how_far(page))),
         )
-    ((body, offset),) = made
-    return answer(request, body, {_SEARCHED: str(offset)} if searches else None)
+    ((body, how_far),) = made
+    return answer(request, body, how_far if searches else None)
+
+
+def _how_far(page: RecordPage) -> dict[str, str]:
+    return {_SEARCHED: str(page.offset), _BEHIND: page.next}
 
 
 async def _reader(context: Context, session_id: UUID, values: dict[str, Any]) -> SessionReader:
@@ -240,7 +246,8 @@ ENDPOINTS = (
                 about="Records; `next` is the cursor of the next page, null where the end of the "
                 "file was met. A page that searches may be short, or empty, and go on. A record "
                 "that was cut says so, and how many `letters` its cut texts have. Where `kind` or "
-                f"`q` is given, the header `{_SEARCHED}` says how many bytes of the file lie behind.",
+                f"`q` is given, the header `{_SEARCHED}` says how many bytes of the file lie behind, "
+                f"and `{_BEHIND}` is the cursor there, also where the end was met.",
                 schema=closed(records=listed(_CUT_RECORD), next=nullable(TEXT)),
             ),
             409: refusal("The cursor is damaged, or does not fit."),

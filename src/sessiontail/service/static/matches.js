@@ -106,7 +106,8 @@ export class Matches {
       this.lines.push(record.line);
       this.#records.set(record.line, record);
     }
-    this.#cursor = answer.next ?? answer.records.at(-1)?.cursor ?? this.#cursor;
+    // Also at the end, so that what is written later is looked at alone.
+    this.#cursor = response.headers.get("sessiontail-behind");
     this.complete = answer.next === null;
     return found.length > 0;
   }
