@@ -43,6 +43,7 @@ def test_the_exit_code_is_that_of_grep(tmp_path: Path) -> None:
     code, lines, told = found(*place, "(")
     assert (code, lines) == (2, [])
     assert told.startswith("sessiontail: '(' is no regular expression: ")
+    assert told.rstrip().endswith("; -F takes it as it stands")
     assert found(*place, "")[0] == 2
 
 

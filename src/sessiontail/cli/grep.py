@@ -30,7 +30,7 @@ from sessiontail.cli.terminal import note
 from sessiontail.cli.words import given_ids
 from sessiontail.directory.search import Search
 from sessiontail.directory.search_options import SearchOptions
-from sessiontail.errors import PersistenceError
+from sessiontail.errors import InvalidPattern, PersistenceError
 from sessiontail.format.brief import counted
 from sessiontail.store import SessionStore
 
@@ -204,7 +204,8 @@ def command(
         run = _follow if follow else _search
         return anyio.run(partial(run, store, pattern, options, ids, printer))
     except PersistenceError as error:  # 1 would say that it is not there
-        note(str(error))
+        way = "; -F takes it as it stands" if isinstance(error, InvalidPattern) and pattern else ""
+        note(f"{error}{way}")
         return 2
 
 

@@ -156,5 +156,5 @@ def _compiled(pattern: str, *, ignore_case: bool) -> regex.Pattern[str]:
     except (regex.error, RecursionError, OverflowError, ValueError, MemoryError) as error:
         raise InvalidPattern(
             f"{pattern!r} is no regular expression: {error}; a sign that is meant as it stands "
-            "takes a backslash before it, a whole text -F (literal=True)"
+            "takes a backslash before it, a literal text none"
         ) from error
