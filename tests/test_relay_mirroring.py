@@ -18,7 +18,17 @@ from rath.session.session import Session
 from actors import may_lock
 from commands import ONE, TWO, chunk, closed, crashed, header, trailer
 from redises import RedisServer, anyio_backend, server, url
-from relays import Agents, files_in, mirroring, relaying, soon, start_mirror, start_relay, until
+from relays import (
+    Agents,
+    files_in,
+    in_redis,
+    mirroring,
+    relaying,
+    soon,
+    start_mirror,
+    start_relay,
+    until,
+)
 from sessiontail import Chunk, PersistenceError, Record, SessionStore
 from sessiontail.relay import mirroring as module
 from sessiontail.relay.connecting import RelayError, prefix_in
@@ -76,6 +86,46 @@ def test_a_mirror_equals_the_files_though_all_are_killed_at_any_moment(
         agents.finish()
 
         until(lambda: target.exists() and files_in(target) == files_in(source))
+        for process in (relay, mirror):
+            process.kill()
+            process.join()
+
+
+@pytest.mark.slow
+def test_a_mirror_equals_the_files_though_redis_comes_back_from_older_states(
+    tmp_path: Path, source: Path
+) -> None:
+    rng = random.Random(SEED)
+    # What Redis forgets and has no file any more, a mirror keeps.
+    agents = Agents(source, rng.getrandbits(32), deletes=False)
+    target = tmp_path / "mirror"
+    with RedisServer(tmp_path / "redis") as own:
+        relay, mirror = start_relay(own.url, source), start_mirror(own.url, target)
+        for _ in range(60):
+            agents.work(20)
+            time.sleep(rng.uniform(0, 0.12))
+            if rng.random() < 0.5:
+                with redis.Redis.from_url(own.url) as client:
+                    client.save()
+                agents.work(10)
+                time.sleep(rng.uniform(0, 0.12))
+            killed = rng.choice([{"relay"}, {"mirror"}, {"redis", "relay"}, {"redis", "mirror"}])
+            for name, process in (("relay", relay), ("mirror", mirror)):
+                if name in killed:
+                    process.kill()
+                    process.join()
+            if "redis" in killed:
+                own.kill()
+            agents.work(15)
+            if "redis" in killed:
+                own.start()
+            if "relay" in killed:
+                relay = start_relay(own.url, source)
+            if "mirror" in killed:
+                mirror = start_mirror(own.url, target)
+        agents.finish()
+
+        until(lambda: in_redis(own.url) == files_in(source) == files_in(target))
         for process in (relay, mirror):
             process.kill()
             process.join()
