@@ -42,7 +42,7 @@ pytestmark = pytest.mark.anyio
     ],
 )
 async def test_what_is_no_address_is_refused_in_words_without_the_password(url: str) -> None:
-    with pytest.raises(RelayError, match="address of a Redis") as refused:
+    with pytest.raises(RelayError, match="redis://HOST:PORT/DB") as refused:
         connected(url)
 
     assert "secret" not in str(refused.value)

@@ -44,7 +44,10 @@ _MOST_PACKED_BYTES = 64 * 1024
 
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.05, 30.0
 
-_NO_ADDRESS = "the address of a Redis is redis://, rediss:// (TLS) or unix://"
+_FORMS = (
+    "redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS) or unix:///PATH?db=DB, with a number for DB"
+)
+_NO_ADDRESS = f"the address of a Redis is {_FORMS}"
 # What is told of a Redis that is not there.
 _NOT_REACHED, _SILENT = "not reached", "it does not answer"
 _GONE = (_NOT_REACHED, _SILENT)
@@ -97,10 +100,7 @@ def connected(url: str, *, timeout_s: float = _TIMEOUT_S) -> Redis:
     # redis-py takes what is no number for database 0.
     is_whole = parts.path not in ("", "/") if parts.scheme == "unix" else _is_database(parts.path)
     if not is_whole:
-        raise RelayError(
-            f"{shown(url)} is no address of a Redis: redis://HOST:PORT/DB, with a number for DB, or "
-            "unix:///PATH?db=DB"
-        )
+        raise RelayError(f"{shown(url)} is no address of a Redis: {_FORMS}")
     password = parts.password or os.environ.get(_PASSWORD_VARIABLE) or None
     given: dict[str, Any] = {} if password is None else {"password": password}
     try:
@@ -117,7 +117,7 @@ def connected(url: str, *, timeout_s: float = _TIMEOUT_S) -> Redis:
         pool.make_connection()  # type: ignore[no-untyped-call]  # refuses options that are none
     except (ValueError, TypeError, said.RedisError) as error:
         # What the error says may quote the URL, password and all.
-        raise RelayError(f"{shown(url)} is no address of a Redis") from error
+        raise RelayError(f"{shown(url)} is no address of a Redis: {_FORMS}") from error
     return client
 
 
