@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,16 @@ def test_a_file_that_a_killed_mirror_was_making_is_removed(tmp_path: Path) -> No
     Journal(tmp_path, SOURCE).close()
 
     assert [path.name for path in tmp_path.iterdir()] == [JOURNAL]
+
+
+def test_an_empty_file_that_a_killed_mirror_has_not_noted_is_swept_up(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path, "source")) as journal:
+        journal.note("noted", Copied("one", 7))
+    for name in ("noted", "orphan"):
+        (tmp_path / f"{name}.jsonl.__partial__").touch()
+    (tmp_path / "somebody's.jsonl.__partial__").write_bytes(b"a\n")
+
+    with closing(Journal(tmp_path, "source")):
+        assert sorted(path.name for path in tmp_path.glob("[!.]*")) == [
+            "noted.jsonl.__partial__", "somebody's.jsonl.__partial__",
+        ]  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,8 +82,19 @@ class Journal:
             self.close()
             raise
         for name in names:
-            if name.endswith(UNFINISHED):
+            if name.endswith(UNFINISHED) or self._is_orphan(directory / name):
                 (directory / name).unlink(missing_ok=True)
+
+    def _is_orphan(self, path: Path) -> bool:
+        """Say whether a mirror was killed between making a file, which is empty, and noting it.
+
+        Where its session was deleted meanwhile, nobody asks for it again.
+        """
+        stem, is_wal = split_name(path.name) or ("", False)
+        if not is_wal or stem in self.files:
+            return False
+        status = path.lstat()
+        return stat.S_ISREG(status.st_mode) and not status.st_size
 
     def _hold(self, directory: Path, source: str) -> None:
         try:
