@@ -351,6 +351,27 @@ async def test_who_has_gone_when_it_is_closed_is_not_kept_for_ever() -> None:
     assert state.connections == set()
 
 
+@pytest.mark.anyio
+async def test_who_has_gone_when_its_body_is_refused_is_not_answered_once_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The application answered it behind that, which uvicorn complained of, on stderr."""
+    connections, state = Connections(8), ServerState()
+    config = uvicorn.Config(connections.wrapped(Starlette()), log_config=None)
+    head = request("/", "Transfer-Encoding: chunked", method="POST")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with connected(listener.getsockname()[1]) as client:
+            _, connection = await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connections.protocol()(config, state, {}), listener.accept()[0]
+            )
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.data_received(head + b"nonsense\r\n")
+        while len(connections) or state.tasks:
+            await anyio.lowlevel.checkpoint()
+
+    assert caplog.messages == ["Invalid HTTP request received."]
+
+
 def test_who_asks_takes_the_place_of_one_that_has_asked_for_nothing(directory: Path) -> None:
     """Else whoever opens connections faster than they are cut keeps all others out, without a token."""
     with serving(directory, nofile=400) as server, ExitStack() as stack:

@@ -236,6 +236,8 @@ class _Connection(H11Protocol):
             said = (self.conn.send(event) for event in (head, body, h11.EndOfMessage()))
             self.soft.write(b"".join(data or b"" for data in said))
         self.soft.close()
+        if self.cycle is not None:  # where the client has gone, uvicorn hears it in a moment only
+            self.cycle.disconnected = True
 
     def _problem(self) -> Problem:
         begun = self.conn.trailing_data[0]
