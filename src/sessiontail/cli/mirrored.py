@@ -34,8 +34,9 @@ def from_option(function: _F) -> _F:
         "source",
         metavar="URL",
         help="Sessions of other machines, which `sessiontail relay` publishes: redis://HOST:PORT/DB, "
-        "rediss:// with TLS. They are mirrored into a temporary directory, which is removed at the "
-        "end, or into that of --dir, which is kept, and gone on with the next time.",
+        "rediss:// with TLS, unix://PATH; it is waited for. They are mirrored into a temporary "
+        "directory, which is removed at the end, or into that of --dir, which is kept, and gone on "
+        "with the next time.",
     )(function)
 
 

@@ -49,8 +49,8 @@ Redis has lost while no relay ran. With SESSIONTAIL_CACHE=off that is published 
 
 \b
 Nothing goes to stdout. Ctrl-C and SIGTERM end it, and its name is free at once.
-Exit codes: 0 ended by SIGTERM, 1 the name is taken, or the directory cannot be read, 2 usage,
-130 interrupted.
+Exit codes: 0 ended by SIGTERM, 1 the name is taken, the address is none, or the directory
+cannot be read, 2 usage, 130 interrupted.
 """
 )
 @directory_option
