@@ -13,7 +13,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import re
 import resource
 import shutil
 import signal
@@ -32,6 +31,7 @@ from typing import Any
 import anyio
 
 from benchmarks.bench_live import Tally
+from benchmarks.children import cpu_s, line_of, resident_kb, tell
 from benchmarks.timing import Row, percentile, table, versions
 
 _RIVAL = "tail -F, XADD, XREAD"
@@ -139,15 +139,18 @@ def _round(name: str, figures: Figures, options: Options) -> None:
         for role in roles:
             _await(role, "ready")
         processes = (*roles, redis)
-        before = [_cpu_s(process.pid) for process in processes]
-        _tell(writer, "go")
+        before = [cpu_s(process.pid, children=True) for process in processes]
+        tell(writer, "go")
         # Not to the end: then all sessions are closed at once.
         time.sleep(_SHARE * options.seconds)
-        used = [_cpu_s(process.pid) - was for process, was in zip(processes, before, strict=True)]
-        written = json.loads(_line(writer))
-        _tell(roles[1], str(sum(count for count, _, _ in written["sessions"].values())))
-        report = json.loads(_line(roles[1]))
-        memory = [_resident_mb(role.pid) for role in roles]
+        used = [
+            cpu_s(process.pid, children=True) - was
+            for process, was in zip(processes, before, strict=True)
+        ]
+        written = json.loads(line_of(writer))
+        tell(roles[1], str(sum(count for count, _, _ in written["sessions"].values())))
+        report = json.loads(line_of(roles[1]))
+        memory = [resident_kb(role.pid) / 1e3 for role in roles]
     each_us = [1e6 * cpu_s / (_SHARE * options.seconds * options.rate_hz) for cpu_s in used]
     _add(figures, written, report, each_us, memory)
 
@@ -218,37 +221,10 @@ def _process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
                 os.killpg(process.pid, signal.SIGKILL)  # with its tail
 
 
-def _line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise RuntimeError(f"{process.args!r} has ended")
-    return line.strip()
-
-
 def _await(process: subprocess.Popen[str], word: str) -> None:
-    said = _line(process)
+    said = line_of(process)
     if said != word:
         raise RuntimeError(f"{process.args!r} says {said!r}")
-
-
-def _tell(process: subprocess.Popen[str], line: str) -> None:
-    assert process.stdin is not None
-    process.stdin.write(line + "\n")
-    process.stdin.flush()
-
-
-def _cpu_s(pid: int) -> float:
-    """Processor time of a process, and of the children that it still has (``tail``)."""
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return own + sum(_cpu_s(int(child)) for child in children)
-
-
-def _resident_mb(pid: int) -> float:
-    text = Path(f"/proc/{pid}/status").read_text("ascii")
-    return float(re.findall(r"VmRSS:\s+(\d+) kB", text)[0]) / 1e3
 
 
 async def _publish(url: str, directory: str) -> None:
@@ -302,7 +278,7 @@ if __name__ == "__main__":
     _, _most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (_most, _most))
     if sys.argv[4:] == ["plain"]:
-        sys.modules["hiredis"] = None  # type: ignore[assignment]
+        sys.modules["hiredis"] = None  # type: ignore[assignment] # as if it were not installed
     match sys.argv[1:]:
         case ["publish", url, directory, *_]:
             anyio.run(_publish, url, directory)

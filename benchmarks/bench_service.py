@@ -29,6 +29,7 @@ from uuid import UUID, uuid4
 
 import anyio
 
+from benchmarks.children import cpu_s, line_of, resident_kb, tell
 from benchmarks.timing import Budget, Row, percentile, table, versions
 from sessiontail import Chunk, ChunkKind, Header, SessionWriter
 
@@ -165,14 +166,14 @@ def _follow(  # noqa: PLR0917 - called once
     """Have clients follow a session that is being written."""
     with _clients(name, port, session_id, 1):
         pass  # what the first one costs is not a client's
-    before_kb = _resident_kb(server)
+    before_kb = resident_kb(server.pid)
     with _clients(name, port, session_id, options.clients) as clients:
-        figures.client_kb.append((_resident_kb(server) - before_kb) / options.clients)
-        cpu_s = _cpu_s(server)
+        figures.client_kb.append((resident_kb(server.pid) - before_kb) / options.clients)
+        before_s = cpu_s(server.pid)
         written = _write(writer)
         got = _report(clients, written)
         sent = max(1, len(got["latencies"]))
-        figures.cpu_us.append((_cpu_s(server) - cpu_s) / sent * 1e6)
+        figures.cpu_us.append((cpu_s(server.pid) - before_s) / sent * 1e6)
     figures.p50_ms.append(percentile(got["latencies"], 0.5) * 1e3)
     figures.p99_ms.append(percentile(got["latencies"], 0.99) * 1e3)
     figures.last_ms.append(max(got["latencies"]) * 1e3)
@@ -186,9 +187,9 @@ def _end(
     """Have a server end that has streams open, of clients that came when all was written."""
     with _clients(name, port, session_id, 1):
         pass
-    before_kb = _resident_kb(server)
+    before_kb = resident_kb(server.pid)
     with _clients(name, port, session_id, _STREAMS_AT_END) as clients:
-        figures.late_kb.append((_resident_kb(server) - before_kb) / _STREAMS_AT_END)
+        figures.late_kb.append((resident_kb(server.pid) - before_kb) / _STREAMS_AT_END)
         start_s = time.monotonic()
         server.send_signal(signal.SIGTERM)
         try:
@@ -215,20 +216,6 @@ def _process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def _line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise RuntimeError(f"{process.args!r} has ended")
-    return line.strip()
-
-
-def _tell(process: subprocess.Popen[str], line: str) -> None:
-    assert process.stdin is not None
-    process.stdin.write(line + "\n")
-    process.stdin.flush()
-
-
 @contextmanager
 def _server(
     name: str, directory: Path, session_id: UUID
@@ -240,7 +227,7 @@ def _server(
         str(directory / f"{session_id}.jsonl.__partial__"),
     )
     with _process(*(rival if name == "rival" else ours)) as process:
-        yield process, int(_line(process).rpartition(":")[2])
+        yield process, int(line_of(process).rpartition(":")[2])
 
 
 @contextmanager
@@ -251,7 +238,7 @@ def _clients(name: str, port: int, session_id: UUID, count: int) -> Iterator[sub
     }
     arguments = ("clients", str(port), paths.get(name, "/"), str(count))
     with _process("-m", "benchmarks.bench_service", *arguments) as process:
-        _line(process)  # all are connected, and have got something
+        line_of(process)  # all are connected, and have got something
         yield process
 
 
@@ -259,31 +246,21 @@ def _clients(name: str, port: int, session_id: UUID, count: int) -> Iterator[sub
 def _writer(directory: Path, session_id: UUID, options: Options) -> Iterator[subprocess.Popen[str]]:
     arguments = (str(directory), str(session_id), str(options.rate_hz), str(options.seconds))
     with _process("-m", "benchmarks.bench_service", "writer", *arguments) as process:
-        _line(process)
+        line_of(process)
         yield process
 
 
 def _write(writer: subprocess.Popen[str]) -> int:
     """Have all records written; return how many."""
-    _tell(writer, "go")
-    return int(_line(writer))
+    tell(writer, "go")
+    return int(line_of(writer))
 
 
 def _report(clients: subprocess.Popen[str], written: int) -> dict[str, Any]:
     """Return what the clients got, once each of them has so many records or its stream has ended."""
-    _tell(clients, str(written))
-    report: dict[str, Any] = json.loads(_line(clients))
+    tell(clients, str(written))
+    report: dict[str, Any] = json.loads(line_of(clients))
     return report
-
-
-def _resident_kb(process: subprocess.Popen[str]) -> float:
-    text = Path(f"/proc/{process.pid}/status").read_text("ascii")
-    return float(re.findall(r"VmRSS:\s+(\d+) kB", text)[0])
-
-
-def _cpu_s(process: subprocess.Popen[str]) -> float:
-    fields = Path(f"/proc/{process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 class _Client(asyncio.Protocol):
